@@ -59,7 +59,7 @@ class Refusal(StrEnum):
     """Why the source has no chart for a request; sending the same request again would not help."""
 
     UNKNOWN_SYMBOL = "unknown symbol"
-    """The source does not know the symbol, or not any more."""
+    """The source does not know the symbol, or no longer does."""
     NO_DATA = "no data"
     """The symbol was not traded in the window, as before its first day."""
     WINDOW = "window"
@@ -75,7 +75,7 @@ class ChartRefusedError(SourceError):
         super().__init__(message)
         self.refusal = refusal
         self.description = description
-        """The source's own words; empty if no request was sent."""
+        """The source's own message; empty if no request was sent."""
 
 
 class DatabaseError(Sp500tuiError):

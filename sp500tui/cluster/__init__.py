@@ -1,1 +1,1 @@
-"""The same pipeline on many machines: queues in a broker, nodes that come and go, one scheduler at a time."""
+"""The same pipeline on many machines: queues on a broker, nodes that join and leave, one scheduler at a time."""

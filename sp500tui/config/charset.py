@@ -1,4 +1,4 @@
-"""Whether the terminal can show Unicode, as far as the environment tells."""
+"""Whether the terminal can show Unicode, judged by the environment."""
 
 from __future__ import annotations
 

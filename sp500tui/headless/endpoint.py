@@ -133,7 +133,7 @@ class _Handler(WSGIRequestHandler):
     """Seconds a client may be silent."""
 
     def address_string(self) -> str:
-        """The client's address; the base class may ask a name server."""
+        """The client's address; the base class may query a name server."""
         return str(self.client_address[0])
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name of the base class

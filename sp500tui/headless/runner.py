@@ -210,7 +210,7 @@ def live_display() -> Iterator[Callable[[Snapshot], None] | None]:
     live = Live(console=Console(file=terminal), auto_refresh=False, transient=True, redirect_stdout=False)
 
     def draw(snapshot: Snapshot) -> None:
-        with suppress(OSError):  # the terminal may have been closed; the run goes on
+        with suppress(OSError):  # the terminal may have been closed; the run continues
             live.update(display(snapshot), refresh=True)
 
     try:

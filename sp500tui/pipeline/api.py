@@ -151,12 +151,12 @@ class PipelineControl(Protocol):
     def seconds_since(self, second: int) -> tuple[int, Sequence[SecondSample]]:
         """The number of the last whole second, and the samples of the seconds after `second`, oldest first.
 
-        Samples are kept for 180 s; 0 asks for all of them. In a cluster they cover the workers of this node only, and
+        Samples are kept for 180 s; 0 returns all of them. In a cluster they cover the workers of this node only, and
         the queues' depths are those at the end of each second.
         """
 
     def events_since(self, number: int) -> tuple[int, Sequence[PipelineEvent]]:
-        """The number of the latest event, and the events after `number`, oldest first; 0 asks for all.
+        """The number of the latest event, and the events after `number`, oldest first; 0 returns all.
 
         The last 1,000 events are kept.
         """

@@ -135,7 +135,7 @@ def _add_requests(worker: WorkerSpans, report: SpanReport, found: dict[int, Jour
     for batches, spans, _ in _by_batches(worker):
         journey = Journey(batches.first, {Moment.TAKEN: spans[0].start}, {StageName.PRICE: worker.name})
         found[batches.first] = journey
-        # The moment before the limit is asked belongs to the source too: another thread may fetch the cookie.
+        # The moment before the request limit is checked belongs to the source too: another thread may fetch the cookie.
         limit = next((at for at, span in enumerate(spans) if span.state is WorkerState.LIMIT), 0)
         requests = [span for span in spans[limit:] if span.state is WorkerState.SOURCE]
         if requests:

@@ -103,7 +103,7 @@ class RemotePipeline:
         return self.mirror.events_since(number)
 
     def spans(self, seconds: float) -> SpanReport:
-        """See `PipelineControl.spans`; asks the pipeline."""
+        """See `PipelineControl.spans`; requests them from the pipeline."""
         return self.call(commands.ReadSpans(seconds), SpanReport)
 
     def price_of(self, symbol: str) -> LivePrice | None:

@@ -20,7 +20,7 @@ READ_ONLY = "this viewer is read-only: it was started without steering"
 
 
 class Poll(msgspec.Struct, tag="poll", frozen=True):
-    """Asks for an `Update`."""
+    """Requests an `Update`."""
 
     position: Position
     symbol: str | None = None

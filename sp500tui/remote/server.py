@@ -170,7 +170,7 @@ class ControlServer:
         try:
             channel, _ = self._listener.accept()
         except OSError:
-            # It is gone again, or no descriptor is free: do not ask for it in a busy loop.
+            # It has closed again, or no descriptor is free: do not retry in a busy loop.
             self.thread.wait(_NO_DESCRIPTOR_DELAY)
             return
         channel.setblocking(False)
@@ -283,7 +283,7 @@ class ControlServer:
         self._flush(connection)
 
     def _flush(self, connection: _Connection) -> None:
-        """Send as much as the system takes."""
+        """Send as much as the system accepts."""
         try:
             while connection.outgoing:
                 sent = connection.channel.send(memoryview(connection.outgoing)[:_PIECE])

@@ -119,7 +119,7 @@ class Update(msgspec.Struct, frozen=True):
     seconds: tuple[SecondSample, ...] = ()
     """The samples of whole seconds, oldest first."""
     watched: LivePrice | None = None
-    """The price of the symbol asked for, with the names of its workers."""
+    """The price of the requested symbol, with the names of its workers."""
     database_url: str | None = None
     has_demo_market: bool = False
     report: RunReport | None = None

@@ -70,7 +70,7 @@ class ServedQuote:
 
 @dataclass(frozen=True, slots=True)
 class ServedBar:
-    """A bar of one response that does not change any more."""
+    """A final bar of one response."""
 
     start: int
     """Seconds since 1970."""

@@ -122,7 +122,7 @@ class ThrottleState:
     failed: int
     """Requests without a usable response."""
     throttled: int
-    """Responses that asked for fewer requests, such as 429."""
+    """Responses that require fewer requests, such as 429."""
     last_success_age: float | None
     """Seconds since the last usable response; None before the first."""
     message: str

@@ -44,7 +44,7 @@ _CAUSES = (
     (
         "conversion between .* is not supported",
         "0A000",
-        "has an encoding that cannot be converted to UTF-8; use a database with another one",
+        "has an encoding that cannot be converted to UTF-8; use a database with another encoding",
     ),
     (
         "(password|SASL) authentication failed",
@@ -54,7 +54,7 @@ _CAUSES = (
     (
         "no password supplied",
         "28P01",
-        "asks for a password; give it in the URL, PGPASSWORD, .pgpass or ?passfile=",
+        "requires a password; give it in the URL, PGPASSWORD, .pgpass or ?passfile=",
     ),
     ("no pg_hba.conf entry", "28000", "rejects connections from this host; add an entry to its pg_hba.conf"),
     ("peer authentication failed", "28000", "accepts only its owner; run as that user"),

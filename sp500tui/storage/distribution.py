@@ -32,28 +32,24 @@ class Step:
 
 _STEPS = {
     CITUS: (
-        Step("distribute_prices", "prices", "spread the table prices over the nodes by symbol"),
-        Step("distribute_constituents", "constituents", "put the constituents beside their prices"),
-        Step("distribute_known_symbols", "known_symbols", "put the known symbols beside their prices"),
-        Step("distribute_bars", "bars", "put the bars beside their prices"),
-        Step("distribute_coverage", "coverage", "put the coverage beside the prices"),
+        Step("distribute_prices", "prices", "distribute the table prices by symbol"),
+        Step("distribute_constituents", "constituents", "co-locate the constituents with the prices"),
+        Step("distribute_known_symbols", "known_symbols", "co-locate the known symbols with the prices"),
+        Step("distribute_bars", "bars", "co-locate the bars with the prices"),
+        Step("distribute_coverage", "coverage", "co-locate the coverage with the prices"),
         Step(
-            "distribute_corporate_actions", "corporate_actions", "put the corporate actions beside the prices"
+            "distribute_corporate_actions",
+            "corporate_actions",
+            "co-locate the corporate actions with the prices",
         ),
-        Step("distribute_memberships", "memberships", "put the memberships beside the prices"),
-        Step("distribute_sessions", "sessions", "copy the sessions to every node"),
-        Step("fill_known_symbols", "latest_prices", "note the symbols that have prices already"),
-        Step(
-            "latest_prices_citus", "latest_prices", "let every node answer the view latest_prices for itself"
-        ),
+        Step("distribute_memberships", "memberships", "co-locate the memberships with the prices"),
+        Step("distribute_sessions", "sessions", "replicate the sessions to every node"),
+        Step("fill_known_symbols", "latest_prices", "record the symbols that already have prices"),
+        Step("latest_prices_citus", "latest_prices", "make the view latest_prices read each node locally"),
     ),
     TIMESCALEDB: (
-        Step(
-            "make_hypertable", "prices", "cut the table prices into pieces of a day by the time of the trade"
-        ),
-        Step(
-            "make_bars_hypertable", "bars", "cut the table bars into pieces of a week by the start of the bar"
-        ),
+        Step("make_hypertable", "prices", "partition the table prices by trade time, a day in each chunk"),
+        Step("make_bars_hypertable", "bars", "partition the table bars by start time, a week in each chunk"),
     ),
 }
 """Steps by extension, in order."""
@@ -87,7 +83,7 @@ class Server:
 
 
 def pending_steps(extension: str, distributed: Collection[str]) -> tuple[Step, ...]:
-    """What is still to be done where `spread` tables and views are there already."""
+    """The steps that remain where `distributed` tables and views exist."""
     return tuple(step for step in _STEPS[extension] if step.makes not in distributed)
 
 
@@ -118,14 +114,14 @@ def prepare(url: str, *, dry_run: bool = False) -> Generator[str, None, None]:
                 _execute(connection, step.query, step.description)
                 yield f"done      {step.description}"
         if not pending:
-            yield "nothing   to do: the tables are spread already"
+            yield "nothing   to do: the tables are already distributed"
 
 
 def _nothing_to_do(server: Server) -> Iterator[str]:
-    yield "nothing   is needed: a single PostgreSQL takes the tables as they are"
+    yield "nothing   to do: a single PostgreSQL server needs no distribution"
     for name in server.only_installed:
         yield (
-            f"hint      the server has {_NAMES[name]}, this database has not: "
+            f"hint      {_NAMES[name]} is installed on the server but not created in this database: "
             f"run CREATE EXTENSION {name}, then prepare again"
         )
 

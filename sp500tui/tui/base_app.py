@@ -120,7 +120,7 @@ class PipelineApp(DiffingApp[int]):
         self._signals.sleep(0)
         while (number := self._signals.take()) is not None:
             if number is signal.SIGHUP:
-                # The terminal is gone; the drain continues without a screen.
+                # The terminal is closed; the drain continues without a screen.
                 self.leave()
             else:
                 self.action_request_stop()

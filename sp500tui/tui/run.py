@@ -89,7 +89,7 @@ def run_dashboard(
 
 
 def _print_outcome(report: RunReport, snapshot: Snapshot) -> None:
-    """Print what the run did, why it failed and what was not stored, unless the terminal is gone."""
+    """Print what the run did, why it failed and what was not stored, unless the terminal is closed."""
     if report.signal is signal.SIGHUP:
         return
     lines = [report.failure] if report.failure else []

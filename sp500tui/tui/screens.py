@@ -31,7 +31,7 @@ class ScreenEntry:
     """Its name in the key bar, where that differs from `name`."""
     demo_only: bool = False
     cluster_only: bool = False
-    """Offered in a cluster only; elsewhere its key opens it all the same, and it explains how to join one."""
+    """Offered in a cluster only; elsewhere its key still opens it, and it explains how to join one."""
 
     @property
     def purpose(self) -> str:

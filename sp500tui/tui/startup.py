@@ -52,7 +52,7 @@ class PipelineLoader:
         self._thread.start()
 
     def cancel(self, timeout: float) -> None:
-        """Do not start the pipeline any more; waits at most `timeout` seconds for a start in progress."""
+        """Prevent the start of the pipeline; waits at most `timeout` seconds for a start in progress."""
         self._cancelled.set()
         self._thread.join(timeout)
 

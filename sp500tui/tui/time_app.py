@@ -20,7 +20,7 @@ from sp500tui.tui.shell.key_bar import KeyBar
 
 
 class TimeApp(PipelineApp):
-    """Shows another time than the present on request; the pipeline goes on meanwhile.
+    """Shows another time than the present on request, while the pipeline continues.
 
     Args:
         time_controls: Which time is shown.

@@ -113,7 +113,7 @@ class ControlLoop:
             self._components.membership.set_desired(values)
         except BrokerAwayError:
             with self._desired_lock:
-                # What was set meanwhile is newer.
+                # A value set in the meantime is newer.
                 self._unsent = values | self._unsent
             raise
         self._heartbeat_due = 0.0

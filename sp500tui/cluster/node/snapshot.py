@@ -120,7 +120,7 @@ def merge_upstream(own: SourceSnapshot, heartbeats: Iterable[Heartbeat]) -> Sour
     if not reported:
         return replace(own, health=Health.STARTING, message="")
     worst = min(reported, key=lambda each: _WORST_FIRST.index(each.health))
-    # A node that has sent no request yet knows nothing about the source.
+    # A node that has sent no request yet has no information about the source.
     health = Health.OK if worst.health is Health.STARTING and len(reported) > 1 else worst.health
     ages = [each.last_success for each in reported if each.last_success is not None]
     return replace(

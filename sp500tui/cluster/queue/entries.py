@@ -12,7 +12,7 @@ class Entry:
 
     id: str
     deliveries: int
-    """Number of times it was leased; tells an expired lease from the current one."""
+    """Number of times it was leased; distinguishes an expired lease from the current one."""
 
 
 @dataclass(frozen=True, slots=True)

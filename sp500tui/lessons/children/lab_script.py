@@ -33,7 +33,7 @@ compute = _scope["compute"]
 
 _TASKS = 2
 _BUDGET = 3.5
-"""Seconds after which the ways are not repeated any more."""
+"""Seconds after which the ways are no longer repeated."""
 _MAX_REPETITIONS = 40
 _MIN_REPETITIONS = 7
 

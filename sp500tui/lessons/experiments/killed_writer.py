@@ -1,4 +1,4 @@
-"""kill -9 of writers: every row is stored exactly once all the same."""
+"""kill -9 of writers: every row is nevertheless stored exactly once."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from sp500tui.pipeline.core.names import StageName
 _log = logging.getLogger(__name__)
 
 EVENTS_KEPT = 1000
-"""Events that front ends can still ask for."""
+"""Events kept for `events_since`."""
 _MAX_SAMPLED = 100
 """Events in the samples collected at once; of more the latest."""
 

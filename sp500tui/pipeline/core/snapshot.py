@@ -72,7 +72,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Percentiles in milliseconds over the last ten seconds, unless said otherwise; None if nothing finished."""
+    """Percentiles in milliseconds over the last ten seconds, unless stated otherwise; None if nothing finished."""
 
     p50: float | None = None
     p95: float | None = None
@@ -202,7 +202,7 @@ class CycleSnapshot:
     last_seconds: float | None = None
     """Duration of the last finished cycle; None before the first, and after a first one that opened connections."""
     warming_up: bool = False
-    """Whether it is the first one, and opens connections: its duration says nothing of the following ones."""
+    """Whether it is the first one, and opens connections: its duration is not representative of the following ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ class SourceSnapshot:
     fx_age: float | None = None
     """Seconds since the rate was fetched."""
     succeeded: int = 0
-    """Requests with a usable answer; a request in flight is none of succeeded, failed and throttled."""
+    """Requests with a usable answer; a request in flight is not counted as succeeded, failed or throttled."""
     max_rate: float = 0.0
     """Configured limit of requests per second, which the present one returns to."""
 

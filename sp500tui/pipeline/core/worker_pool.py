@@ -22,7 +22,7 @@ from sp500tui.pipeline.core.timing.spans import SpanRings, WorkerSpans
 from sp500tui.pipeline.core.worker import Worker, WorkerTask
 
 _RELEASE_ATTEMPTS = 5
-"""Failed attempts to release a hung worker's lease before it is given up; the queue itself waits out broker outages."""
+"""Failed attempts to release the lease of a hung worker; the queue itself waits out outages of the broker."""
 
 
 class WorkerPool:
@@ -119,7 +119,7 @@ class WorkerPool:
 
     @property
     def must_pause(self) -> bool:
-        """Whether a worker must wait before it takes a lease; a pool that shuts down is drained all the same."""
+        """Whether a worker must wait before it takes a lease; a pool that shuts down is drained even while paused."""
         return self.paused and not self._ending
 
     def wake(self) -> None:
@@ -167,13 +167,11 @@ class WorkerPool:
                 f"{self.name}-release", lambda: _release(leases), attempts=_RELEASE_ATTEMPTS
             ).start()
         for worker in hung:
-            message = (
-                f"{worker.name} has been hung for {self.hang_after:.0f} s; replaced, its work given back"
-            )
+            message = f"{worker.name} has been hung for {self.hang_after:.0f} s; replaced, its lease released"
             self.emit(EventKind.WORKER_HUNG, message, logging.ERROR, worker.name)
 
     def begin_shutdown(self) -> None:
-        """Let the workers exit when their input is drained; none is replaced any more."""
+        """Let the workers exit when their input is drained; from now on none is replaced."""
         with self._lock:
             self._ending = True
         self.wake()

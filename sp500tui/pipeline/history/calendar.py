@@ -43,7 +43,7 @@ def market_days(
     window: tuple[datetime, datetime],
     now: datetime,
 ) -> list[MarketDays]:
-    """Ask the source for the trading days of a window, store their sessions, and return the days by market.
+    """Request the trading days of a window from the source, store their sessions, and return the days by market.
 
     A failing source leaves those that are stored already. One to three requests are made for each market.
 

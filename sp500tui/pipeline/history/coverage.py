@@ -26,7 +26,7 @@ class CoverageState(StrEnum):
     NOT_YET = "not yet"
     """The session has not ended."""
     UNANSWERED = "unanswered"
-    """The source was asked several times and does not have the rest."""
+    """The source was queried several times and does not have the rest."""
     TOO_OLD = "too old"
     """The source does not keep bars of this resolution for so long."""
 

@@ -240,7 +240,7 @@ class HistoryWorkerTask:
         for day, bars in zip(task.days, stored.bars, strict=True):
             slots = day.slot_count(str(task.resolution))
             present = min(bars, slots)
-            # Before the first trade there is nothing to ask for again.
+            # There are no bars before the first trade, so a retry is pointless.
             attempts = MAX_ATTEMPTS if first_trade is not None and day.end_time <= first_trade else asked
             state = coverage_state(day, slots, present, attempts, now, None)
             rows.append(CoverageRow(task.symbol, day.session_date, slots, present, str(state), attempts))

@@ -47,8 +47,8 @@ def history_tasks(
 ) -> list[HistoryTask]:
     """The requests for the days in one of these states, newest days first; `coverage` is by symbol and date.
 
-    Symbols are in random order, so that two programs that do the same work meet rarely. Days between two wanted ones
-    are requested with them, which costs nothing.
+    Symbols are in random order, so that two programs that do the same work rarely request the same bars. Complete
+    days between two of these are requested with them, at no extra cost.
     """
     tasks = [
         HistoryTask(symbol, resolution, days)

@@ -1,4 +1,4 @@
-"""Compares what the database holds of some symbols with what the source says it should hold."""
+"""Compares the stored bars of some symbols with those that the source's sessions require."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ class Segment:
 
     @classmethod
     def recover(cls, path: Path) -> Segment | None:
-        """Open and lock the file of a dead process; None when its owner is alive or the file is gone.
+        """Open and lock the file of a dead process; None when its owner is alive or the file no longer exists.
 
         Raises:
             JournalError: the file cannot be read.

@@ -219,7 +219,7 @@ def _cause_of_stage(snapshot: Snapshot, samples: Sequence[SecondSample], name: S
     if name is StageName.PRICE and _limit_share(samples) >= _LIMITED:
         oldest = _oldest_work(snapshot, name, WorkerState.SOURCE)
         if oldest >= _SLOW and not _is_any(snapshot, name, WorkerState.LIMIT):
-            # Answers have just become slow: the samples still show the limit, which no request waits for any more.
+            # Answers have just become slow: the samples still show the limit, for which no request waits now.
             return _Cause(name, _silence(oldest), "")
         state = WorkerState.LIMIT
     sentence = _sentence(snapshot, samples, name, state)

@@ -54,7 +54,7 @@ class PipelineBase:
         self._lifecycle.start()
 
     def watch(self) -> None:
-        """Begin to read what only viewers need; nothing where all of it is known anyway."""
+        """Begin to read what only viewers need; without effect where all of it is read anyway."""
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """See `PipelineControl.prices_since`."""

@@ -114,7 +114,7 @@ class DatabaseMonitor:
 
     @property
     def url(self) -> str:
-        """URL the writers connect to; available once `DatabaseHealth.ready` is set."""
+        """The URL that the writers connect to; available once `DatabaseHealth.ready` is set."""
         if self._database is None:
             raise DatabaseError("the database has not been opened yet")
         return self._database.url
@@ -189,7 +189,7 @@ class DatabaseMonitor:
             self._upserted = changes
 
     def _store_memberships(self, connection: Connection) -> None:
-        """Store who is in the index; a fallback list tells nothing of today."""
+        """Store the current members of the index; a fallback list may be outdated and is not stored."""
         current = self._current_constituents
         if not current.confirmed:
             return
@@ -268,7 +268,7 @@ class DatabaseMonitor:
             self._count()
         except DatabaseError as error:
             _log.warning("could not update the database before closing it: %s", error)
-        except Exception as error:  # noqa: BLE001  # the database is closed all the same
+        except Exception as error:  # noqa: BLE001  # the database is closed in any case
             _log.error("could not update the database before closing it: %s", error, exc_info=error)
         finally:
             self._disconnect()

@@ -30,9 +30,9 @@ TASKS_CAPACITY = 10_000
 """Requests that may wait; an empty queue accepts more."""
 _BARS_CAPACITY = 20_000
 _BARS_PER_COMMIT = 1
-"""At least: a writer takes the bars of one response at a time, and waits for no others."""
+"""A lower bound: a writer takes the bars of one response at a time, without waiting for more."""
 _WRITERS = 1
-"""One process writes 100,000 bars a second, far more than the request limit lets in."""
+"""One process writes 100,000 bars a second, far more than the request limit admits."""
 _POLL_INTERVAL = 0.05
 _SPOOL_TIMEOUT = 5.0
 """Seconds spooling may take."""
@@ -197,7 +197,7 @@ class HistoryRun:
 
         Tasks on a broker are left to the other programs.
 
-        Without `drain` nothing is stored any more: the bars are spooled for the next run.
+        Without `drain` the bars are not stored but spooled for the next run.
         """
         if not self._started:
             return

@@ -205,14 +205,14 @@ class Lifecycle:
             self.components.publish(notice.event())
 
     def _wake_writers_without_process(self) -> None:
-        """Let writers whose process has died while they wait for rows start another one."""
+        """Wake writers whose process has died while they wait for rows, so that they start another one."""
         stage = self.components.stages.get(StageName.WRITER)
         for worker in stage.workers if stage is not None else ():
             if isinstance(worker.task, WriterTask) and worker.task.process_exited:
                 worker.wake()
 
     def _open_market_clock(self) -> None:
-        """Ask for the trading periods, also without a screen: viewers and recordings show them."""
+        """Start to request the trading periods, also without a screen: viewers and recordings show them."""
         sources, latest_prices = self.components.sources, self.components.latest_prices
         if sources is not None and self.components.plan.cycles != 1:
             self.market_clock = MarketClock(sources.yahoo.trading_periods, lambda: latest_prices.market_state)

@@ -53,7 +53,7 @@ class HealRequest:
 
 
 class Maintenance:
-    """A thread that does what `heal`, `keep_quotes`, `keep_bars_1m` and front ends ask for; nothing without them."""
+    """A thread that carries out `heal`, `keep_quotes`, `keep_bars_1m` and the requests of front ends."""
 
     def __init__(
         self,
@@ -70,7 +70,8 @@ class Maintenance:
     ) -> None:
         """`run`: the history stage, which is started with the first missing bar, or at once with `heal`.
 
-        `leads`: whether this program does what only one of a cluster does, which is all but the requests of front ends.
+        `leads`: whether this program is the one of its cluster that surveys the history and replaces old rows; requests
+        of front ends are served by any.
         `clock`: the time of day, in seconds since 1970.
         """
         self._settings = settings
@@ -84,7 +85,7 @@ class Maintenance:
         self._run = run
         self._requested: deque[HealRequest] = deque()
         self._survey_problem = ""
-        """Why the last request of a front end could not be determined as a whole."""
+        """Why the last survey that a front end requested is incomplete."""
         self._thread_started = threading.Event()
         self._due = {"heal": 0.0, "retain": 0.0}
         """Monotonic times of the next survey and of the next replacement of old rows."""
@@ -93,7 +94,7 @@ class Maintenance:
 
     @property
     def wanted(self) -> bool:
-        """Whether there is anything to do at all."""
+        """Whether the settings require the thread; without them it starts with the first request."""
         settings = self._settings
         return settings.heal or settings.keep_quotes is not None or settings.keep_bars_1m is not None
 
@@ -110,7 +111,7 @@ class Maintenance:
         self.thread.wake()
 
     def progress(self) -> HistorySnapshot:
-        """What is to be done and was done."""
+        """The requests and bars that are outstanding and that were processed."""
         surveys, run = len(self._requested), self._run
         progress, depth = run.progress, run.depth()
         with progress.lock:
@@ -131,12 +132,12 @@ class Maintenance:
         )
 
     def _step(self) -> float:
-        """Do what is due; an expected error is logged in one line, and tried again later."""
+        """Do what is due; an expected error is logged in one line, and the work retried later."""
         if not self._health.ready.is_set():
             return _POLL_INTERVAL
         offset = self._clock() - time.monotonic()
         if offset - self._offset > _CLOCK_JUMP:
-            _log.info("the clock is %.0f s ahead: looking for what was missed", offset - self._offset)
+            _log.info("the clock jumped %.0f s ahead: checking for missed bars", offset - self._offset)
             self._due["heal"] = 0.0
         self._offset = offset
         self._run.poll()
@@ -146,7 +147,7 @@ class Maintenance:
             try:
                 seconds = act()
             except Sp500tuiError as error:
-                _log.warning("history: %s; tried again in %.0f s", error, _RETRY_INTERVAL)
+                _log.warning("history: %s; retrying in %.0f s", error, _RETRY_INTERVAL)
                 seconds = _RETRY_INTERVAL
             self._due[name] = time.monotonic() + seconds
         self._serve_requests()
@@ -220,7 +221,7 @@ class Maintenance:
         return found.warnings
 
     def _retain(self) -> float:
-        """Replace the rows that are older than the settings say; returns seconds to the next time."""
+        """Replace the rows that are older than the settings allow; returns the seconds until the next time."""
         for age, replacement in (
             (self._settings.keep_quotes, PRICES),
             (self._settings.keep_bars_1m, MINUTE_BARS),

@@ -45,7 +45,7 @@ class PriceSource(Protocol):
         """Fetch prices and exchange rates in one request; `on_phase` is called with its phases.
 
         Raises:
-            ThrottledError: the throttle is closed, or the source asked for fewer requests.
+            ThrottledError: the throttle is closed, or the source requires fewer requests.
             SourceError: no response, or one that cannot be used.
         """
 

@@ -120,7 +120,7 @@ class FxRates:
                         continue
                 pair.rate, pair.received, pair.rejections, pair.rejected = rate, self._clock(), 0, False
             self._changed.notify_all()
-        # Outside the lock: logging to a terminal or pipe that is not read blocks.
+        # Outside the lock: logging blocks on a terminal or pipe that is not read.
         for rate in rejected:
             _log.warning("rejected the rate %s%s = %s", rate.base, rate.target, rate.rate)
 

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _MAX_NAMED = 10
 """Symbols named in the report of a changed list."""
 _RETRY_LIST = 60.0
-"""Seconds after which Wikipedia is tried again when the list came from a fallback."""
+"""Seconds after which Wikipedia is requested again when the list came from a fallback."""
 
 
 class ListSource(Protocol):

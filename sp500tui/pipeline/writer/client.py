@@ -207,7 +207,7 @@ class WriterClient:
         self._process.kill()
 
     def close(self, *, kill: bool = False) -> None:
-        """End the process, with SIGKILL if asked or if it does not exit in time, and free its resources."""
+        """End the process, with SIGKILL if `kill` or if it does not exit in time, and free its resources."""
         # Shut down, not only closed: a child that is being started may hold a copy of the descriptor.
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)

@@ -13,7 +13,7 @@ from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.writer.worker import FULL_DISK_PAUSE, WriterStage
 
 SPOOL_AGE = 1.0
-"""Seconds that rows may wait in memory while no writer takes any: a crash of this program loses no more than that."""
+"""Seconds that rows may wait in memory while no writer takes any: the most that a crash of this program loses."""
 _SPOOL_FILL = 0.5
 """Fill level of the rows queue above which rows do not wait that long while the database is down."""
 _INTERVAL = 0.1
@@ -53,7 +53,7 @@ class Spooler:
         paused: Callable[[], bool],
         wake: Callable[[], None],
     ) -> None:
-        """`paused`: whether the writers are to take no rows; `wake` lets idle writers look into the journal."""
+        """`paused`: whether the writers must not take rows; `wake` makes idle writers check the journal."""
         self._stage = stage
         self._journal = journal
         self._paused = paused

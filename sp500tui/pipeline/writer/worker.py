@@ -39,7 +39,7 @@ _START_TIMEOUT = 20.0
 _MAX_PIECES = 32
 """Parts into which one bisection splits a batch."""
 _SERVER_SHARE = 0.8
-"""Statement time-out as a share of the commit time-out: the server's error says more than a time-out here."""
+"""Statement time-out as a share of the commit time-out: the server's error is more specific than a time-out here."""
 
 
 @dataclass(slots=True)
@@ -163,7 +163,7 @@ class WriterTask(Generic[B]):
         self._wait_for_database(min(0.1 if pause is None else pause, 0.1))
 
     def _wait_for_database(self, seconds: float) -> None:
-        """Wait until it is opened, or for the next attempt; only for rows where it can be used."""
+        """Wait until the database is opened, or for the next attempt; if it can be used already, wait for rows."""
         health = self._stage.health
         usable = WorkerState.IDLE if health.ready.is_set() else WorkerState.STARTING
         self._worker.wait(seconds, WorkerState.DATABASE_DOWN if health.down else usable, health.message)
@@ -204,7 +204,7 @@ class WriterTask(Generic[B]):
         try:
             return self._worker.take(stage.rows, stage.batch_size, linger=linger, timeout=timeout)
         except QueueClosedError:
-            # The rows that were taken last may have gone to the store since this writer looked there.
+            # The rows that were taken last may have reached the store since this writer last checked it.
             if stage.spooling_since is None and stage.batch_store.has_pending:
                 return None
             raise
@@ -266,8 +266,8 @@ class WriterTask(Generic[B]):
             stage.dead_letters.add(outcome.refused)
         except _UnavailableError as refusal:
             self._requeue(batch)
-            # A connection from before an outage that has ended says nothing about the database of today; the process
-            # has closed it, so that the next attempt does.
+            # A connection from before an outage that has ended is no evidence of another outage; the process has closed
+            # it, so the next attempt opens a new one.
             stage.health.record_failure(str(refusal), refusal.sqlstate, min(self._usable_at, self._began))
             self._usable_at = time.monotonic()
         except WriterDiedError as error:

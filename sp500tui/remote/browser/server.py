@@ -1,4 +1,4 @@
-"""A web server for viewers, on textual-serve, with a page that asks no other host for anything and its own checks."""
+"""A web server for viewers, on textual-serve, with a page that loads nothing from other hosts, and its own checks."""
 
 from __future__ import annotations
 

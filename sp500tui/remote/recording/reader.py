@@ -65,7 +65,7 @@ class Recording:
             block = Block.decoded(data, offset)  # type: ignore[arg-type]  # a map is read like bytes
             start = offset + BLOCK_SIZE
             if block is None or start + block.length > end:
-                # Damaged, or torn at the end: go on at the next block that can be found.
+                # Damaged, or torn at the end: continue at the next block that can be found.
                 offset = data.find(MARK, offset + 1)
                 if offset < 0:
                     break

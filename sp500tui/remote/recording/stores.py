@@ -22,7 +22,7 @@ _FILE_BYTES = 1 << 30
 _FILES = 30
 """Recordings kept in a folder; the oldest ones are removed."""
 _RETRY_AFTER = 60.0
-"""Seconds after which a file is tried again where the disk was full."""
+"""Seconds after which writing is retried where the disk was full."""
 
 StoredBlock = tuple[Block, bytes]
 
@@ -151,7 +151,7 @@ class RecordingFolder:
         try:
             if self._file is None:
                 if not block.begins_chunk:
-                    # By a clock that may have been set back meanwhile.
+                    # By a clock that may have been set back in between.
                     if not 0 <= block.first - self._failed_at < _RETRY_AFTER:
                         self._begin_chunk()
                     return

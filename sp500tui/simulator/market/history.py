@@ -32,7 +32,7 @@ Periods = dict[str, tuple[int, int]]
 def daily_bars(subject: Subject, since: date) -> list[Bar]:
     """One bar a date from `since` on, oldest first, the present one last.
 
-    A date on which several of the demo's days pass has the bar of the first, which does not change any more.
+    A date on which several of the demo's days pass has the bar of the first, which is final.
     """
     scale = 1.0 if isinstance(subject, CurrencyPair) else subject.scale
     bars = _scaled(_invented_days(subject, since), scale)

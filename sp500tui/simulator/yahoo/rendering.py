@@ -27,7 +27,7 @@ from sp500tui.simulator.yahoo.quotes import (
 DELISTED = frozenset({"ATVI", "BRKS", "FRC", "SIVB", "TWTR"})
 """Shares of the past: Yahoo Finance still answers for such, without a price."""
 _MAX_FRAGMENTS = 100_000
-"""Printed quotes remembered at most, whatever the clients ask for."""
+"""Printed quotes kept at most, whatever the clients request."""
 _PRICES = ("preMarketPrice", "postMarketPrice", "regularMarketPrice")
 _PRICE_FAULTS = ("nan_price", "null_price", "negative_price")
 _OLD = 3 * 86_400
@@ -40,7 +40,7 @@ class Rendered:
 
     fragments: list[str]
     quotes: tuple[ServedQuote, ...]
-    """Those among them that were asked for and have a usable price."""
+    """Those among them that were requested and have a usable price."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ _EQUITY = 8
 _HOURS = {MarketState.PRE: 0, MarketState.REGULAR: 1, MarketState.POST: 2}
 _EXTENDED_HOURS = 3
 _INTERVAL = 1.0
-"""Seconds between two looks at the market."""
+"""Seconds between two polls of the market."""
 
 
 class Stream:

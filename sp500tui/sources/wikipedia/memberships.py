@@ -22,7 +22,7 @@ _NO_WORD = re.compile(r"[\W_]+")
 def derive_memberships(
     constituents: Iterable[Constituent], changes: Sequence[IndexChange]
 ) -> tuple[Membership, ...]:
-    """The memberships that the two tables tell of, ordered by symbol and time.
+    """The memberships that follow from the two tables, ordered by symbol and time.
 
     The first table decides who is in the index today, and since when. A company that left, and of which no row
     names the addition, counts as a member from the beginning. An addition under a ticker that neither left nor is

@@ -90,7 +90,7 @@ class Selection:
     """Starts of the bars of a window, in seconds since 1970 and in order."""
 
     finished: list[int] = field(default_factory=list)
-    """Of bars that do not change any more."""
+    """Of final bars."""
     unfinished: list[int] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
     """Of bars that have ended and have no prices."""
@@ -106,7 +106,7 @@ class Window:
     arrived: float
     """When the response arrived: no bar starts later."""
     settled: float
-    """Bars that ended until then do not change any more."""
+    """Bars that ended until then are final."""
 
 
 def select_on_grid(

@@ -63,7 +63,7 @@ class Chart:
 
     request: ChartRequest
     bars: Sequence[Bar]
-    """The bars that do not change any more."""
+    """The final bars."""
     unfinished: Sequence[Bar]
     """The running bar, and those that have ended within `SETTLING`; for display, not to be stored."""
     missing: tuple[datetime, ...]

@@ -221,7 +221,7 @@ class YahooFinance:
             # Any call of yfinance without session= replaces the session.
             data._set_session(session)
         session.start_query(on_phase)
-        # Also while yfinance waits for the cookie and the crumb that another thread asks for.
+        # Also while yfinance waits for the cookie and the crumb that another thread requests.
         on_phase(RequestPhase.ANSWER)
         try:
             body = _body(self._response(session, data, url, params))

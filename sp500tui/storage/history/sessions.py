@@ -21,7 +21,7 @@ QUOTES = "quotes"
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How often the source was asked for one session of a symbol."""
+    """How often one session of a symbol was requested."""
 
     count: int
     asked_at: datetime | None
@@ -98,7 +98,7 @@ def store_actions(connection: Connection, actions: Sequence[CorporateAction]) ->
 def store_coverage(
     connection: Connection, resolution: str, rows: Sequence[CoverageRow], now: datetime
 ) -> None:
-    """Store what sessions of symbols hold; `asked` is added to the number of attempts."""
+    """Store the coverage of sessions of symbols; `asked` is added to the number of attempts."""
     if rows:
         ordered = sorted(rows, key=lambda row: (row.symbol, row.session_date))
         names = ("symbol", "session_date", "expected", "present", "state", "asked")
@@ -137,7 +137,7 @@ def present_by_day(
 def attempts_by_day(
     connection: Connection, resolution: str, symbols: Sequence[str], first: date, last: date
 ) -> dict[tuple[str, date], Attempts]:
-    """The sessions of symbols that the source was asked for."""
+    """The sessions of symbols that were requested."""
     arguments = {"resolution": resolution, "symbols": list(symbols), "first": first, "last": last}
     rows = _rows(connection, "coverage_attempts", arguments)
     return {(symbol, day): Attempts(count, asked_at) for symbol, day, count, asked_at in rows}

@@ -63,7 +63,7 @@ def _apply_pending(connection: Connection) -> None:
     files = {int(path.name.partition("_")[0]): path for path in sorted(_FOLDER.glob("*.sql"))}
     if applied and max(applied) > max(files):
         raise DatabaseError(
-            "the database was made by a newer sp500tui; update this one or use another database"
+            "the database was created by a newer version of sp500tui; update this one or use another database"
         )
     missing = {version: path for version, path in files.items() if version not in applied}
     if not missing:
@@ -132,7 +132,7 @@ def _describe_error(url: str, error: psycopg.Error) -> DatabaseError:
             "run CREATE SCHEMA public in it",
             error.sqlstate,
         )
-    return query_error(f"the tables could not be made in the database {redact_url(url)}", error)
+    return query_error(f"the tables could not be created in the database {redact_url(url)}", error)
 
 
 def _missing_privileges(url: str, sqlstate: str) -> DatabaseError:

@@ -45,7 +45,7 @@ def next_level(level: int, step: int) -> int:
 
 
 def next_choice(choices: Sequence[str], current: str, step: int) -> str:
-    """The choice before or after the current one, wrapping around; the first if the current one is gone."""
+    """The choice before or after the current one, wrapping around; the first if the current one no longer exists."""
     if current not in choices:
         return choices[0]
     return choices[(choices.index(current) + step) % len(choices)]
@@ -72,7 +72,7 @@ def matches_filter(line: LogLine, level: int, worker: str) -> bool:
 
 @dataclass(slots=True)
 class LogEntry:
-    """Adjacent lines that say the same, shown as the newest of them with their number."""
+    """Adjacent lines with the same message, shown as the newest of them with their number."""
 
     line: LogLine
     """The newest one."""

@@ -190,7 +190,7 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
         return entry.line.seq, entry.count, number == self._marked, self.search_text, self.shift
 
     def _empty_text(self, y: int) -> str:
-        """What an empty log says in its first line."""
+        """The first line of an empty log."""
         return self.buffer.hidden_summary if y == 0 and self.buffer.end == self.buffer.first else ""
 
     def line_cells(self, y: int) -> tuple[str, Sequence[tuple[str, str]]]:

@@ -122,7 +122,7 @@ class PriceLayout:
 
 
 def _min_width(column: PriceColumn, sort: PriceColumn, units: bool) -> int:
-    """Cells below which a column is left out; the name gives up cells for the currency codes."""
+    """Cells below which a column is left out; the name column is narrowed for the currency codes."""
     spec = SPECS[column]
     width = spec.min_width
     if column is sort:

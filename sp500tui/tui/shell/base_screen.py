@@ -203,7 +203,7 @@ class BaseScreen(ClosableScreen[None]):
 
     def bars_requested(self, message: str, *, accepted: bool) -> None:
         """Show whether the pipeline accepted a request for bars, and otherwise why not."""
-        del accepted  # the message says it
+        del accepted  # the message contains it
         self.show_message(message)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

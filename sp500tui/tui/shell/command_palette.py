@@ -66,7 +66,7 @@ class Palette(CommandPalette, ClosableScreen[None]):
             super()._action_command_list(action)
 
     def run_worker(self, *work: Any, **options: Any) -> Worker[Any]:
-        """Run the search. It still runs while the palette closes and fails without the list; the program goes on."""
+        """Run the search. It still runs while the palette closes and fails without the list; the program continues."""
         return super().run_worker(*work, **{**options, "exit_on_error": False})
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

@@ -1,4 +1,4 @@
-"""The keys' actions on the pipeline; each returns a message that says what changed."""
+"""The keys' actions on the pipeline; each returns a message that states what changed."""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ class ValueAxis:
     decimals: int
 
     def label(self, value: float) -> str:
-        """A value with the decimals that tell the ticks apart."""
+        """A value with the decimals that distinguish the ticks."""
         return f"{value:,.{self.decimals}f}"
 
     @property

@@ -40,7 +40,7 @@ from sp500tui.tui.widgets.titles import set_titles
 _ROWS = 60
 """Latest rows read; as many as fit are shown."""
 _CANDLES_EVERY = timedelta(seconds=30)
-"""Time between two readings of the candles, which the newest price continues meanwhile."""
+"""Time between two readings of the candles, which the newest price updates in between."""
 _SYMBOL = Binding.Group("Symbol", compact=True)
 _LOADING = "Reading the stored prices …"
 _NOTHING_MISSING = "nothing is missing that Yahoo Finance has"

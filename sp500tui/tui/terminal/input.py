@@ -1,4 +1,4 @@
-"""What a terminal sends, as Textual's events: bytes that mean nothing are dropped and never raise.
+"""What a terminal sends, as Textual's events: meaningless bytes are dropped and never raise.
 
 Textual's Linux driver decodes strictly, and its parser types out the characters of a sequence that it does not know:
 the reply `ESC ] 11 ; rgb:1010/…` to a question about colours opens the filter, since it contains a `/`. Here the
@@ -21,7 +21,7 @@ from textual.messages import InBandWindowResize
 
 LOG = logging.getLogger(__name__)
 HEARTBEAT_TIMEOUT = 1.0
-"""Seconds without a byte after which the rest of an unfinished sequence is not waited for any more."""
+"""Seconds without a byte after which an unfinished sequence is dropped."""
 LONGEST = 3.0
 """Seconds that an unfinished sequence may take when its bytes come a few at a time, as keys do."""
 _FEW = 16
@@ -39,7 +39,7 @@ _STRINGS = frozenset(b"]P_^X")
 _IN_STRINGS = frozenset(range(0x08, 0x0E))
 """Control characters that a string may contain, ECMA-48 5.6."""
 _DROPPED = (events.Resize, InBandWindowResize, events.CursorPosition)
-"""The kernel alone says how large the terminal is, and nothing asks where its cursor is."""
+"""Unused reports: the size of the terminal comes from the kernel, and the cursor position is never queried."""
 
 
 class _State(Enum):

@@ -214,7 +214,7 @@ class TestSchema:
 
     def test_names_what_a_broken_schema_lacks(self, tcp_postgres: TcpPostgres) -> None:
         tcp_postgres.execute("CREATE TABLE public.latest_prices (x int)")
-        with pytest.raises(DatabaseError, match="tables could not be made"):
+        with pytest.raises(DatabaseError, match="tables could not be created"):
             apply_schema(tcp_postgres.url)
 
     def test_the_newest_row_of_each_symbol_is_in_the_view(self, database_url: str) -> None:

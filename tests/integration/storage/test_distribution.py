@@ -65,7 +65,7 @@ class TestAlone:
         first, second = prepare(database_url)
         assert first.startswith("server    PostgreSQL 18")
         assert first.endswith("without Citus or TimescaleDB")
-        assert second == "nothing   is needed: a single PostgreSQL takes the tables as they are"
+        assert second == "nothing   to do: a single PostgreSQL server needs no distribution"
         with connect(database_url, application_name="test") as connection:
             assert latest_trade(connection).symbols == 0
 
@@ -124,7 +124,7 @@ class TestCitus:
 
     def test_again_does_nothing(self, database_url: str) -> None:
         list(prepare(database_url))
-        assert list(prepare(database_url))[1:] == ["nothing   to do: the tables are spread already"]
+        assert list(prepare(database_url))[1:] == ["nothing   to do: the tables are already distributed"]
         apply_schema(database_url)
 
     def test_continues_where_it_was_interrupted(self, connection: Connection, database_url: str) -> None:
@@ -145,12 +145,12 @@ class TestCitus:
         self, connection: Connection, database_url: str
     ) -> None:
         connection.execute("DROP FUNCTION create_distributed_table")
-        with pytest.raises(DatabaseError, match="did not spread the table prices over the nodes") as caught:
+        with pytest.raises(DatabaseError, match="did not distribute the table prices by symbol") as caught:
             list(prepare(database_url))
         assert caught.value.sqlstate == "42883"
 
     def test_the_size_is_that_on_the_nodes(self, connection: Connection, database_url: str) -> None:
-        # given tables that are not spread yet
+        # given tables that are not distributed yet
         assert not row_total(connection).distributed
 
         # when they are, and the nodes have looked at a sample

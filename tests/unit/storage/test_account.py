@@ -65,7 +65,7 @@ def test_a_failure_to_create_the_account_is_reported(tmp_path: Path, monkeypatch
     act_as(monkeypatch, 0)
     monkeypatch.setattr(accounts, "SYSTEM_ACCOUNT", "no-such-account")
     monkeypatch.setattr(accounts, "find_program", lambda name, system: "/bin/false")
-    with pytest.raises(ConfigurationError, match=r"'no-such-account'.* could not be made"):
+    with pytest.raises(ConfigurationError, match=r"'no-such-account'.* could not be created"):
         Account.of(tmp_path / "pgdata")
 
 
@@ -133,7 +133,7 @@ def test_the_account_of_root_is_a_system_account_without_a_login() -> None:
 
 def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binaries, "_PACKAGE", "no_such_package")
-    with pytest.raises(ConfigurationError, match="holds no PostgreSQL"):
+    with pytest.raises(ConfigurationError, match="contains no PostgreSQL"):
         binaries.bin_folder()
 
 

@@ -70,7 +70,7 @@ class _Job:
     request: HistoryRequest
     coverage: Sequence[DayCoverage]
     too_old: int
-    """Dates that the source does not keep any more."""
+    """Dates that the source no longer keeps."""
     tasks: Sequence[HistoryTask]
     started: float
     """Monotonic time."""
@@ -176,7 +176,7 @@ def _name_running_days(coverage: Sequence[DayCoverage]) -> None:
 
 
 def _check_reach(coverage: Sequence[DayCoverage], request: HistoryRequest) -> int:
-    """Warn of days that the source does not keep any more, and return how many dates these are.
+    """Warn of days that the source no longer keeps, and return how many dates these are.
 
     Raises:
         ConfigurationError: all days are too old.
@@ -237,12 +237,12 @@ def _work(history: HistoryRun, database: Database, *, quiet: bool) -> None:
                 try:
                     database.ensure_alive()
                 except DatabaseError as error:
-                    # The writers report it as well, and go on once the server runs.
+                    # The writers report it as well, and continue once the server runs.
                     write_message(plain(str(error)))
 
 
 def _facts(job: _Job) -> dict[str, object]:
-    """What was asked for and found, for `--json`."""
+    """What was requested and found, for `--json`."""
     return {
         "resolution": job.request.resolution,
         "from": job.request.start.isoformat(),

@@ -41,7 +41,7 @@ def run(namespace: Namespace) -> int:
 def _trace(paths: Paths, seconds: float) -> dict[str, Any]:
     """The trace of the running pipeline."""
     with Session(paths.data) as session:
-        # Asked for first, so that the samples and events reach as far as the spans.
+        # Requested first, so that the samples and events reach as far as the spans.
         report = session.call(commands.ReadSpans(seconds), SpanReport)
         update = session.call(commands.Poll(Position()), Update)
     return chrome_trace(report, seconds, update.seconds, update.events)

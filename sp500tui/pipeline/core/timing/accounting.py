@@ -128,7 +128,7 @@ class WorkerAccount(SecondAccount[WorkerBucket]):
         return found
 
     def _stop_clocks(self) -> None:
-        """Read the clocks for the last time: the thread may soon be gone, and its clock with it."""
+        """Read the clocks for the last time: the thread may soon end, and its clock with it."""
         self._cpu.use(None)
         self._process_cpu.use(None)
 

@@ -77,7 +77,7 @@ class WorkerSpans:
 def process_spans(worker: WorkerSpans) -> list[Span]:
     """What the process of a writer did, from the spans of its thread: commits (`DATABASE`), starts, idle time.
 
-    There is no span while there is no process. A commit lasts although its thread prepares the next batch meanwhile.
+    There is no span while there is no process. While a commit lasts, its thread may prepare the next batch.
     """
     found: list[Span] = []
     for batches, group in groupby(worker.spans, key=lambda span: span.batches):
@@ -118,7 +118,7 @@ class SpanReport:
     def time_of(self, second: int, at: datetime) -> float:
         """The monotonic time of something that happened in a numbered second, at `at` by the wall clock.
 
-        The number holds when the wall clock has been set meanwhile.
+        The number is valid even if the wall clock has been set in between.
         """
         time = self.monotonic - (self.taken_at - at).total_seconds()
         if not self.second or not second:
