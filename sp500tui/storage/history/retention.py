@@ -42,8 +42,8 @@ def replace_old(
     """Replace every row before `cutoff` by bars; returns the number of rows deleted.
 
     One transaction stores the bars of one symbol and day and deletes the rows they are made from, so that no row is
-    gone without its bar. `cancelled` is called between two of them. With TimescaleDB, the emptied chunks of prices are
-    dropped at the end; those of bars also hold the longer bars of their time.
+    deleted without its bar. `cancelled` is called between two of them. With TimescaleDB, the emptied chunks of prices
+    are dropped at the end; those of bars also hold the longer bars of their time.
 
     Raises:
         DatabaseError: With its SQLSTATE; what was replaced before stays replaced.

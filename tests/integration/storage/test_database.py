@@ -209,7 +209,7 @@ class TestSchema:
         apply_schema(database_url)
         with connect(database_url, application_name="test") as connection:
             connection.execute("INSERT INTO schema_version VALUES (99, 'later')")
-        with pytest.raises(DatabaseError, match=r"newer sp500tui; update"):
+        with pytest.raises(DatabaseError, match=r"newer version of sp500tui; update"):
             apply_schema(database_url)
 
     def test_names_what_a_broken_schema_lacks(self, tcp_postgres: TcpPostgres) -> None:

@@ -79,7 +79,8 @@ class TestAlone:
     ) -> None:
         monkeypatch.setitem(QUERIES, "available_extensions", "SELECT 'citus', NULL::text")
         assert list(prepare(database_url))[-1] == (
-            "hint      the server has Citus, this database has not: run CREATE EXTENSION citus, then prepare again"
+            "hint      Citus is installed on the server but not created in this database: "
+            "run CREATE EXTENSION citus, then prepare again"
         )
 
 
