@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -113,12 +114,14 @@ class EmbeddedServer:
         return self._probe() in _RUNNING_SQLSTATES
 
     def restart_if_dead(self) -> bool:
-        """Restart the server if it has died; returns whether it was restarted.
+        """Restart the server if it has died; returns whether it was restarted. The log of one that runs is limited.
 
         Raises:
             DatabaseError: The server does not start.
         """
         if self.alive():
+            if self._log_is_full():
+                self._empty_log()
             return False
         with self._exclusively():
             return self._ensure_running()
@@ -182,8 +185,8 @@ class EmbeddedServer:
         create(self._pgdata, self._account, programs, ROLE)
         check_data_dir(self._pgdata)
         clear_stale_lock_files(self._pgdata, self._sockets)
-        if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
-            self._log.replace(self._log.with_suffix(".log.1"))
+        if self._log_is_full():
+            self._log.replace(self._older_log)
             self._log_start = 0
         command = [str(programs / "postgres"), "-D", str(self._pgdata)]
         for name, value in {**_OPTIONS, "unix_socket_directories": _quote_folder(self._sockets)}.items():
@@ -204,6 +207,31 @@ class EmbeddedServer:
         finally:
             os.close(output)
         self._start_watchdog(self._child.pid)
+
+    @property
+    def _older_log(self) -> Path:
+        return self._log.with_suffix(".log.1")
+
+    def _log_is_full(self) -> bool:
+        try:
+            return self._log.stat().st_size > _LOG_LIMIT
+        except OSError:
+            return False
+
+    def _empty_log(self) -> None:
+        """Empty the log of the running server, which keeps the file open and appends; keep a copy of what it held."""
+        with self._exclusively():
+            if not self._log_is_full():
+                return  # another program was faster
+            with suppress(OSError):  # on a full disk there is no copy
+                copy = open_private(
+                    self._older_log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, self._account.owner
+                )
+                with self._log.open("rb") as log, os.fdopen(copy, "wb") as older:
+                    shutil.copyfileobj(log, older)
+            with suppress(OSError):
+                os.truncate(self._log, 0)
+                self._log_start = 0
 
     def _start_watchdog(self, pid: int) -> None:
         self._stop_watchdog()

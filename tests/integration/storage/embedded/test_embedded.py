@@ -303,3 +303,23 @@ class TestRevival:
         EmbeddedServer.start(made_dir).stop()
         EmbeddedServer.start(made_dir).stop()
         assert (made_dir / "postgres.log.1").exists()
+
+    def test_its_log_is_bounded_while_it_runs(
+        self, server: EmbeddedServer, made_dir: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # given a running server whose log has become too long
+        monkeypatch.setattr(embedded, "_LOG_LIMIT", 100_000)
+        log, older = made_dir / "postgres.log", made_dir / "postgres.log.1"
+        with log.open("a") as file:
+            file.write("an error of yesterday\n" * 10_000)
+        size = log.stat().st_size
+        # when it is checked the next time, and then reports an error
+        assert not server.restart_if_dead()
+        with connect(server.url, application_name="test") as connection, pytest.raises(psycopg.Error):
+            connection.execute("SELECT 1 / 0")
+        # then the log holds what came since, and the one beside it what was there
+        assert "division by zero" in log.read_text()
+        assert log.stat().st_size < 10_000
+        assert older.stat().st_size >= size
+        assert older.stat().st_mode & 0o777 == 0o600
+        assert older.stat().st_uid == log.stat().st_uid
