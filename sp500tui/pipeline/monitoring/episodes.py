@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+from sp500tui.duration_text import share_of_time
 from sp500tui.pipeline.core.events import EventKind, Notice
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import CycleSnapshot
@@ -71,7 +72,7 @@ class BehindEpisode:
         starts = f"{self._skipped:,} start{'s were' if self._skipped != 1 else ' was'} skipped"
         message = (
             f"cycles end in time again after {seconds:.1f} s; "
-            f"the longest took {self._longest:.1f} of {self._interval:.1f} s, {starts}"
+            f"the longest took {share_of_time(self._longest, self._interval)}, {starts}"
         )
         count, self._skipped = self._skipped, 0
         return Notice(EventKind.CYCLE_ON_TIME, message, logging.INFO, None, seconds, count)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sp500tui.duration_text import share_of_time
 from sp500tui.pipeline.api import MAX_WORKERS
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import CycleSnapshot, Health, Phase, Snapshot, WorkerState
@@ -127,7 +128,7 @@ def _behind(snapshot: Snapshot, samples: Sequence[SecondSample]) -> Verdict | No
     seconds = cycle_seconds(snapshot)
     if seconds is None or cycle.next_in is None or seconds <= cycle.interval:
         return None
-    sentence = f"behind: a cycle takes {seconds:.1f} of {cycle.interval:.1f} s"
+    sentence = f"behind: a cycle takes {share_of_time(seconds, cycle.interval)}"
     cause = _cause(snapshot, samples)
     if cause is None:
         return Verdict(VerdictKind.BEHIND, Severity.WARNING, sentence)
@@ -165,7 +166,7 @@ def _keeps_up(snapshot: Snapshot, samples: Sequence[SecondSample]) -> Verdict:
     if cycle.next_in is None:
         sentence = f"keeps up: the last cycle {_took(cycle)} {seconds:.1f} s"
     else:
-        sentence = f"keeps up: a cycle takes {seconds:.1f} of {cycle.interval:.1f} s"
+        sentence = f"keeps up: a cycle takes {share_of_time(seconds, cycle.interval)}"
     if _limit_share(samples) < _LIMITED:
         return Verdict(VerdictKind.KEEPS_UP, Severity.OK, sentence)
     return Verdict(

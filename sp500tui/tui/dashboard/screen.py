@@ -222,9 +222,7 @@ class MainScreen(DiffingScreen[None]):
         if not frozen:
             self.log_view.extend(self._held)
             self._held.clear()
-        self.show_message(
-            "View paused (the pipeline is still running); press space to resume" if frozen else "View resumed"
-        )
+        self.show_message("View paused, not the pipeline; space resumes" if frozen else "View resumed")
 
     def action_switch_currency(self) -> None:
         """Change which currency is shown first."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
+from textwrap import wrap
 from typing import TypeAlias
 
 from rich.cells import cell_len
@@ -55,6 +56,8 @@ SESSION_LABELS: Mapping[str, str] = {
     MarketState.UNKNOWN: NOTHING,
 }
 _GAP = " " * GAP
+_MESSAGE_WIDTH = 54
+"""Cells of a line of the message in an empty table, at most."""
 _PERCENT_WIDTH = SPECS[PriceColumn.PERCENT].min_width
 _PRICE_WIDTH = SPECS[PriceColumn.LAST].min_width
 _NO_CELL: Cell = (NOTHING, "muted")
@@ -291,8 +294,14 @@ def render_sector_heading(line: SectorLine, stats: ChangeStats, layout: PriceLay
 
 
 def render_message(message: str, y: int, width: int, height: int) -> list[Cell]:
-    """Screen line `y` of an empty table with a message of some lines in its middle."""
-    lines = message.split("\n")
+    """Screen line `y` of an empty table with a message in its middle, wrapped where it is wider than the table.
+
+    A table that is too low for it has no blank lines, then not its last ones.
+    """
+    room = min(_MESSAGE_WIDTH, max(1, width - 1))
+    lines = [part for line in message.split("\n") for part in wrap(line, room) or [""]]
+    if len(lines) > height:
+        lines = [line for line in lines if line]
     index = y - max(0, (height - len(lines)) // 2)
     text = fit(lines[index], min(width, cell_len(lines[index]))) if 0 <= index < len(lines) else ""
     left = (width - cell_len(text)) // 2

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
-
 from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot
 from sp500tui.tui.render.formats import clean, span
 
-_WIDTH = 54
-"""Cells of a line, to fit the panel at every size."""
 _DEMO = "Without a network, sp500tui --demo shows everything with a simulated market."
 
 
 def prices_notice(snapshot: Snapshot) -> str:
-    """The lines shown in place of prices."""
+    """What is shown in place of prices, a paragraph in a line."""
     if snapshot.phase is Phase.FAILED:
-        return _lines(f"The pipeline failed: {snapshot.failure}", "Press q to quit.", snapshot)
+        return clean(f"The pipeline failed: {snapshot.failure}") + "\nPress q to quit."
     listed, sources = snapshot.constituents, snapshot.sources
     if not listed.count:
         if listed.health is Health.DOWN:
@@ -40,4 +36,4 @@ def _attempt(snapshot: Snapshot) -> str:
 
 def _lines(what: str, when: str, snapshot: Snapshot) -> str:
     paragraphs = [what, when] if snapshot.demo else [what, when, "", _DEMO]
-    return "\n".join(line for paragraph in paragraphs for line in wrap(clean(paragraph), _WIDTH) or [""])
+    return "\n".join(map(clean, paragraphs))

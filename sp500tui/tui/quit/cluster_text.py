@@ -31,9 +31,9 @@ def quit_lines(stopping: ShutdownStatus, snapshot: Snapshot) -> list[Line]:
         (Span(remaining_cluster_message(snapshot)),),
         (),
         (Span("Workers running: ", Role.LABEL), Span(count(alive))),
-        (Span(f"{span(max(1.0, stopping.seconds))}{limit}", Role.LABEL),),
+        (Span(f"for {span(max(1.0, stopping.seconds))}{limit}", Role.LABEL),),
         (),
-        (Span(_NEXT[stopping.step], Role.WARN), Span("   Esc: hide", Role.LABEL)),
+        (Span(_NEXT[stopping.step], Role.WARN),),
     ]
 
 

@@ -15,6 +15,7 @@ from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.widgets.bindings import bind
 from sp500tui.tui.widgets.lines_widget import LinesWidget
+from sp500tui.tui.widgets.titles import set_titles
 
 
 class StopScreen(ModalScreen[None], ClosableScreen[None]):
@@ -30,7 +31,7 @@ class StopScreen(ModalScreen[None], ClosableScreen[None]):
     def compose(self) -> ComposeResult:
         """Lines in a frame."""
         lines_widget = LinesWidget(id="stopping")
-        lines_widget.border_title = "stopping"
+        set_titles(lines_widget, "stopping", "q next step · esc hide")
         yield lines_widget
 
     def show(self, stopping: ShutdownStatus, snapshot: Snapshot) -> None:

@@ -102,20 +102,20 @@ def stopping_lines(stopping: ShutdownStatus, snapshot: Snapshot, width: int) -> 
         () if wrong is None else cut((Span(*wrong),), width),
         (Span(bar, Role.ACCENT), Span(f" {share * 100:3.0f} %")),
         (
-            Span("In progress: ", Role.LABEL),
             Span(plural(in_progress(snapshot), "quote")),
-            Span("   in the journal: ", Role.LABEL),
+            Span(" in progress, ", Role.LABEL),
             Span(count(ledger.spooled)),
-            Span("   stored: ", Role.LABEL),
+            Span(" in the journal, ", Role.LABEL),
             Span(count(ledger.stored)),
+            Span(" stored", Role.LABEL),
         ),
         (
             Span("Workers running: ", Role.LABEL),
             Span(count(alive)),
-            Span(f"   {span(max(1.0, stopping.seconds))}{limit}", Role.LABEL),
+            Span(f"   for {span(max(1.0, stopping.seconds))}{limit}", Role.LABEL),
         ),
         (),
-        (Span(_NEXT[stopping.step], Role.WARN), Span("   Esc: hide", Role.LABEL)),
+        (Span(_NEXT[stopping.step], Role.WARN),),
     ]
 
 

@@ -112,19 +112,6 @@ def short_span(seconds: float | None) -> str:
     return " ".join(words[:2])
 
 
-def share_of_time(part: float, whole: float) -> str:
-    """A duration as a part of another one, both in its unit: `1.7 of 2.0 s`, `0.4 of 10 min`; alone if that is zero."""
-    if whole <= 0:
-        return span(part)
-    units = ((1, "s"), (_MINUTE, "min"), (_HOUR, "h"))
-    unit, name = next((each for each in units if whole < 99.5 * each[0]), units[-1])
-    return f"{_two_digits(part / unit)} of {_two_digits(whole / unit)} {name}"
-
-
-def _two_digits(number: float) -> str:
-    return f"{number:.1f}" if number < 9.95 else f"{number:.0f}"
-
-
 def size(number_of_bytes: int) -> str:
     """A number of bytes in binary steps: `0 B`, `12 kB`, `3.4 MB`."""
     for scale, unit in _BYTE_SCALES:

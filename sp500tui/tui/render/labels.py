@@ -95,7 +95,20 @@ _CHANGES = {
     MarketState.REGULAR: "opens in",
     MarketState.POST: "closes in",
 }
+NAMES_THE_SESSION = frozenset(words.removesuffix(" in") for words in _CHANGES.values())
+"""Changes that make clear what the present session is, so that its name can be left out."""
 
+_SHORTER = (
+    ("a cycle takes ", "cycle "),
+    ("the request limit", "limit"),
+    ("Yahoo Finance", "Yahoo"),
+    ("the database is down: ", "database down: "),
+    ("rows wait in the journal", "rows in the journal"),
+    ("writing a batch to the journal", "a journal write"),
+    ("the scraper and the price workers", "scraper and price workers"),
+    (" price workers would", " workers would"),
+)
+"""Phrases of a verdict, and what they are in a narrow window."""
 _STEADY = 0.05
 """Rates that differ by less than this share count as equal."""
 
@@ -161,6 +174,13 @@ def verdict_label(snapshot: Snapshot) -> tuple[str, Role]:
         sign, role = "!", Role.WARN
     parts = [*reasons, *own] if well else [*own, *reasons]
     return clean(f"{sign} " + "; ".join(part for part in parts if part)), role
+
+
+def shortened(words: str) -> str:
+    """A verdict in fewer words, for a narrow window."""
+    for long, short in _SHORTER:
+        words = words.replace(long, short)
+    return words
 
 
 def _verdict_sign(snapshot: Snapshot) -> tuple[str, Role]:

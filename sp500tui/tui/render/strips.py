@@ -19,6 +19,8 @@ _MOST = 0.5
 """Share of a second from which one kind of waiting names it."""
 _TICK = 30
 """Seconds between two labels of the time axis."""
+_SHORTEST = 11
+"""Cells of the shortest strip with a label before `now`."""
 
 
 class Activity(NamedTuple):
@@ -87,9 +89,10 @@ def _merged(cells: Iterable[tuple[str, Role]]) -> Line:
 
 
 def time_axis(width: int) -> str:
-    """Labels above a strip: `−60 s`, `−30 s` and `now`, each at its second."""
+    """Labels above a strip: `−60 s`, `−30 s` and `now`, each at its second; of a short one the first second."""
     axis = [" "] * width
-    for ago in range(_TICK, width, _TICK):
+    labelled = range(_TICK, width, _TICK) or [width - 1] * (width >= _SHORTEST)
+    for ago in labelled:
         label, at = f"−{ago} s", width - 1 - ago
         axis[at : at + len(label)] = label
     return ("".join(axis[: max(0, width - 3)]) + "now")[-width:] if width else ""

@@ -12,6 +12,7 @@ from sp500tui.tui.render.cluster_labels import short_name, tail
 from sp500tui.tui.render.formats import clean, count, fit, milliseconds, plural, rate, short_span
 from sp500tui.tui.render.labels import WORKER_SIGNS, worker_state_label
 from sp500tui.tui.render.lines import Line, Role, Span, cut, longest_that_fits
+from sp500tui.tui.render.strips import time_axis
 
 _ERROR_WIDTH = 24
 _STATE_WIDTH, _TIME_WIDTH = 10, 8
@@ -75,7 +76,7 @@ def header_line(columns: WorkerColumns, width: int) -> Line:
     cells = [fit("worker", columns.names), fit("node", columns.nodes), fit("state", _STATE_WIDTH)]
     cells += [
         fit("for", _TIME_WIDTH, "right"),
-        fit(f"last {columns.strip} s", columns.strip),
+        time_axis(columns.strip),
         fit("task", columns.task),
     ]
     cells += [fit(name, room, _align(name)) for name, room in columns.figures]

@@ -364,6 +364,21 @@ def _pool(snapshot: Snapshot, stage: StageSnapshot, width: int) -> Line:
     return worker_signs([(number, sign, role) for (sign, role), number in counts.items()], width)
 
 
+def panel_title(width: int, height: int, stage: str, *, history: bool, in_cluster: bool) -> str:
+    """The title of a panel of that size: what its strips, its figures without titles, and its keys refer to."""
+    rows = shown_rows(height, history=history)
+    layout = columns(width, with_queues=QueueName.TICKERS in rows)
+    # Only the row of the axis has titles of the columns.
+    figures = "rates" if AXIS in rows or len(layout.figures) < 3 else "rate and p95"
+    window = f"last {layout.strip} s{' of this node' if in_cluster else ''}"
+    variants = [
+        ("pipeline", window, f"{figures} of 10 s", stage),
+        ("pipeline", window, stage),
+        ("pipeline", stage),
+    ]
+    return longest_text([" · ".join(parts) for parts in variants], width - 1)
+
+
 def legend(width: int) -> str:
     """The longest legend for which the border has room."""
     return next((words for words in _LEGENDS if width > len(words) + 8), "")
@@ -410,10 +425,12 @@ class PipelineStrip(LinesWidget):
 
     def _update_title(self) -> None:
         """Name the stage in the upper border, and show the message in the lower one, or above where there is none."""
-        seconds = columns(self.size.width, with_queues=self.size.height > 5).strip
-        whose = " of this node" if self._in_cluster else ""
-        stage = f"{self._keys}{STAGE_TITLES[self.selected]}"
-        title = f"pipeline · last {seconds} s{whose} · rates of 10 s · {stage}"
+        title = panel_title(
+            *self.size,
+            f"{self._keys}{STAGE_TITLES[self.selected]}",
+            history=self.has_class("-history"),
+            in_cluster=self._in_cluster,
+        )
         if self.styles.border_bottom[0] in ("", "none"):
             set_titles(self, f"pipeline · {self.message}" if self.message else title)
         else:

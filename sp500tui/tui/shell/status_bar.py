@@ -10,6 +10,7 @@ from math import ceil
 
 from textual import events
 
+from sp500tui.duration_text import share_of_time
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot
@@ -22,10 +23,17 @@ from sp500tui.tui.render.formats import (
     milliseconds,
     plural,
     rate,
-    share_of_time,
     short_span,
 )
-from sp500tui.tui.render.labels import HEALTH_SIGNS, market_label, phase_word, session_label, verdict_label
+from sp500tui.tui.render.labels import (
+    HEALTH_SIGNS,
+    NAMES_THE_SESSION,
+    market_label,
+    phase_word,
+    session_label,
+    shortened,
+    verdict_label,
+)
 from sp500tui.tui.render.lines import Line, Role, Span, cut, joined, spread, width_of
 from sp500tui.tui.widgets.lines_widget import LinesWidget
 
@@ -83,16 +91,22 @@ def _first_line(snapshot: Snapshot, view: View, width: int, height: int) -> Line
     state = (Span(f"{sign} {word:<8}", role),)
     label = market_label(demo=snapshot.demo, speed=view.market_speed, short=width < _WIDE)
     mode = (Span(label, Role.ACCENT if snapshot.demo else Role.TITLE),)
-    frozen: Line = (Span(" view paused ", Role.SELECTED),) if view.frozen else ()
     title: Line = (Span(NAME, Role.TITLE),) if width >= 98 else ()
+    edge = " " if title else ""
+    frozen: Line = (Span(f"{edge}view paused{edge}", Role.SELECTED),) if view.frozen else ()
     bar = 24 if width >= _WIDE else 10 if width >= 98 else 0
     gap = "   " if width >= _WIDE else "  "
     left = joined((title, state, mode, frozen, _cycle(snapshot, bar)), gap)
     if height < 3:
         return _beside(left, _health_variants(snapshot), width)
     clock: Line = (Span(view.clock, _LABEL),) if width >= _WIDE else ()
-    markets, rates = _markets(snapshot, view.now), [()] if height > 3 else [_fx(snapshot), ()]
-    return _beside(left, [joined((market, fx, clock), gap) for fx in rates for market in markets], width)
+    *named, bare = _markets(snapshot, view.now)
+    rates = [] if height > 3 else [_fx(snapshot), _fx(snapshot)[:-1]]
+    pairs = [
+        *((market, fx) for fx in rates for market in named),
+        *((market, ()) for market in (*named, bare)),
+    ]
+    return _beside(left, [joined((market, fx, clock), gap) for market, fx in pairs], width)
 
 
 def _beside(left: Line, variants: Iterable[Line], width: int) -> Line:
@@ -105,15 +119,16 @@ def _beside(left: Line, variants: Iterable[Line], width: int) -> Line:
 def _markets(snapshot: Snapshot, now: datetime) -> list[Line]:
     """The session and its next change, from long to short."""
     session, change = session_label(snapshot.market, now)
-    short = session.removeprefix("NYSE ")
-    left_over = change.rpartition(" in ")[2]
-    lines: list[Line] = [(Span(session), Span(f", {change}", _LABEL))] if change else []
-    if left_over:
-        lines += [
-            (Span(session), Span(f" for {left_over}", _LABEL)),
-            (Span(short), Span(f" for {left_over}", _LABEL)),
-        ]
-    return [*lines, (Span(session),), (Span(short),)]
+    alone: list[Line] = [(Span(session),), (Span(session.removeprefix("NYSE ")),)]
+    if not change:
+        return alone
+    verb, apart, left = change.rpartition(" in ")
+    changes = [change, f"{verb} in {' '.join(left.split(' ')[:2])}"] if apart else [change]
+    if verb in NAMES_THE_SESSION:
+        shorter: list[Line] = [(Span("NYSE "), Span(each, _LABEL)) for each in changes]
+    else:
+        shorter = [(Span(session), Span(f", {each}", _LABEL)) for each in changes[1:]]
+    return [(Span(session), Span(f", {change}", _LABEL)), *shorter, *alone]
 
 
 def _cycle(snapshot: Snapshot, bar: int) -> Line:
@@ -121,7 +136,7 @@ def _cycle(snapshot: Snapshot, bar: int) -> Line:
     cycle = snapshot.cycle
     words, role = _cycle_time(snapshot)
     if not cycle.number:
-        return (Span("cycle – " if bar else "cycle –", _LABEL), Span(fit(words, 14), role))
+        return (Span("cycle – ", _LABEL), Span(fit(words, 14), role))
     total = count(cycle.total)
     share = cycle.done / cycle.total if cycle.total else 0.0
     middle: Line = (Span(gauge(share, bar), Role.ACCENT), Span(" ")) if bar else ()
@@ -138,7 +153,7 @@ def _cycle_time(snapshot: Snapshot) -> tuple[str, Role]:
     """How long the running cycle has taken of its interval, or the time to the next one."""
     cycle = snapshot.cycle
     if snapshot.phase in (Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED, Phase.FAILED):
-        return "no more cycles", _LABEL
+        return "none due", _LABEL
     if snapshot.phase is Phase.PAUSED or snapshot.stage(StageName.SCRAPER).paused:
         return "paused", Role.WARN
     if cycle.running:
@@ -170,13 +185,15 @@ def _short_rate(text: str) -> str:
 
 
 def equation(ledger: Ledger) -> Iterator[Line]:
-    """The equation in fixed words and exact numbers: with all its terms, then without those that are zero."""
+    """The equation in fixed words and exact numbers: with all its terms, without those that are zero, then with few."""
     full, outcome = _terms(ledger), _outcome(ledger)
     yield (*_sum(ledger, full, spaced=True), Span("  "), *outcome)
     yield (*_sum(ledger, full), Span("  "), *outcome)
     shortest = _sum(ledger, _nonzero(full))
     yield (*shortest, Span("  "), *outcome)
     yield (*shortest, Span(" "), outcome[-1])
+    for number in range(len(_nonzero(full)) - 1, 0, -1):
+        yield (*_sum(ledger, _nonzero(full)[:number]), Span(" + … ", _LABEL), outcome[-1])
 
 
 def equation_on_two_lines(ledger: Ledger, width: int) -> tuple[Line, Line]:
@@ -271,11 +288,12 @@ def _verdict_line(snapshot: Snapshot, width: int) -> Line:
 
 
 def _verdict(snapshot: Snapshot, width: int) -> Line:
-    """The verdict without padding; as many of its clauses as fit, with `…` for the others."""
+    """The verdict without padding, in fewer words where it is too long; last as many clauses as fit, and `…`."""
     words, role = verdict_label(snapshot)
-    clauses = words.split("; ")
-    shorter = [[*clauses[:number], "…"] for number in range(len(clauses) - 1, 0, -1)]
-    variants = ["; ".join(some) for some in (clauses, *shorter)]
+    brief = shortened(words)
+    clauses = brief.split("; ")
+    fewer = ["; ".join([*clauses[:number], "…"]) for number in range(len(clauses) - 1, 0, -1)]
+    variants = [words, brief, *fewer]
     return _longest_unpadded([(Span(variant, role),) for variant in variants], width)
 
 

@@ -13,7 +13,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from sp500tui.tui.render.lines import Line, Role, Span
+from sp500tui.tui.render.lines import Line, Role, Span, cut, width_of
 
 _MIN_SKIP = 24
 """Unchanged cells between two changed ones above which a region of its own costs less than repainting them."""
@@ -73,6 +73,11 @@ def _cells(line: Line) -> list[tuple[str, Role]] | None:
     return [(character, span.role) for span in line for character in span.text]
 
 
+def _marked_cut(line: Line, width: int) -> Line:
+    """The line, with an ellipsis at its end where it is wider than `width`."""
+    return cut(line, width) if width_of(line) > width else line
+
+
 class LinesWidget(Widget):
     """Shows rendered lines; each role is a component class that the theme styles."""
 
@@ -96,7 +101,9 @@ class LinesWidget(Widget):
             elif old[y] != lines[y]:
                 changed += [
                     Region(left, y, right - left, 1)
-                    for left, right in changed_columns(old[y], lines[y], width)
+                    for left, right in changed_columns(
+                        _marked_cut(old[y], width), _marked_cut(lines[y], width), width
+                    )
                 ]
         if changed:
             self.refresh(*changed)
@@ -106,12 +113,14 @@ class LinesWidget(Widget):
         return ["".join(span.text for span in line) for line in self._lines]
 
     def render_line(self, y: int) -> Strip:
-        """Return one line as styled segments of the widget's width."""
+        """Return one line as styled segments of the widget's width; one that is wider ends with an ellipsis."""
         base = self.rich_style
         if y >= len(self._lines):
             return Strip.blank(self.size.width, base)
-        segments = [Segment(span.text, self._style(span.role)) for span in self._lines[y]]
-        return Strip(segments).adjust_cell_length(self.size.width, base)
+        width = self.size.width
+        line = _marked_cut(self._lines[y], width)
+        segments = [Segment(span.text, self._style(span.role)) for span in line]
+        return Strip(segments).adjust_cell_length(width, base)
 
     def notify_style_update(self) -> None:
         """Discard the styles of the previous theme."""

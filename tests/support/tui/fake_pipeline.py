@@ -208,7 +208,7 @@ def running() -> Snapshot:
         verdict=Verdict(
             VerdictKind.LIMIT,
             Severity.NOTE,
-            "keeps up: a cycle takes 1.2 of 15.0 s; the request limit (4/s) sets the pace",
+            "keeps up: a cycle takes 1.2 of 15 s; the request limit (4/s) sets the pace",
             "more price workers would not help",
             StageName.PRICE,
         ),

@@ -194,7 +194,7 @@ def idle() -> ScenePipeline:
     scene = Scene()
     _cycles(scene, 10.0, 0.06, pace=1 / 110)
     scene.depths = {QueueName.TICKERS: lambda age: 480 if age % 10 == 4 else 0}
-    sentence = "keeps up: a cycle takes 1.0 of 10.0 s"
+    sentence = "keeps up: a cycle takes 1.0 of 10 s"
     return ScenePipeline(
         scene, Verdict(VerdictKind.KEEPS_UP, Severity.OK, sentence), cycle=1.0, interval=10.0
     )
@@ -206,7 +206,7 @@ def slow_source() -> ScenePipeline:
     _cycles(scene, 2.0, 2.0, pace=1 / 30)
     scene.mark(EventKind.SOURCE_SLOW, "Yahoo Finance answers slowly", NOW - 8.2)
     scene.depths = {QueueName.TICKERS: lambda age: 60 + 26 * (age % 17)}
-    sentence = "behind: a cycle takes 18.4 of 2.0 s: Yahoo Finance answers in 2.1 s"
+    sentence = "behind: a cycle takes 18 of 2.0 s: Yahoo Finance answers in 2.1 s"
     verdict = Verdict(VerdictKind.BEHIND, Severity.WARNING, sentence, "+ adds one", StageName.PRICE)
     return ScenePipeline(scene, verdict, cycle=18.4)
 

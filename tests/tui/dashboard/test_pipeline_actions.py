@@ -110,7 +110,7 @@ class TestLadder:
         assert now in text
         assert then in text
         assert "50 %" in text
-        assert "In progress: 52 quotes" in text
+        assert "52 quotes in progress, 0 in the journal" in text
         assert ("3 s (timeout 30 s)" in text) == (step is ShutdownLevel.DRAIN)
         assert all(width_of(line) <= 70 for line in lines)
 
@@ -121,7 +121,7 @@ class TestLadder:
         lines = stopping_lines(ShutdownStatus(ShutdownLevel.DRAIN, 3.0, 30.0, 100), away, 74)
         text = "\n".join("".join(span.text for span in line) for line in lines)
         assert "50 %" in text
-        assert "in the journal: 50" in text
+        assert "50 in the journal" in text
         assert "next attempt in 3 s" in text
         # and when it spools, the journal is where they belong
         lines = stopping_lines(ShutdownStatus(ShutdownLevel.SPOOL, 3.0, 30.0, 100), away, 74)

@@ -21,7 +21,15 @@ from sp500tui.pipeline.core.snapshot import (
 from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample, StageSecond
 from sp500tui.tui.history import History
 from sp500tui.tui.render.lines import Role, width_of
-from sp500tui.tui.shell.pipeline_strip import ROWS, columns, legend, shown_rows, stage_at, strip_lines
+from sp500tui.tui.shell.pipeline_strip import (
+    ROWS,
+    columns,
+    legend,
+    panel_title,
+    shown_rows,
+    stage_at,
+    strip_lines,
+)
 from tests.support.tui.fake_pipeline import (
     NOON,
     degraded,
@@ -360,3 +368,19 @@ def test_clicks_find_stages_and_nothing_else(make: Callable[[], Snapshot]) -> No
         rows = shown_rows(height)
         found = [stage_at(y, height) for y in range(-1, height + 2)]
         assert found == [None, *(each if isinstance(each, StageName) else None for each in rows), None, None]
+
+
+@pytest.mark.parametrize(
+    ("size", "in_cluster", "title"),
+    [
+        ((60, 3), False, "pipeline · last 17 s · rates of 10 s · + − price workers"),
+        ((60, 3), True, "pipeline · last 17 s of this node · + − price workers"),
+        ((80, 4), False, "pipeline · last 23 s · rate and p95 of 10 s · + − price workers"),
+        ((80, 4), True, "pipeline · last 23 s of this node · rate and p95 of 10 s · + − price workers"),
+        ((116, 10), False, "pipeline · last 61 s · rates of 10 s · + − price workers"),
+    ],
+)
+def test_the_title_names_the_figures_that_have_no_heading_and_is_never_cut(
+    size: tuple[int, int], in_cluster: bool, title: str
+) -> None:
+    assert panel_title(*size, "+ − price workers", history=False, in_cluster=in_cluster) == title

@@ -161,6 +161,20 @@ def test_a_message_is_centred() -> None:
     assert not "".join(lines[:2] + lines[4:]).strip()
 
 
+def test_a_message_wider_than_the_table_is_wrapped() -> None:
+    message = "No list of constituents: Wikipedia cannot be reached\n\nsp500tui --demo needs none"
+    lines = ["".join(text for text, _ in render_message(message, y, 30, 8)).strip() for y in range(8)]
+
+    assert " ".join(" ".join(lines).split()) == " ".join(message.split())
+    assert "" in lines[lines.index("Wikipedia cannot be reached") :]
+
+
+def test_a_low_table_leaves_out_the_blank_lines_of_a_message_first() -> None:
+    lines = ["".join(text for text, _ in render_message("what\n\nhint", y, 11, 2)) for y in range(2)]
+
+    assert [line.strip() for line in lines] == ["what", "hint"]
+
+
 def test_of_a_message_too_long_the_beginning_is_shown() -> None:
     lines = [
         "".join(text for text, _ in render_message("what\nsince when\nwhat next", y, 11, 2)) for y in range(2)

@@ -110,12 +110,15 @@ def test_cells_of_one_role_are_one_span() -> None:
     ("width", "axis"),
     [
         (61, "−60 s                         −30 s                       now"),
-        (20, "                 now"),
+        (31, "−30 s                       now"),
+        (30, "−29 s                      now"),
+        (11, "−10 s   now"),
+        (10, "       now"),
         (2, "ow"),
         (0, ""),
     ],
 )
-def test_the_axis_labels_each_half_minute_at_its_second(width: int, axis: str) -> None:
+def test_the_axis_labels_each_half_minute_or_the_first_cell_of_a_short_strip(width: int, axis: str) -> None:
     assert time_axis(width) == axis
 
 

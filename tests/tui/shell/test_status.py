@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -55,13 +56,52 @@ def test_every_line_is_exactly_as_wide_as_the_window(
 def test_a_calm_run_at_120_columns() -> None:
     first, second, third = bar(running(), 120)
     assert "sp500tui  ● running   demo  cycle 42 ━━━━━━━━━─ 451/503 1.2 of 15 s" in first
-    assert first.endswith("open for 2 h 14 min  USD/DKK 6.8721, 12 s old ")
+    assert first.endswith("NYSE closes in 2 h  USD/DKK 6.8721, 12 s old ")
     assert second.startswith(" fetched 21,126 = stored 20,871 + duplicate 203 + queued  52 + in flight   0")
     assert second.strip().endswith("+ spooled 0 + dead 0  adds up ✓")
-    assert third.startswith(
-        " ✓ keeps up: a cycle takes 1.2 of 15.0 s; the request limit (4/s) sets the pace "
-    )
+    assert third.startswith(" ✓ keeps up: a cycle takes 1.2 of 15 s; the request limit (4/s) sets the pace ")
     assert third.endswith("Yahoo ✓  PostgreSQL ✓ 20,871 rows ")
+
+
+@pytest.mark.parametrize(
+    ("state", "following", "texts"),
+    [
+        (
+            MarketState.REGULAR,
+            MarketState.POST,
+            [
+                "NYSE open, closes in 2 h 14 min",
+                "NYSE closes in 2 h 14 min",
+                "NYSE closes in 2 h",
+                "NYSE open",
+            ],
+        ),
+        (
+            MarketState.CLOSED,
+            MarketState.PRE,
+            [
+                "NYSE closed, pre-market in 2 h 14 min",
+                "NYSE pre-market in 2 h 14 min",
+                "NYSE pre-market in 2 h",
+            ],
+        ),
+        (
+            MarketState.POST,
+            MarketState.CLOSED,
+            ["NYSE after hours, ends in 2 h 14 min", "NYSE after hours, ends in 2 h", "NYSE after hours"],
+        ),
+    ],
+)
+def test_the_session_never_reads_as_if_the_time_had_passed(
+    state: MarketState, following: MarketState, texts: list[str]
+) -> None:
+    market = replace(running().market, state=state, next_state=following)
+    shown = {
+        text_of(status_lines(replace(running(), market=market), VIEW, width, 4)[0])
+        for width in range(60, 160)
+    }
+    assert all(any(line.rstrip().endswith(text) for line in shown) for text in texts)
+    assert not any(" for " in line for line in shown)
 
 
 def test_four_lines_at_80_columns_have_the_whole_equation_and_the_verdict() -> None:
@@ -71,7 +111,22 @@ def test_four_lines_at_80_columns_have_the_whole_equation_and_the_verdict() -> N
     assert second.strip() == "fetched 21,126 = stored 20,871 + duplicate 203 + queued 52  adds up ✓"
     assert third.startswith("USD/DKK 6.8721, 12 s old ")
     assert third.endswith("Yahoo ✓  embedded PostgreSQL ✓ 20,871 rows")
-    assert fourth.strip() == "✓ keeps up: a cycle takes 1.2 of 15.0 s; the request limit (4/s) sets the pace"
+    assert fourth.strip() == "✓ keeps up: a cycle takes 1.2 of 15 s; the request limit (4/s) sets the pace"
+
+
+def test_a_line_too_short_for_the_equation_leaves_out_terms_and_never_digits() -> None:
+    listed = replace(degraded(), missing=())
+    for width in range(60, 100):
+        second = bar(listed, width)[1].rstrip()
+        numbers = re.findall(r"[\d,]+", second)
+        assert set(numbers) <= {"25,126", "20,871", "203", "3,952", "0", "100"}
+        assert second.endswith("✓")
+    assert bar(listed, 60)[1].rstrip() == "fetched 25,126 = stored 20,871 + duplicate 203 + … ✓"
+
+
+def test_without_room_for_its_age_the_exchange_rate_is_shown_beside_the_named_session() -> None:
+    assert bar(running(), 80)[0].endswith("NYSE open  USD/DKK 6.8721")
+    assert bar(running(), 60)[0].endswith("NYSE open")
 
 
 def test_the_equation_continues_on_the_next_line_without_rounding() -> None:
@@ -126,7 +181,7 @@ def test_missing_symbols_are_named_where_there_is_room() -> None:
         (Phase.RUNNING, {"running": True, "next_in": 3.0, "seconds": 31.0}, "31 of 15 s"),
         (Phase.RUNNING, {"running": False, "next_in": None}, "none due"),
         (Phase.PAUSED, {"running": False, "next_in": 0.0}, "paused"),
-        (Phase.DRAINING, {"running": False, "next_in": 3.0}, "no more cycles"),
+        (Phase.DRAINING, {"running": False, "next_in": 3.0}, "none due"),
         (Phase.RUNNING, {"running": False, "next_in": 600.0}, "next in 10 min"),
         (Phase.RUNNING, {"running": True, "seconds": 75.0, "interval": 600.0}, "1.2 of 10 min"),
     ],
@@ -173,7 +228,7 @@ class TestEquation:
             assert f"fetched {sum(numbers):,} = stored {numbers[0]:,}" in text_of(line)
 
     def test_zero_terms_are_dropped_when_narrow(self) -> None:
-        wide, *_, narrow = (text_of(line) for line in equation(Ledger(7, 4, 0, 3, 0, 0, 0)))
+        wide, _, _, narrow, *_ = (text_of(line) for line in equation(Ledger(7, 4, 0, 3, 0, 0, 0)))
         assert wide == (
             "fetched 7 = stored 4 + duplicate 0 + queued   3 + in flight   0 + spooled 0 + dead 0  adds up ✓"
         )
@@ -237,11 +292,11 @@ class TestVerdict:
         return verdict_label(judged(snapshot))[0]
 
     def test_all_is_well_with_the_time_of_a_cycle(self) -> None:
-        assert verdict_label(judged(running())) == ("✓ keeps up: a cycle takes 1.2 of 15.0 s", Role.GOOD)
+        assert verdict_label(judged(running())) == ("✓ keeps up: a cycle takes 1.2 of 15 s", Role.GOOD)
 
     def test_a_late_cycle_is_a_warning(self) -> None:
         cycle = replace(running().cycle, seconds=17.0, skipped=1)
-        assert self.words(replace(running(), cycle=cycle)) == "! behind: a cycle takes 17.0 of 15.0 s"
+        assert self.words(replace(running(), cycle=cycle)) == "! behind: a cycle takes 17 of 15 s"
 
     def test_advice_is_given_where_there_is_something_to_do(self) -> None:
         assert verdict_label(running())[0].endswith("the request limit (4/s) sets the pace")
@@ -251,19 +306,51 @@ class TestVerdict:
             Role.WARN,
         )
 
-    def test_a_narrow_window_leaves_out_whole_clauses(self) -> None:
-        sentence = "keeps up: a cycle takes 1.6 of 2.0 s; the request limit (55/s) sets the pace"
-        limited = replace(running(), verdict=Verdict(VerdictKind.LIMIT, Severity.NOTE, sentence))
-        assert text_of(status_lines(limited, VIEW, 60, 4)[-1]).strip() == (
-            "✓ keeps up: a cycle takes 1.6 of 2.0 s; …"
+    @pytest.mark.parametrize(
+        ("sentence", "advice", "width", "shown"),
+        [
+            (
+                "keeps up: a cycle takes 1.6 of 2.0 s; the request limit (55/s) sets the pace",
+                "",
+                60,
+                "keeps up: cycle 1.6 of 2.0 s; limit (55/s) sets the pace",
+            ),
+            (
+                "behind: a cycle takes 7.6 of 2.0 s: Yahoo Finance answers in 2.4 s",
+                "24 price workers would help",
+                60,
+                "behind: cycle 7.6 of 2.0 s: Yahoo answers in 2.4 s; …",
+            ),
+            (
+                "behind: a cycle takes 7.6 of 2.0 s: Yahoo Finance answers in 2.4 s",
+                "24 price workers would help",
+                80,
+                "behind: cycle 7.6 of 2.0 s: Yahoo answers in 2.4 s; 24 workers would help",
+            ),
+            (
+                "held up: the database is down: PostgreSQL does not answer; 2,515 rows wait in the journal",
+                "",
+                80,
+                "held up: database down: PostgreSQL does not answer; 2,515 rows in the journal",
+            ),
+        ],
+    )
+    def test_a_narrow_window_has_fewer_words_and_then_fewer_clauses(
+        self, sentence: str, advice: str, width: int, shown: str
+    ) -> None:
+        found = replace(
+            running(), verdict=Verdict(VerdictKind.BEHIND, Severity.WARNING, sentence, advice), missing=()
         )
+        assert text_of(status_lines(found, VIEW, width, 4)[-1]).strip() == f"! {shown}"
+        wide = sentence if not advice else f"{sentence}; {advice}"
+        assert text_of(status_lines(found, VIEW, 140, 4)[-1]).strip() == f"! {wide}"
 
     def test_what_is_degraded_stands_before_all_is_well_and_behind_what_is_worse(self) -> None:
         slow = replace(
             running().sources, health=Health.DEGRADED, message="Yahoo Finance: 2 of 4 requests/s allowed"
         )
         assert self.words(replace(running(), sources=slow)) == (
-            "! Yahoo Finance: 2 of 4 requests/s allowed; keeps up: a cycle takes 1.2 of 15.0 s"
+            "! Yahoo Finance: 2 of 4 requests/s allowed; keeps up: a cycle takes 1.2 of 15 s"
         )
         words, role = verdict_label(degraded())
         assert words.startswith(
@@ -319,7 +406,9 @@ class TestNotice:
         assert prices_notice(replace(running(), sources=sources)).startswith("No prices: Yahoo is away")
 
     def test_failed(self) -> None:
-        assert prices_notice(failed()).startswith("The pipeline failed: the data folder")
+        notice = prices_notice(failed())
+        assert notice.startswith("The pipeline failed: the data folder")
+        assert "network" not in notice
 
 
 def test_the_opening_snapshot_has_the_configured_sizes_and_balances() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.app import App, ComposeResult
 
 from sp500tui.tui.render.lines import Line, Role, Span, cut
-from sp500tui.tui.widgets.lines_widget import changed_columns
+from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.widgets.lines_widget import LinesWidget, changed_columns
 
 SPANS = st.builds(Span, st.text("ab ░●…", max_size=6), st.sampled_from([Role.VALUE, Role.WARN]))
 LINES = st.lists(SPANS, max_size=6).map(lambda spans: cut(spans, 30))
@@ -47,3 +49,21 @@ def test_near_changes_are_one_range_and_wide_characters_repaint_the_line(
 def test_another_role_repaints_its_span() -> None:
     old, new = (Span("a"), Span("bcd")), (Span("a"), Span("bcd", Role.WARN))
     assert changed_columns(old, new, 4) == [(1, 4)]
+
+
+class OneLine(App[None]):
+    """A widget of the app's whole width."""
+
+    CSS_PATH = style_sheet("app.tcss")
+
+    def compose(self) -> ComposeResult:
+        yield LinesWidget()
+
+
+async def test_a_line_wider_than_the_widget_ends_with_a_mark_and_one_that_fits_does_not() -> None:
+    async with OneLine().run_test(size=(10, 3)) as pilot:
+        widget = pilot.app.query_one(LinesWidget)
+        for text, shown in (("ten cells.", "ten cells."), ("eleven cells", "eleven ce…"), ("", " " * 10)):
+            widget.show_lines([(Span(text),)])
+            await pilot.pause()
+            assert widget.render_line(0).text == shown

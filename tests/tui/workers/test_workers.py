@@ -13,7 +13,7 @@ from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.tui.render.labels import WORKER_SIGNS, worker_state_label
 from sp500tui.tui.render.lines import Line, Role, width_of
-from sp500tui.tui.render.strips import Activity, activity_strip
+from sp500tui.tui.render.strips import Activity, activity_strip, time_axis
 from sp500tui.tui.render.worker_lines import (
     detail_lines,
     header_line,
@@ -73,7 +73,7 @@ def test_columns_come_with_the_width() -> None:
 def test_the_strip_gets_what_the_figures_leave(width: int, strip: int) -> None:
     columns = worker_columns(width, 11)
     assert columns.strip == strip
-    assert f"last {strip} s"[:strip] in text_of(header_line(columns, width))
+    assert time_axis(strip) in text_of(header_line(columns, width))
 
 
 def test_the_strip_shows_the_last_seconds_of_the_worker() -> None:
@@ -89,7 +89,8 @@ def test_header_and_lines_have_the_same_columns() -> None:
         columns = worker_columns(width, 11)
         line = text_of(worker_line(one, columns, width, activity_strip([Activity(0.3)] * 60, columns.strip)))
         heading = text_of(header_line(columns, width))
-        assert line.index("▒") == heading.index("last ")
+        axis = time_axis(columns.strip)
+        assert line.rindex("▒") == heading.index(axis) + len(axis) - 1
         for title, figure in (("rate", "19.0/s"), ("restarts", " 7")):
             if title in heading:
                 assert heading.index(title) + len(title) == line.index(figure) + len(figure)

@@ -214,7 +214,7 @@ CASES: dict[str, tuple[Snapshot, Sequence[SecondSample], VerdictKind, str, str]]
         at(sizes={PRICE: 12}, cycle=cycle(3.0, last=10.2)),
         window(WAITS_FOR_LIMIT, waiting=40),
         VerdictKind.BEHIND,
-        "behind: a cycle takes 10.2 of 2.0 s: the request limit (45/s) sets the pace",
+        "behind: a cycle takes 10 of 2.0 s: the request limit (45/s) sets the pace",
         "more price workers would not help",
     ),
     "the limit was lowered": (

@@ -1,0 +1,16 @@
+"""A duration as a part of another one, as the status bar, the verdict and the log print it."""
+
+from __future__ import annotations
+
+_UNITS = ((1, "s"), (60, "min"), (3600, "h"))
+
+
+def share_of_time(part: float, whole: float) -> str:
+    """A duration as a part of another one, both in its unit: `1.7 of 2.0 s`, `0.4 of 10 min`; alone if that is zero."""
+    unit, name = next((each for each in _UNITS if (whole or part) < 99.5 * each[0]), _UNITS[-1])
+    share = f" of {_two_digits(whole / unit)}" if whole > 0 else ""
+    return f"{_two_digits(part / unit)}{share} {name}"
+
+
+def _two_digits(number: float) -> str:
+    return f"{number:.1f}" if number < 9.95 else f"{number:.0f}"
