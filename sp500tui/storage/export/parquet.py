@@ -13,7 +13,7 @@ from pyarrow import csv, parquet
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.logs.redaction import one_line
-from sp500tui.storage.export.rows import ColumnType, Dataset, Selection, csv_blocks
+from sp500tui.storage.export.rows import ColumnType, Dataset, Selection, copy_blocks
 from sp500tui.storage.transaction import Connection
 
 _GROUP_BYTES = 8 << 20
@@ -34,10 +34,9 @@ def write_parquet(connection: Connection, selection: Selection, file: IO[bytes] 
     schema = _schema(selection)
     rows = 0
     with (
-        closing(csv_blocks(connection, selection, for_spreadsheets=False)) as blocks,
+        closing(copy_blocks(connection, selection, list(schema.names), "csv")) as blocks,
         parquet.ParquetWriter(file, schema, compression="zstd") as writer,
     ):
-        next(blocks)  # the column names
         for group in _groups(blocks, selection.dataset, schema):
             writer.write_table(group)
             rows += group.num_rows

@@ -91,30 +91,26 @@ class Selection:
     """Of bars; None for all."""
 
 
-def csv_blocks(
-    connection: Connection, selection: Selection, *, for_spreadsheets: bool = True
-) -> Generator[bytes, None, int]:
+def csv_blocks(connection: Connection, selection: Selection) -> Generator[bytes, None, int]:
     """The rows as CSV (RFC 4180 with line feeds), the column names first, in blocks of whole lines; returns how many.
 
-    Numbers have all their digits, times are in UTC. With `for_spreadsheets`, text that a spreadsheet would take for a
-    formula is preceded by an apostrophe.
+    Numbers have all their digits, times are in UTC. Text that a spreadsheet would take for a formula is preceded by an
+    apostrophe.
 
     Raises:
         DatabaseError: With its SQLSTATE; what was yielded before is incomplete.
     """
-    columns = selection.dataset.columns
     expressions = [
-        _without_formula(name) if for_spreadsheets and kind is ColumnType.TEXT else name
-        for name, kind in columns.items()
+        _without_formula(name) if kind is ColumnType.TEXT else name
+        for name, kind in selection.dataset.columns.items()
     ]
-    yield ",".join(columns).encode() + b"\n"
-    return (yield from copy_blocks(connection, selection, expressions, "csv"))
+    return (yield from copy_blocks(connection, selection, expressions, "csv, HEADER")) - 1
 
 
 def copy_blocks(
     connection: Connection, selection: Selection, expressions: Sequence[str], form: str
 ) -> Generator[bytes, None, int]:
-    """The values of SQL expressions for each row, in a format of COPY, in blocks of whole lines; returns how many rows.
+    """The values of SQL expressions for each row in a format of COPY, in blocks of whole lines; returns how many lines.
 
     Raises:
         DatabaseError: As `csv_blocks`.

@@ -209,7 +209,9 @@ class TestBadInput:
     ) -> None:
         monkeypatch.setenv("SP500TUI_DATABASE", database_url)
         assert run("bars") == 4
-        assert "no table for bars yet; `sp500tui database prepare`" in capsys.readouterr().err
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert "no table for bars yet; `sp500tui database prepare`" in captured.err
 
 
 class TestFiles:

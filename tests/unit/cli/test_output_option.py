@@ -77,6 +77,17 @@ def test_parquet_without_pyarrow_is_a_usage_error(
     assert "install sp500tui[parquet], or use --format csv or jsonl" in capsys.readouterr().err
 
 
+def test_an_export_creates_no_database(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = folder.parent / "data"
+
+    assert cli.main(["export", "quotes", "--data-dir", str(data)]) == ExitCode.DATABASE
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"data folder {data}/live has no database yet; start sp500tui" in captured.err
+    assert not data.exists()
+
+
 @pytest.mark.parametrize("command", [EXPORT, TRACE], ids=["export", "trace"])
 def test_a_command_that_fails_leaves_the_file_as_it_was(command: list[str], folder: Path) -> None:
     arguments = ["-o", str(folder / "file"), "--data-dir", str(folder.parent / "data")]

@@ -13,9 +13,8 @@ from typing import IO, TYPE_CHECKING
 from sp500tui.cli.commands.data.window import parse_window
 from sp500tui.cli.context import configuration_of, start
 from sp500tui.cli.output import output_path
-from sp500tui.config.paths import Paths
 from sp500tui.config.symbols import parse_symbols, split_symbols
-from sp500tui.errors import ConfigurationError, ExitCode
+from sp500tui.errors import ConfigurationError, DatabaseError, ExitCode
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_message, write_output_bytes
 from sp500tui.output_file import output_file
@@ -49,7 +48,12 @@ def run(namespace: Namespace) -> int:
         raise ConfigurationError("Parquet is binary and stdout is a terminal; name a file with -o FILE")
     write = _writer_of(form)
     settings = configuration.settings
-    paths = start(configuration, Paths.prepare) if settings.database is None else start(configuration)
+    paths = start(configuration)
+    if not Database.exists(settings.database, paths.data):
+        raise DatabaseError(
+            f"data folder {paths.data} has no database yet; start sp500tui, or name the folder of a database with "
+            "--data-dir DIR"
+        )
     destination = nullcontext(_StandardOutput()) if output is None else output_file(output)
     with (
         destination as file,
