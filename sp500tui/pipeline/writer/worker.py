@@ -29,15 +29,15 @@ from sp500tui.storage.errors import is_bad_row
 _LINGER = 0.05
 """Seconds a writer waits for more rows to fill a batch."""
 _MAX_CRASHES = 3
-"""Writer processes that may die holding a batch before it is bisected."""
+"""Writer processes that may die holding a batch before it is split."""
 FULL_DISK_PAUSE = 1.0
 """Seconds between two attempts to write to a disk that is full."""
 _COMMIT_GRACE = 1.0
 """Seconds a running commit may still take after spooling has begun."""
 _START_TIMEOUT = 20.0
 """Seconds a new process may take to start and connect, however short the commit time-out."""
-_MAX_PIECES = 32
-"""Parts into which one bisection splits a batch."""
+_MAX_PARTS = 32
+"""Parts into which a batch is split whose writers crashed."""
 _SERVER_SHARE = 0.8
 """Statement time-out as a share of the commit time-out: the server's error is more specific than a time-out here."""
 
@@ -259,10 +259,14 @@ class WriterTask(Generic[B]):
         worker.start_work(what, batches_of(batch.quotes))
         outcome = _Outcome()
         try:
-            if batch.crashes >= _MAX_CRASHES:
-                self._bisect(batch, outcome)
-            else:
+            if batch.crashes < _MAX_CRASHES:
                 self._commit(batch.payload, outcome)
+            elif batch.rows > 1:
+                self._split(batch)
+                return
+            else:
+                reason = f"its writer process died {batch.crashes} times"
+                outcome.refused.append(DeadLetter.of(batch_codec.decode(batch.payload)[0], reason, None))
             stage.dead_letters.add(outcome.refused)
         except _UnavailableError as refusal:
             self._requeue(batch)
@@ -280,7 +284,7 @@ class WriterTask(Generic[B]):
                     f"{error}; its {batch.rows:,} rows go to the next writer", crashed=error.crashed
                 ) from error
         except BaseException as error:
-            # The rows are kept whatever the error; a batch that fails repeatedly is bisected.
+            # The rows are kept whatever the error; a batch that fails repeatedly is split.
             batch.crashes += not isinstance(error, JournalError)
             self._requeue(batch)
             raise
@@ -326,22 +330,14 @@ class WriterTask(Generic[B]):
             for half in batch_codec.split(payload):
                 self._commit(half, outcome)
 
-    def _bisect(self, batch: B, outcome: _Outcome) -> None:
-        """Split a batch whose writers crashed repeatedly; dead-letter a row that still does so alone."""
-        if batch.rows == 1:
-            reason = f"its writer process died {batch.crashes} times"
-            outcome.refused.append(DeadLetter.of(batch_codec.decode(batch.payload)[0], reason, None))
-            return
-        self._stage.batch_store.split(
-            batch, batch_codec.split(batch.payload, _MAX_PIECES), crashes=_MAX_CRASHES - 1
-        )
-        batch.rows = 0
+    def _split(self, batch: B) -> None:
+        """Split a batch whose writers crashed repeatedly, to find the row that causes it."""
+        parts = batch_codec.split(batch.payload, _MAX_PARTS)
+        self._stage.batch_store.split(batch, parts, crashes=_MAX_CRASHES - 1)
         self._worker.pool.wake()
 
     def _complete(self, batch: B, outcome: _Outcome, seconds: float) -> None:
         stage, worker = self._stage, self._worker
-        if not batch.rows:
-            return
         with worker.during(WorkerState.JOURNAL):
             stage.batch_store.complete(batch, stored=outcome.stored, dead=len(outcome.refused))
         if stage.latest_prices is not None:
