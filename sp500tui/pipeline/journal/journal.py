@@ -46,7 +46,7 @@ class Batch:
     crashes: int = 0
     """How many writer processes died while they held it."""
     on_disk: bool = True
-    rested: bool = False
+    has_waited: bool = False
     """Whether it has waited in the journal, for the database or for another writer."""
 
 
@@ -91,11 +91,11 @@ class Journal:
         self.account = DepthAccount(counters.lock)
         """Its waiting rows and those in progress, integrated over time."""
         self._replayed = 0
-        self._rested_in_progress = 0
-        """Rows of this run that have rested here and that writers are committing."""
-        self.written_after_rest = 0
-        """Rows that have rested in the journal and were written since."""
-        self.dead_after_rest = 0
+        self._waited_in_progress = 0
+        """Rows of this run that have waited here and that writers are committing."""
+        self.written_after_wait = 0
+        """Rows that have waited in the journal and were written since."""
+        self.dead_after_wait = 0
         """How many of these were dead-lettered."""
         self._error = ""
         self._rejected_bytes = 0
@@ -261,11 +261,13 @@ class Journal:
                 if not self._pending.batches:
                     return None
                 segment, number, replayed = self._pending.batches.popleft()
-                batch = Batch(number, b"", segment.open_batches[number].rows, segment, replayed, rested=True)
+                batch = Batch(
+                    number, b"", segment.open_batches[number].rows, segment, replayed, has_waited=True
+                )
                 if not replayed:
                     self._pending.rows -= batch.rows
                     self._in_progress += batch.rows
-                    self._rested_in_progress += batch.rows
+                    self._waited_in_progress += batch.rows
                     self._rows_changed()
             try:
                 batch.payload = segment.read(number)
@@ -291,8 +293,8 @@ class Journal:
         self.complete(batch, stored=0, dead=batch.rows)
 
     def _leave_progress(self, batch: Batch) -> None:
-        if batch.rested and not batch.replayed:
-            self._rested_in_progress -= batch.rows
+        if batch.has_waited and not batch.replayed:
+            self._waited_in_progress -= batch.rows
 
     def _rotate_to_end(self, batch: Batch) -> None:
         with self._counters.lock:
@@ -336,10 +338,10 @@ class Journal:
             else:
                 self._in_progress -= batch.rows
                 self._counters.count_written(stored, batch.rows - stored - dead, dead)
-            if batch.rested:
+            if batch.has_waited:
                 self._leave_progress(batch)
-                self.written_after_rest += batch.rows
-                self.dead_after_rest += dead
+                self.written_after_wait += batch.rows
+                self.dead_after_wait += dead
             self._rows_changed()
             self._crashes.pop((batch.segment.path, batch.number), None)
         if batch.on_disk:
@@ -367,8 +369,8 @@ class Journal:
 
     @property
     def waiting(self) -> int:
-        """Rows that have rested here and are not written yet."""
-        return self._pending.rows + self._rested_in_progress + self._pending.replay_rows
+        """Rows that have waited here and are not written yet."""
+        return self._pending.rows + self._waited_in_progress + self._pending.replay_rows
 
     @property
     def in_progress(self) -> int:

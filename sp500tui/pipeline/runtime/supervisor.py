@@ -130,8 +130,8 @@ class Supervisor(Lifecycle):
             outage=health.last_outage,
             down=health.down,
             waiting=journal.waiting,
-            replayed=journal.written_after_rest,
-            dead=journal.dead_after_rest,
+            replayed=journal.written_after_wait,
+            dead=journal.dead_after_wait,
         )
         self._report(report)
 
