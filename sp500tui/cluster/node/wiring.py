@@ -32,7 +32,7 @@ from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
 from sp500tui.pipeline.runtime.history import TASKS_CAPACITY
 from sp500tui.pipeline.runtime.wiring import BURST, RunComponents
-from sp500tui.pipeline.stages.scraper import CurrentConstituents
+from sp500tui.pipeline.stages.current_constituents import CurrentConstituents
 
 
 class RemoteQueueStats:

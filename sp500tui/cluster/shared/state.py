@@ -18,9 +18,9 @@ from sp500tui.logs.redaction import plain
 from sp500tui.model import Constituent, FxRate, IndexChange
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.snapshot import ConstituentsSnapshot, Health
+from sp500tui.pipeline.stages.current_constituents import CurrentConstituents, ListSource
 from sp500tui.pipeline.stages.fetcher import MissingSymbols
 from sp500tui.pipeline.stages.fx import FxRates, is_plausible, major_unit
-from sp500tui.pipeline.stages.scraper import CurrentConstituents, ListSource
 from sp500tui.pipeline.stages.source_health import SourceWatch
 
 _TIMEOUT = 2.0

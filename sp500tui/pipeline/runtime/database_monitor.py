@@ -16,7 +16,7 @@ from sp500tui.errors import ConfigurationError, DatabaseError, Sp500tuiError
 from sp500tui.logs.redaction import redact_url
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot
-from sp500tui.pipeline.stages.scraper import CurrentConstituents
+from sp500tui.pipeline.stages.current_constituents import CurrentConstituents
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.sources.wikipedia.memberships import SOURCE as WIKIPEDIA
 from sp500tui.sources.wikipedia.memberships import derive_memberships

@@ -29,10 +29,11 @@ from sp500tui.pipeline.runtime.history import TASKS_CAPACITY, HistoryRun
 from sp500tui.pipeline.runtime.maintenance import Maintenance
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.pipeline.stages.converter import ConverterStage
+from sp500tui.pipeline.stages.current_constituents import CurrentConstituents
 from sp500tui.pipeline.stages.fetcher import FetchStage, MissingSymbols
 from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan
-from sp500tui.pipeline.stages.scraper import CurrentConstituents, ScraperStage
+from sp500tui.pipeline.stages.scraper import ScraperStage
 from sp500tui.pipeline.stages.source_health import SourceWatches
 from sp500tui.pipeline.writer.batch_store import BatchStore
 from sp500tui.pipeline.writer.database_health import DatabaseHealth

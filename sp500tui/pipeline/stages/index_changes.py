@@ -1,14 +1,17 @@
-"""Who joined and left the index between two lists, and which companies were only renamed."""
+"""The changes between two lists: companies that joined, left or were renamed, and symbols to fetch."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sp500tui.model import Constituent
 
-_MAX_NAMED = 6
+_MAX_COMPANIES = 6
+"""Companies named in one part of a difference."""
+_MAX_SYMBOLS = 10
+"""Symbols named in one part of a changed list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,19 @@ def compare(before: Iterable[Constituent], now: Iterable[Constituent]) -> ListDi
     )
 
 
+def describe_change(before: Sequence[str], after: Sequence[str]) -> str:
+    """What has changed in the symbols to fetch, in one line; "" if nothing, or if it is the first list."""
+    if not before:
+        return ""
+    added, removed = sorted({*after} - {*before}), sorted({*before} - {*after})
+    changes = [
+        f"{len(symbols):,} {verb} ({', '.join(symbols[:_MAX_SYMBOLS])}{', …' * (len(symbols) > _MAX_SYMBOLS)})"
+        for verb, symbols in (("added", added), ("removed", removed))
+        if symbols
+    ]
+    return f"the list of constituents has changed: {', '.join(changes)}" if changes else ""
+
+
 def _some(names: list[str]) -> str:
-    more = len(names) - _MAX_NAMED
-    return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _MAX_COMPANIES
+    return ", ".join(names[:_MAX_COMPANIES]) + (f" and {more} more" if more > 0 else "")

@@ -11,7 +11,7 @@ import pytest
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.snapshot import Health
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
-from sp500tui.pipeline.stages.scraper import CurrentConstituents
+from sp500tui.pipeline.stages.current_constituents import CurrentConstituents
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from sp500tui.pipeline.core.events import PipelineEvent
-from sp500tui.pipeline.stages.scraper import CurrentConstituents
+from sp500tui.pipeline.stages.current_constituents import CurrentConstituents
 from sp500tui.pipeline.stages.source_health import SourceWatches
 from sp500tui.sources.wikipedia.cache import bundled_constituents
 from sp500tui.sources.wikipedia.client import ConstituentList

@@ -8,8 +8,8 @@ import pytest
 
 from sp500tui.model import Constituent
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
-from sp500tui.pipeline.stages.index_changes import compare
-from sp500tui.pipeline.stages.scraper import CurrentConstituents
+from sp500tui.pipeline.stages.current_constituents import CurrentConstituents
+from sp500tui.pipeline.stages.index_changes import compare, describe_change
 from sp500tui.sources.wikipedia.client import ConstituentList
 
 
@@ -82,3 +82,21 @@ def test_a_fallback_list_is_no_change() -> None:
         confirmed.append(current.confirmed)
     assert confirmed == [True, False]
     assert events == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("", "A B", ""),
+        ("A B", "B A", ""),
+        ("A B", "A C D", "the list of constituents has changed: 2 added (C, D), 1 removed (B)"),
+        ("A B C", "A", "the list of constituents has changed: 2 removed (B, C)"),
+        (
+            "A",
+            "A " + " ".join(f"N{number}" for number in (*range(10), "X", "Y")),
+            "the list of constituents has changed: 12 added (N0, N1, N2, N3, N4, N5, N6, N7, N8, N9, …)",
+        ),
+    ],
+)
+def test_a_change_of_the_list_is_described(before: str, after: str, message: str) -> None:
+    assert describe_change(before.split(), after.split()) == message

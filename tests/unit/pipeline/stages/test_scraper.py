@@ -13,8 +13,9 @@ from sp500tui.model import Ticker
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.worker_pool import WorkerPool
+from sp500tui.pipeline.stages.current_constituents import CurrentConstituents
 from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan, ScheduleAction
-from sp500tui.pipeline.stages.scraper import CurrentConstituents, ScraperStage, describe_change
+from sp500tui.pipeline.stages.scraper import ScraperStage
 from sp500tui.sources.wikipedia.client import ConstituentList
 from tests.support.waiting import FakeClock, Wait
 
@@ -84,24 +85,6 @@ def test_a_cycle_whose_put_failed_is_started_again(eventually: Wait, refused: tu
         assert (cycles.number, cycles.running) == (1, True)
     assert not any(queue.seen_complete)
     assert queue.puts > 4
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "message"),
-    [
-        ("", "A B", ""),
-        ("A B", "B A", ""),
-        ("A B", "A C D", "the list of constituents has changed: 2 added (C, D), 1 removed (B)"),
-        ("A B C", "A", "the list of constituents has changed: 2 removed (B, C)"),
-        (
-            "A",
-            "A " + " ".join(f"N{number}" for number in (*range(10), "X", "Y")),
-            "the list of constituents has changed: 12 added (N0, N1, N2, N3, N4, N5, N6, N7, N8, N9, …)",
-        ),
-    ],
-)
-def test_a_change_of_the_list_is_described(before: str, after: str, message: str) -> None:
-    assert describe_change(before.split(), after.split()) == message
 
 
 def test_a_cycle_can_be_retracted_only_while_it_is_incomplete() -> None:

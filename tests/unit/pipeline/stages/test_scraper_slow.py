@@ -14,8 +14,9 @@ from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.queue import MemoryQueue
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.worker_pool import WorkerPool
+from sp500tui.pipeline.stages.current_constituents import CurrentConstituents
 from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan
-from sp500tui.pipeline.stages.scraper import CurrentConstituents, ScraperStage
+from sp500tui.pipeline.stages.scraper import ScraperStage
 from sp500tui.sources.wikipedia.client import ConstituentList
 from tests.support.waiting import Wait
 
