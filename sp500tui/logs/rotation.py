@@ -6,6 +6,7 @@ between processes.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -38,12 +39,14 @@ class PrivateRotatingFileHandler(logging.Handler):
         self._warn = on_failure
         self._file = -1
         self._size = 0
+        self._torn = False
+        """Whether the file ends in the middle of a line, because the disk was full."""
         self._until_check = 0
         self._open()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; the first of several failures is reported to `on_failure`, the others are counted."""
-        line = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
+        line = self._line_of(record)
         try:
             self._write(line)
         except OSError as error:
@@ -69,10 +72,18 @@ class PrivateRotatingFileHandler(logging.Handler):
         if self._file < 0:
             self._open()
         if self.lost:
-            line = f"{self.lost} log records before this one were lost\n".encode() + line
-        os.write(self._file, line)
-        self._size += len(line)
+            line = self._line_of(_loss_of(self.lost)) + line
+        if self._torn:
+            line = b"\n" + line
+        written = os.write(self._file, line)
+        self._size += written
+        self._torn = written < len(line)
+        if self._torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.lost = 0
+
+    def _line_of(self, record: logging.LogRecord) -> bytes:
+        return (self.format(record) + "\n").encode("utf-8", "backslashreplace")
 
     def _reopen_or_rotate(self, size: int) -> None:
         """Reopen the file after a rotation by another process; rotate it where it would grow beyond the limit."""
@@ -108,8 +119,15 @@ class PrivateRotatingFileHandler(logging.Handler):
         self._close_file()
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._size = os.fstat(self._file).st_size
+        self._torn = False
 
     def _close_file(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _loss_of(records: int) -> logging.LogRecord:
+    """A record that says how many others were lost before it."""
+    message = "%d log records before this one were lost"
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (records,), None)

@@ -361,6 +361,39 @@ class TestRotation:
         assert "5 log records before this one were lost" in text_of(made.app_log)
         assert "there is room again" in text_of(made.app_log)
 
+    def test_a_disk_that_fills_up_within_a_line_costs_that_line_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # given a log in JSON, and a disk that takes ten bytes of a line, then nothing, then everything again
+        made = configure(folder=tmp_path, log_format="json", console=False)
+        write = os.write
+        room = [10]
+
+        def nearly_full(descriptor: int, data: bytes) -> int:
+            if not room:
+                return write(descriptor, data)
+            if not room[0]:
+                raise OSError(28, "No space left on device")
+            return write(descriptor, data[: room[0]])
+
+        LOG.info("before")
+        monkeypatch.setattr(os, "write", nearly_full)
+        LOG.info("torn")
+        room[0] = 0
+        LOG.info("lost")
+        room.clear()
+        LOG.info("after")
+
+        # then every line but the torn one is a record, and one of them counts what was lost
+        before, torn, *rest = text_of(made.app_log).splitlines()
+        assert json.loads(before)["message"] == "before"
+        assert len(torn) == 10
+        assert [json.loads(line)["message"] for line in rest] == [
+            "2 log records before this one were lost",
+            "after",
+        ]
+        assert all(set(json.loads(line)) == {"time", "level", "worker", "logger", "message"} for line in rest)
+
     def test_a_closed_stderr_is_ignored(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         made = configure(folder=tmp_path)
         closed = io.StringIO()
