@@ -27,8 +27,8 @@ else:
     from backports import zstd
 
 MAGIC = b"\x89SP500R\n"
-VERSION = 1
-"""Version of the format; a reader refuses later ones."""
+VERSION = 2
+"""Version of the format; a reader refuses later ones. 2: a change in per cent may be a pair."""
 FILE_HEADER = struct.Struct("!8sHI")
 """Magic, version, length of the run's facts."""
 MARK = b"\x89blk"

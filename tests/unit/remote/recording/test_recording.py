@@ -22,8 +22,14 @@ from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Snapshot, WorkerState
 from sp500tui.remote.recording import reader
-from sp500tui.remote.recording.blocks import BLOCK_SIZE, MAGIC, RecordingError, file_header, moments_of
-from sp500tui.remote.recording.columns import latest, pack
+from sp500tui.remote.recording.blocks import (
+    BLOCK_SIZE,
+    MAGIC,
+    VERSION,
+    RecordingError,
+    file_header,
+    moments_of,
+)
 from sp500tui.remote.recording.moments import Moment
 from sp500tui.remote.recording.playback import Playback
 from sp500tui.remote.recording.reader import Recording
@@ -31,7 +37,7 @@ from sp500tui.remote.recording.recorder import Recorder
 from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.remote.recording.stores import RecentBlocks, RecordingFolder, StoredBlock, save
 from tests.support.remote.recorded import FACTS, START, FakeLife, recorded, recording
-from tests.support.tui.fake_pipeline import NOON, FakePipeline, listed, live_price, seeded_prices
+from tests.support.tui.fake_pipeline import NOON, FakePipeline, listed, live_price
 from tests.support.waiting import FakeClock
 
 
@@ -48,41 +54,6 @@ def written(folder: Path, blocks: list[StoredBlock]) -> Path:
 @cache
 def half_a_minute() -> tuple[list[StoredBlock], list[Snapshot]]:
     return recorded(30)
-
-
-class TestColumns:
-    def test_prices_are_the_same_again(self) -> None:
-        # given prices of every kind: without a rate, without a change, with a price that is no product
-        quoted = seeded_prices()
-        odd = live_price("ODD", Decimal("1.50"), 0.0, 504)
-        odd = replace(
-            odd,
-            row=replace(
-                odd.row,
-                converted_price=None,
-                fx_rate=None,
-                fx_time=None,
-                quote=replace(odd.row.quote, change=None, percent_change=None, volume=None),
-            ),
-            written_by="",
-        )
-        exact = live_price("EXACT", Decimal("10.0"), 1.0, 505)
-        exact = replace(exact, row=replace(exact.row, converted_price=Decimal("68.72100")))
-        prices = [*quoted, odd, exact]
-        # when they are packed, then nothing is lost, not even a digit
-        columns = pack(prices)
-        assert columns is not None
-        assert latest([columns]) == prices
-        assert repr(latest([columns])) == repr(prices)
-
-    def test_the_last_of_several_wins(self) -> None:
-        first = [live_price("A", Decimal(1), 1.0, 1), live_price("B", Decimal(2), 1.0, 2)]
-        second = [live_price("A", Decimal(3), 1.0, 3)]
-        packed = [pack(first), pack(second)]
-        assert latest([each for each in packed if each is not None]) == [first[1], second[0]]
-
-    def test_no_prices_take_no_room(self) -> None:
-        assert pack([]) is None
 
 
 class TestReplay:
@@ -362,7 +333,10 @@ class TestFiles:
             (b"SQLite format 3\0" + bytes(100), "is no recording of sp500tui"),
             (b"\x89PNG\r\n\x1a\n" + bytes(100), "is no recording of sp500tui"),
             (bytes(range(256)) * 2, "is no recording of sp500tui"),
-            (MAGIC + b"\x00\x02" + bytes(100), "has format 2, this program reads up to 1; update sp500tui"),
+            (
+                MAGIC + (VERSION + 1).to_bytes(2) + bytes(100),
+                f"has format {VERSION + 1}, this program reads up to {VERSION}; update sp500tui",
+            ),
             (MAGIC + b"\x00\x01\x00\x00\x00\x03" + b"\xc1\xc1\xc1", "header of the recording"),
         ],
     )
