@@ -17,7 +17,7 @@ from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.database.screen import DatabaseScreen
 from sp500tui.tui.help.screen import HelpScreen
 from sp500tui.tui.shell.command_palette import Palette
-from sp500tui.tui.shell.pipeline_strip import ROWS
+from sp500tui.tui.shell.pipeline_rows import ROWS
 from sp500tui.tui.widgets.lines_widget import LinesWidget
 from tests.support.parameters import rest_thorough
 from tests.support.tui.fake_pipeline import FakePipeline, draining, empty, running

@@ -26,13 +26,13 @@ from sp500tui.tui.render.stored_rows import stored_lines
 from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.price_reader import PostgresReader, PriceReader, StoredSymbol
-from sp500tui.tui.shell.quote_way import QuoteWay
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.symbol.candle_plot import candles_that_fit
 from sp500tui.tui.symbol.candle_series import LiveCandles, description
 from sp500tui.tui.symbol.chart import Day, PriceChart
 from sp500tui.tui.symbol.chart_series import ChartRange
 from sp500tui.tui.symbol.details import company_lines, provenance_lines, quote_lines
+from sp500tui.tui.symbol.quote_way import QuoteWay
 from sp500tui.tui.widgets.bindings import bind
 from sp500tui.tui.widgets.lines_widget import LinesWidget
 from sp500tui.tui.widgets.titles import set_titles

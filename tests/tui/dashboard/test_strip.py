@@ -21,7 +21,7 @@ from sp500tui.pipeline.core.snapshot import (
 from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample, StageSecond
 from sp500tui.tui.history import History
 from sp500tui.tui.render.lines import Role, width_of
-from sp500tui.tui.shell.pipeline_strip import (
+from sp500tui.tui.shell.pipeline_rows import (
     ROWS,
     columns,
     legend,

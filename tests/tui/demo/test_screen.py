@@ -15,7 +15,7 @@ from sp500tui.pipeline.core.names import StageName
 from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, OUTAGE_SECONDS, STOP_DATABASE
 from sp500tui.tui.demo.render import effect_text, entries
 from sp500tui.tui.demo.screen import DemoScreen
-from sp500tui.tui.shell.pipeline_strip import shown_rows
+from sp500tui.tui.shell.pipeline_rows import shown_rows
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, running
 from tests.tui.conftest import Drive, Driven, notes

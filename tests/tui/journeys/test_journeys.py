@@ -15,7 +15,7 @@ from sp500tui.tui.journeys.screen import JourneysScreen
 from sp500tui.tui.messages import SymbolSelected
 from sp500tui.tui.render.lines import Line, width_of
 from sp500tui.tui.render.waterfall import waterfall_bar, waterfall_lines
-from sp500tui.tui.shell.quote_way import journey_of
+from sp500tui.tui.symbol.quote_way import journey_of
 from tests.support.tui.fake_pipeline import FakePipeline, seeded_prices
 from tests.support.tui.timeline_scenes import NOW, ScenePipeline, killed_writer
 from tests.tui.conftest import Drive

@@ -25,7 +25,7 @@ from sp500tui.tui.render.cluster_labels import short_name, tail
 from sp500tui.tui.render.labels import phase_word, trouble
 from sp500tui.tui.render.lines import width_of
 from sp500tui.tui.shell.pipeline_actions import scale
-from sp500tui.tui.shell.pipeline_strip import JOURNAL, ROWS, strip_lines
+from sp500tui.tui.shell.pipeline_rows import JOURNAL, ROWS, strip_lines
 from sp500tui.tui.shell.status_bar import View, status_lines
 from tests.support.tui.fake_cluster import BETA, one_lost, three_nodes, watching
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, running
