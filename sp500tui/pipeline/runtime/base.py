@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -47,6 +48,7 @@ class PipelineBase:
         self._events = EventLog()
         self._listeners: list[Callable[[PipelineEvent], None]] = []
         self._stopped_early = False
+        self._pause_lock = threading.Lock()
         self._paused_since: dict[StageName | None, float] = {}
 
     def start(self) -> None:
@@ -197,14 +199,20 @@ class PipelineBase:
 
     def _emit_paused(self, stage: StageName | None, *, paused: bool, where: str = "") -> None:
         """Report that a stage, or the intake, was paused or resumed; nothing if it was so before."""
-        if paused == (stage in self._paused_since):
-            return
+        now = time.monotonic()
+        with self._pause_lock:
+            since = self._paused_since.get(stage)
+            if paused == (since is not None):
+                return
+            if paused:
+                self._paused_since[stage] = now
+            else:
+                del self._paused_since[stage]
         what = ("the intake" if stage is None else f"the {stage} stage") + where
-        if paused:
-            self._paused_since[stage] = time.monotonic()
+        if since is None:
             self._emit(EventKind.PAUSED, f"{what} is paused", stage)
         else:
-            seconds = time.monotonic() - self._paused_since.pop(stage)
+            seconds = now - since
             self._emit(EventKind.RESUMED, f"{what} is resumed after {seconds:.1f} s", stage, seconds)
 
     def _publish(self, event: PipelineEvent) -> None:
