@@ -121,9 +121,8 @@ class NodeLifecycle(Lifecycle):
     def watch(self) -> None:
         """Read the workers of the other nodes, and where this node has a database their prices, from now on."""
         self.control_loop.has_frontend = True
-        feed = self.components.feed.thread
-        if self.components.uses_database and not feed.started:
-            feed.start()
+        if self.components.uses_database:
+            self.components.feed.thread.ensure_started()
 
     def _open_sources(self) -> Sources:
         """Open the data sources, in a demo with the market parameters shared by all nodes."""

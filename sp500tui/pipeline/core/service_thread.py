@@ -52,6 +52,7 @@ class ServiceThread:
         self.jitter = jitter
         """Random numbers from 0 to 1 for the back-off."""
         self._changed = threading.Condition()
+        self._starting = threading.Lock()
         self._stopping = False
         self._woken = False
         self._in_a_row = 0
@@ -64,6 +65,16 @@ class ServiceThread:
             RuntimeError: it was started before, or the system cannot start another thread.
         """
         self._thread.start()
+
+    def ensure_started(self) -> None:
+        """Start the thread unless it was started before, by whichever thread.
+
+        Raises:
+            RuntimeError: the system cannot start another thread.
+        """
+        with self._starting:
+            if not self.started:
+                self.start()
 
     def wake(self) -> None:
         """Call the next step now, after one that is running. Does not shorten a back-off."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -86,7 +85,6 @@ class Maintenance:
         self._requested: deque[HealRequest] = deque()
         self._survey_problem = ""
         """Why the last survey that a front end requested is incomplete."""
-        self._thread_started = threading.Event()
         self._due = {"heal": 0.0, "retain": 0.0}
         """Monotonic times of the next survey and of the next replacement of old rows."""
         self._offset = clock() - time.monotonic()
@@ -99,10 +97,8 @@ class Maintenance:
         return settings.heal or settings.keep_quotes is not None or settings.keep_bars_1m is not None
 
     def start(self) -> None:
-        """Start the thread; idempotent."""
-        if not self._thread_started.is_set():
-            self._thread_started.set()
-            self.thread.start()
+        """Start the thread; idempotent, from any thread."""
+        self.thread.ensure_started()
 
     def request(self, request: HealRequest) -> None:
         """Fetch what is missing in a window; what the source did not have is requested again."""
@@ -242,6 +238,5 @@ class Maintenance:
         """End the thread and the history stage; without `drain`, fetched bars are spooled instead of stored."""
         self._requested.clear()
         self.thread.stop()
-        if self._thread_started.is_set():
-            self.thread.join(10.0)
+        self.thread.join(10.0)
         self._run.close(drain=drain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -172,3 +173,31 @@ def test_stop_ends_a_wait_inside_a_step(threads: Callable[..., ServiceThread]) -
     thread.stop()
     assert thread.join(TIMEOUT)
     assert answers == [True]
+
+
+def test_two_that_need_the_thread_start_it_once(
+    threads: Callable[..., ServiceThread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a system that takes its time to start a thread
+    thread = threads(lambda: FOREVER)
+    starts: list[str] = []
+    both = threading.Barrier(2)
+    start = threading.Thread.start
+
+    def slow(self: threading.Thread) -> None:
+        if self.name == "service":
+            starts.append(self.name)
+            with suppress(threading.BrokenBarrierError):
+                both.wait(0.2)  # both are here only if both start it
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", slow)
+    # when two need it at the same moment
+    needing = [threading.Thread(target=thread.ensure_started) for _ in range(2)]
+    for each in needing:
+        each.start()
+    for each in needing:
+        each.join(TIMEOUT)
+    # then it was started once
+    assert starts == ["service"]
+    assert thread.is_alive()
