@@ -12,7 +12,11 @@ from typing import IO
 
 from sp500tui.errors import ConfigurationError, Sp500tuiError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "name a file on a disk with room"),
+    errno.EPIPE: "the program that reads it has ended",
+}
+"""Of errors while a file is written."""
 _NAME_LENGTH = 50
 """Characters of the file's name in that of its temporary file: at most 200 of the 255 bytes that a name may have."""
 
@@ -36,8 +40,9 @@ def output_file(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         if not begun:
             raise ConfigurationError(f"cannot write {path}: {_obstacle(path, error)}") from None
-        remedy = "name a file on a disk with room" if error.errno in _FULL else "name another file"
-        raise Sp500tuiError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
+        raise Sp500tuiError(
+            f"cannot write {path}: {error.strerror or error}; {_REMEDIES.get(error.errno or 0, 'name another file')}"
+        ) from error
 
 
 def _mode(path: Path) -> int | None:

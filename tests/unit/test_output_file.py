@@ -138,6 +138,16 @@ class TestPipesAndDevices:
         with os.fdopen(reading, "rb") as pipe:
             assert pipe.read() == b"rows"
 
+    def test_a_pipe_whose_reader_has_ended(self) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        with (
+            pytest.raises(Sp500tuiError, match="Broken pipe; the program that reads it has ended"),
+            output_file(Path(f"/dev/fd/{writing}")) as file,
+        ):
+            file.write(b"rows")
+        os.close(writing)
+
     def test_a_named_pipe(self, tmp_path: Path) -> None:
         path = tmp_path / "pipe"
         os.mkfifo(path)

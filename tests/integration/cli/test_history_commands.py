@@ -107,6 +107,14 @@ def test_gaps_name_the_holes_in_json(
     assert gap["holes"] == [[first.isoformat(), (first + timedelta(hours=1)).isoformat()]]
 
 
+def test_a_window_without_trading_days(charts: FakeCharts, capsys: pytest.CaptureFixture[str]) -> None:
+    saturday = next(
+        day for day in (NOW.date() - timedelta(days=back) for back in range(1, 8)) if day.weekday() == 5
+    )
+    assert main(["gaps", "--from", str(saturday), "--to", str(saturday)]) == 0
+    assert capsys.readouterr().out == "there are no trading days in this window\n"
+
+
 def test_collected_prices_have_gaps_that_cannot_be_filled(
     charts: FakeCharts, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,7 +134,7 @@ def test_days_that_are_too_old_are_named(charts: FakeCharts, capsys: pytest.Capt
     charts.days.insert(0, old)
     assert main(["backfill", "--symbols", "AAPL", "--from", str(old.session_date)]) == 0
     error = capsys.readouterr().err
-    assert f"1 trading days from {old.session_date}" in error
+    assert f"1 trading day {old.session_date} is too old" in error
     assert "keeps 1m bars for 30 days" in error
     window = ["--from", str(old.session_date), "--to", str(old.session_date)]
     assert main(["backfill", "--symbols", "AAPL", *window]) == 2

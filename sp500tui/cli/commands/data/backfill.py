@@ -189,8 +189,11 @@ def _check_reach(coverage: Sequence[DayCoverage], request: HistoryRequest) -> in
     if not old:
         return 0
     resolution = Resolution(request.resolution)
+    days = (
+        f"trading day {min(old)} is" if len(old) == 1 else f"trading days from {min(old)} to {max(old)} are"
+    )
     message = (
-        f"{len(old):,} trading days from {min(old)} to {max(old)} are too old: Yahoo Finance keeps {resolution} bars "
+        f"{len(old):,} {days} too old: Yahoo Finance keeps {resolution} bars "
         f"for {LIMITS[resolution].days_back} days, now from {oldest_start(resolution, request.now):%Y-%m-%d} on; "
         "use a longer --resolution for them"
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sp500tui.storage.transaction import Connection
 
 _NAMED_SYMBOLS = 4
+_NO_DAYS = "there are no trading days in this window"
 
 
 def run(namespace: Namespace) -> int:
@@ -39,7 +40,8 @@ def run(namespace: Namespace) -> int:
             write_json(json.dumps([gap_json(connection, gap) for gap in gaps], indent=1) + "\n")
         else:
             complete = len(coverage) - len(gaps)
-            write_output("".join(gap_lines(gaps)) + f"{complete:,} of {len(coverage):,} days are complete\n")
+            summary = f"{complete:,} of {len(coverage):,} days are complete" if coverage else _NO_DAYS
+            write_output("".join(gap_lines(gaps)) + f"{summary}\n")
     retrievable = request.resolution != QUOTES and any(gap.state in RETRIEVABLE for gap in gaps)
     return ExitCode.INCOMPLETE if retrievable else ExitCode.OK
 

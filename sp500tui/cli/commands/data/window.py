@@ -9,7 +9,9 @@ from sp500tui.errors import ConfigurationError
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}")
+_WEEK = re.compile(r"\d{4}-?W")
+"""Of a date by its week, whose last day would not be that of `--to`."""
 
 
 def parse_window(start: str | None, end: str | None) -> tuple[datetime, datetime]:
@@ -34,6 +36,8 @@ def _is_date(text: str) -> bool:
 
 
 def _moment(text: str, option: str) -> datetime:
+    if _WEEK.match(text.strip()):
+        raise _invalid(text, option)
     try:
         moment = datetime.fromisoformat(text.strip())
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
