@@ -129,7 +129,7 @@ def test_altered_prices_are_caught(launch: Launcher, check: Checker, database_ur
 
 @pytest.mark.thorough
 def test_a_broken_journal_is_caught(launch: Launcher, check: Checker, database_url: str) -> None:
-    """Given rows in the hand of a stopped writer, when the whole program is killed, only the journal has them."""
+    """Given rows held by a stopped writer, when the whole program is killed, only the journal has them."""
     program = launch(database=database_url, symbols=FIFTY, command=(BROKEN, "journal"), interval=3, writers=1)
     program.hears("cycle 1 finished")
     (writer,) = program.writers()

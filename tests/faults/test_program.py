@@ -13,7 +13,7 @@ import pytest
 from tests.faults.campaigns.kills import kill_programs
 from tests.faults.checker import Checker, Handed, Key, rows_in_journal, rows_in_table
 from tests.faults.rig.program import Launcher, wait_for
-from tests.faults.rig.steps import FIFTY, ends_clean, goes_on, gone, running
+from tests.faults.rig.steps import FIFTY, continues, ends_clean, have_ended, running
 from tests.support.parameters import rest_thorough
 from tests.support.postgres.server import runs
 
@@ -50,7 +50,7 @@ def test_rows_wait_in_the_journal_and_are_replayed(
         program.kill()
         for process in family[1:]:
             process.kill()
-        # Else the server would go on with the statements of the dead once the lock is gone.
+        # Otherwise the server would execute the statements of the killed writers once the lock is released.
         locker.execute(END_ALL_OTHERS)
     missing = set(held) - {key for key, _ in rows_in_table(database_url)}
     assert missing
@@ -115,7 +115,7 @@ def test_a_second_program_on_the_data_folder_is_refused_while_the_first_runs(
     two = launch(database=database_url, symbols=FIFTY)
     assert two.ends() == 2
     assert "show it with sp500tui attach" in two.said()
-    goes_on(one, database_url)
+    continues(one, database_url)
     one.kill()
     three = running(launch, database_url)
     assert three.stops() == 143
@@ -132,7 +132,7 @@ def test_one_signal_drains(
     program = running(launch, database_url)
     family = program.family()
     assert program.stops(signal.Signals[number]) == code
-    gone(family)
+    have_ended(family)
     assert program.report()["outcome"] == "interrupted"
     verdict = check.verdict(database_url)
     assert verdict.clean, str(verdict)
@@ -152,7 +152,7 @@ def test_a_second_signal_spools_and_the_next_start_stores(
     program.hears("stop again to spool")
     program.send(signal.SIGINT)
     assert program.ends(10) == 130
-    gone(family)
+    have_ended(family)
     quotes = program.report()["quotes"]
     assert quotes["spooled"] > 0
     assert quotes["queued"] + quotes["in_flight"] == 0
@@ -175,7 +175,7 @@ def test_a_third_signal_kills_at_once(launch: Launcher, check: Checker, database
         program.send(signal.SIGINT)
         program.hears(words)
     assert program.ends(5) == 130
-    gone(family)
+    have_ended(family)
     assert check.verdict(database_url).in_journal > 0
 
 

@@ -102,7 +102,7 @@ def test_viewers_are_stopped_and_killed(
     killed.process.kill()
     leaving.terminal.send(b"q")
     assert leaving.process.wait(30) == 0
-    # then the pipeline goes on, and the stopped viewer too once it is continued
+    # then the pipeline continues, and so does the stopped viewer after SIGCONT
     runs_on(program)
     stopped.process.send_signal(signal.SIGCONT)
     stopped.draws()

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.campaigns.kills import kill_writers
 from tests.faults.checker import Checker, Handed, rows_in_journal
 from tests.faults.rig.program import Launcher, wait_for
-from tests.faults.rig.steps import BROKEN, FIFTY, ends_clean, goes_on, running
+from tests.faults.rig.steps import BROKEN, FIFTY, continues, ends_clean, running
 
 
 @pytest.mark.thorough
@@ -21,7 +21,7 @@ def test_idle_writers_are_killed(launch: Launcher, check: Checker, database_url:
     first = program.writers()
     for writer in first:
         writer.kill()
-    goes_on(program, database_url)
+    continues(program, database_url)
     assert not set(first) & set(program.writers())
     assert "ended by signal 9" in program.said()
     ends_clean(program, check, database_url)
@@ -46,7 +46,7 @@ def test_a_writer_is_killed_while_it_holds_a_batch(
     writer.suspend()
     wait_for(lambda: rows_in_journal(program.journal), "a batch in the journal")
     writer.kill()
-    goes_on(program, database_url)
+    continues(program, database_url)
     ends_clean(program, check, database_url)
 
 
@@ -56,7 +56,7 @@ def test_a_writer_that_hangs_is_replaced(launch: Launcher, check: Checker, datab
     (writer,) = program.writers()
     writer.suspend()
     program.hears("did not answer in time")
-    goes_on(program, database_url)
+    continues(program, database_url)
     assert not psutil.pid_exists(writer.pid)
     ends_clean(program, check, database_url)
 
@@ -68,5 +68,5 @@ def test_writers_that_answer_garbage_are_replaced(
     """Given answers that are torn or no frames at all, rows are sent again by other processes."""
     program = running(launch, database_url, command=(BROKEN, "frames"), interval=0.5)
     wait_for(lambda: program.said().count("sent an invalid answer") >= 3, "three replaced writers")
-    goes_on(program, database_url)
+    continues(program, database_url)
     ends_clean(program, check, database_url)

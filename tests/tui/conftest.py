@@ -53,7 +53,7 @@ async def until(
     """Let the app run until `condition` holds; AssertionError with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
+        assert time.monotonic() < deadline, f"timed out after {seconds:g} s waiting for {what}"
         await pilot.pause(0.01)
 
 

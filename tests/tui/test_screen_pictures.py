@@ -56,7 +56,7 @@ def reaching(
 async def test_a_state_that_is_never_reached_is_a_failure(build: Callable[..., DashboardApp]) -> None:
     opened = reaching(lambda _app: DemoScreen(), lambda _screen: False, seconds=0.2)
     async with build(FakePipeline()).run_test() as pilot:
-        with pytest.raises(AssertionError, match="in vain for what the screen reads"):
+        with pytest.raises(AssertionError, match="waiting for what the screen reads"):
             await opened(pilot)
 
 

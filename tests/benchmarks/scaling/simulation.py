@@ -185,7 +185,7 @@ class World:
                 address.look()
 
     def take_tickers(self) -> int:
-        """A batch for a price worker; the scraper may go on."""
+        """A batch for a price worker; the scraper may continue."""
         size = self.tickers.popleft()
         self._send_tickers()
         return size

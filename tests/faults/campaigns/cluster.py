@@ -31,7 +31,7 @@ def kill_workers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
     rig.start(SCHEDULER)
     rig.start(FETCHER)
     storers = [rig.start(STORER) for _ in range(3)]
-    rig.goes_on()
+    rig.continues()
     for _ in range(times):
         pause(rng.uniform(0, 1.5))
         at = rng.randrange(len(storers))
@@ -45,7 +45,7 @@ def kill_fetchers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
     rig.start(SCHEDULER)
     rig.start(STORER)
     fetchers = [rig.start(FETCHER) for _ in range(2)]
-    rig.goes_on()
+    rig.continues()
     excused: set[Key] = set()
     for _ in range(times):
         pause(rng.uniform(0, 1.0))
@@ -56,7 +56,7 @@ def kill_fetchers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
         last = Handed(rig.handed.path, safe).quotes(rig.handed.now())
         excused |= {(quote.symbol, quote.quote_time) for quote in last}
         fetchers[at] = rig.start(FETCHER)
-        rig.goes_on()
+        rig.continues()
     return _verdict(rig, "kill -9 of a fetching worker", times, started, excused)
 
 
@@ -69,7 +69,7 @@ def kill_brokers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
         rig.valkey.kill()
         pause(rng.uniform(0, 4))
         rig.valkey.start()
-        rig.goes_on()
+        rig.continues()
     return _verdict(rig, "kill -9 of the broker", times, started)
 
 
@@ -86,12 +86,12 @@ def kill_schedulers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign
         rig.kill(killed)
         rig.start(SCHEDULER)
         wait_for(rig.scheduler, "another scheduler")
-        rig.goes_on()
+        rig.continues()
     return _verdict(rig, "kill -9 of the scheduler", times, started)
 
 
 def pull_cables(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
-    """A node without a network until the others have given it up; it comes back with what it had in hand.
+    """A node without a network until the others have evicted it; it returns with its old leases.
 
     Where the machine has no network namespaces, the node stands still instead. An answer that the market sends to
     a node that cannot be reached has no scheduler: the request fails, and is made again.
@@ -110,7 +110,7 @@ def pull_cables(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
             last = Handed(rig.handed.path, safe).quotes(rig.handed.now())
             excused |= {(quote.symbol, quote.quote_time) for quote in last}
         wait_for(lambda losses=losses: _losses(rig) > losses, "its loss to be noticed")  # type: ignore[misc]
-        rig.goes_on()
+        rig.continues()
     fault = "cable pulled for 9 s" if rig.network is not None else "SIGSTOP for 9 s"
     return _verdict(rig, fault, times, started, excused)
 
@@ -135,14 +135,14 @@ def _whole_cluster(rig: ClusterRig) -> list[Node]:
     """Nodes for every stage, at work; those that a fault may meet."""
     rig.start(SCHEDULER)
     nodes = [rig.start(FETCHER), rig.start(STORER)]
-    rig.goes_on()
+    rig.continues()
     return nodes
 
 
 def _verdict(
     rig: ClusterRig, fault: str, times: int, started: float, excused: set[Key] | None = None
 ) -> Campaign:
-    rig.goes_on()
+    rig.continues()
     return Campaign(fault, times, rig.ends(), frozenset(excused or ()), time.monotonic() - started)
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.faults.checker import Checker, Handed, Key, Verdict
 from tests.faults.rig.program import Launcher, Program, pause, wait_for
-from tests.faults.rig.steps import FIFTY, goes_on, gone, running
+from tests.faults.rig.steps import FIFTY, continues, have_ended, running
 from tests.support.postgres.server import kill_server
 
 WINDOW = 1.5
@@ -61,14 +61,14 @@ def kill_writers(launch: Launcher, handed: Handed, database: str, rng: random.Ra
     # Cycles no faster than trades: a lost quote would not come a second time.
     program = running(launch, database, interval=1, writers=4)
     while left:
-        # Of any age: being started, let in, idle, or with a batch in hand.
+        # Of any age: starting, connecting, idle, or holding a batch.
         lived = rng.uniform(0, 3)
         grown = [writer for writer in program.writers() if time.time() - writer.create_time() > lived]
         if grown:
             rng.choice(grown).send_signal(signal.SIGKILL)
             left -= 1
         pause(rng.uniform(0, 0.3))
-    goes_on(program, database)
+    continues(program, database)
     assert program.stops() == 143
     verdict = Checker(handed, program.market_folder).verdict(database)
     return Campaign("kill -9 of a writer", times, verdict, frozenset(), time.monotonic() - started)
@@ -88,7 +88,7 @@ def kill_programs(
         family = program.family()
         killed_at = handed.now()
         program.kill()
-        gone(family)
+        have_ended(family)
         last = Handed(handed.path, safe).quotes(max(killed_at, handed.now()))
         excused |= {(quote.symbol, quote.quote_time) for quote in last}
     program = running(launch, database)

@@ -24,7 +24,7 @@ from sp500tui.pipeline.writer.spooler import SPOOL_AGE
 from sp500tui.simulator.process import DemoMarket
 from tests.faults.checker import Checker, Handed, Key, Verdict
 from tests.faults.rig.program import Launcher, Program, pause, wait_for
-from tests.faults.rig.steps import FIFTY, gone
+from tests.faults.rig.steps import FIFTY, have_ended
 from tests.faults.rig.terminal import PseudoTerminal
 from tests.support.ports import free_port
 from tests.support.postgres.server import TcpPostgres, end_server, public_folder
@@ -266,7 +266,7 @@ class Soak:
         if signals in (0, 3):
             last = Handed(self.handed.path, in_memory).quotes(self.handed.now())
             self.excused |= {(quote.symbol, quote.quote_time) for quote in last}
-        gone(family, CHILDREN_TIMEOUT)
+        have_ended(family, CHILDREN_TIMEOUT)
         if signals in (1, 2) and terminal is None:
             self._check_report(program)
 

@@ -27,14 +27,14 @@ def test_a_killed_worker_and_a_killed_broker_lose_and_double_nothing(rig: Cluste
     rig.start("scraper,price=2,converter=1,writer=1", interval=0.5)
     storer = rig.start(STORER)
     storer.program.hears("started; process")
-    rig.goes_on()
+    rig.continues()
 
     # when another one takes the place of that one, which is killed, and the broker is killed too
     rig.replace(storer)
     rig.valkey.kill()
     rig.valkey.start()
 
-    # then the work goes on, and everything that was handed out is stored once
-    rig.goes_on()
+    # then the work continues, and everything that was served is stored once
+    rig.continues()
     verdict = rig.ends()
     assert verdict.clean, str(verdict)

@@ -94,7 +94,7 @@ def test_a_suspended_node_loses_its_leases_and_continues(
     other.waits_for(lambda s: of_process(other, stopped) and s.cycle.number > 2, "both nodes")
     name = of_process(other, stopped)
 
-    # when the first one stands still until it is given up, and goes on
+    # when the first one is suspended until it is evicted, and then continued
     stopped.send(signal.SIGSTOP)
     other.waits_for(lambda _: other.reported(EventKind.NODE_LOST), "the loss")
     stopped.send(signal.SIGCONT)

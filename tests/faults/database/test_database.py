@@ -48,7 +48,7 @@ def test_a_database_that_is_unavailable_at_the_start_is_waited_for(
 ) -> None:
     tcp_postgres.stop()
     run = engine(tcp_postgres.url)
-    run.waits_for(down, "the word that the database is away")
+    run.waits_for(down, "the report that the database is down")
     assert "does not answer" in run.snapshot().database.message
     tcp_postgres.start()
     run.stores()
@@ -64,7 +64,7 @@ def test_a_database_that_becomes_unavailable_under_load(
     run = engine(tcp_postgres.url)
     run.stores(50)
     tcp_postgres.stop() if how == "stopped" else tcp_postgres.kill()
-    run.waits_for(down, "the word that the database is away")
+    run.waits_for(down, "the report that the database is down")
     pause(1.5)
     waiting = run.snapshot()
     assert waiting.ledger.spooled + waiting.ledger.queued + waiting.ledger.in_flight > 0
@@ -81,7 +81,7 @@ def test_the_embedded_server_is_killed_and_started_again(engine: EngineStarter, 
     kill_server(pgdata)
     run.stores(20)
     run.pipeline.pause()
-    run.waits_for(lambda s: s.ledger.fetched == s.ledger.stored + s.ledger.duplicate, "all settled")
+    run.waits_for(lambda s: s.ledger.fetched == s.ledger.stored + s.ledger.duplicate, "all rows stored")
     # Looked at before the end: the last user takes the server with it.
     url = run.pipeline.database_url
     assert url is not None
@@ -201,7 +201,7 @@ def test_a_network_that_fails(
     fault: str,
     value: float,
 ) -> None:
-    """Late, slow, cut in the middle of a batch, silent, gone: then well again."""
+    """Delayed, throttled, cut in the middle of a batch, silent or unreachable, and then restored."""
     run = engine(through(proxy, tcp_postgres), commit_timeout=1.5)
     run.stores(20)
     setattr(proxy, fault, value)

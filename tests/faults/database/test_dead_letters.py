@@ -113,7 +113,7 @@ def test_dead_letters_stay_where_no_database_answers(letters: DeadLetters, folde
 def test_what_a_run_could_not_store_is_stored_by_a_replay(
     engine: EngineStarter, check: Checker, folder: Path, tcp_postgres: TcpPostgres
 ) -> None:
-    """The whole way of a row: refused, alone among its batch, kept, and stored once the reason is gone."""
+    """The whole way of a row: refused, alone among its batch, kept, and stored once the reason no longer applies."""
     run = engine(tcp_postgres.url)
     run.stores(20)
     tcp_postgres.execute(REFUSE_OIL)

@@ -63,7 +63,7 @@ def test_the_journals_disk_is_full(
     run = engine(database_url, data_dir=disk)
     run.stores(10)
     ballast = fill(disk)
-    run.waits_for(journal_is_full, "the word that the journal's disk is full")
+    run.waits_for(journal_is_full, "the report that the journal's disk is full")
     run.waits_for(lambda s: s.ledger.queued > 0, "rows that wait in the queue")
     pause(0.5)
     assert journal_is_full(run.snapshot())
@@ -94,7 +94,7 @@ def test_postgresqls_disk_is_full(engine: EngineStarter, check: Checker, server_
     run = engine(server_on.url, commit_timeout=5.0)
     run.stores(10)
     ballast = fill(server_on.folder)
-    run.waits_for(database_is_full, "the word that the database's disk is full")
+    run.waits_for(database_is_full, "the report that the database's disk is full")
     with pytest.raises(psycopg.Error):
         write_log(server_on.url)
     pause(1)
@@ -132,7 +132,7 @@ def test_the_one_disk_of_everything_is_full(engine: EngineStarter, handed: Hande
     ballast.unlink()
     run.stores(10)
     run.pipeline.pause()
-    run.waits_for(lambda s: s.ledger.fetched == s.ledger.stored + s.ledger.duplicate, "all settled")
+    run.waits_for(lambda s: s.ledger.fetched == s.ledger.stored + s.ledger.duplicate, "all rows stored")
     # Looked at before the end: the last user takes the server with it.
     verdict = Checker(handed, disk / "live").verdict(run.pipeline.database_url or "")
     assert verdict.clean, str(verdict)

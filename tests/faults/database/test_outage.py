@@ -20,7 +20,7 @@ MOST_GROWTH = 32
 
 
 def memory(program: Program) -> int:
-    """MiB that the program itself holds; its writers are gone or idle."""
+    """MiB that the program itself holds; its writers have ended or are idle."""
     return int(psutil.Process(program.process.pid).memory_info().rss) >> 20
 
 

@@ -156,7 +156,7 @@ class ClusterRig:
             found = connection.execute("SELECT to_regclass('public.prices')").fetchone()
         return found is not None and found[0] is not None
 
-    def goes_on(self, timeout: float = 60.0) -> None:
+    def continues(self, timeout: float = 60.0) -> None:
         """Wait until more is stored than now."""
         before = self.stored()
         wait_for(lambda: self.stored() > before, "more rows in the table", timeout)

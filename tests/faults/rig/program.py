@@ -26,7 +26,7 @@ def wait_for(condition: Callable[[], object], what: str, timeout: float = 60.0) 
     """Wait until a condition holds; AssertionError with `what` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < deadline, f"waited {timeout:g} s in vain for: {what}"
+        assert time.monotonic() < deadline, f"timed out after {timeout:g} s waiting for {what}"
         pause(0.01)
 
 

@@ -29,14 +29,14 @@ def stored(database: str) -> int:
     return len(rows_in_table(database))
 
 
-def goes_on(program: Program, database: str, timeout: float = 40.0) -> None:
-    """Wait until more is stored than now."""
+def continues(program: Program, database: str, timeout: float = 40.0) -> None:
+    """Wait until more rows are stored."""
     before = stored(database)
     wait_for(lambda: stored(database) > before, "more rows in the table", timeout)
 
 
 def ends_clean(program: Program, check: Checker, database: str) -> None:
-    """Stop it in order, and have nothing lost, doubled or altered, nor left over."""
+    """Stop the program; no row may be lost, duplicated, altered or left in the journal."""
     assert program.stops() == 143
     verdict = check.verdict(database)
     assert verdict.clean, str(verdict)
@@ -46,8 +46,8 @@ def ends_clean(program: Program, check: Checker, database: str) -> None:
     assert (quotes["queued"], quotes["in_flight"], quotes["spooled"]) == (0, 0, 0)
 
 
-def gone(processes: list[psutil.Process], timeout: float = 3.0) -> None:
-    """Wait until none of them runs any more: 3 s, as promised."""
+def have_ended(processes: list[psutil.Process], timeout: float = 3.0) -> None:
+    """Wait until all processes have ended: 3 s, as promised."""
     _, alive = psutil.wait_procs(processes, timeout=timeout)
     alive = [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
     assert not alive, [process.cmdline() for process in alive]

@@ -136,7 +136,7 @@ class TestStop:
     def test_a_signal_to_the_whole_group_drains_and_prints_the_outcome(
         self, home: Path, database_url: str, number: signal.Signals, code: int
     ) -> None:
-        # given a run that would go on for ever
+        # given an unbounded run
         symbols = ("--symbols", "AAPL,MSFT", "--interval", "0.5")
         program = started("--no-ui", "--demo", "--json", *symbols, "--database", database_url)
         assert program.stderr is not None
@@ -225,7 +225,7 @@ class TestDeadLetters:
     def test_dead_letters_are_replayed_and_those_rejected_again_stay(
         self, home: Path, database_url: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        # given a good and a bad letter
+        # given a valid and an invalid dead letter
         row: dict[str, str | None] = dict.fromkeys(COLUMNS) | {
             "symbol": "AAPL",
             "quote_time": "2026-05-04T15:30:00+00:00",

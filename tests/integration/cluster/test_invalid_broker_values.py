@@ -1,4 +1,4 @@
-"""Another program writes into a cluster's keys: the node repairs or ignores it, says so, and goes on."""
+"""Another program writes into a cluster's keys: the node repairs or ignores it, logs it, and continues."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_node_survives_any_value_in_its_keys(
         cycle = node.snapshot().cycle.number
         with caplog.at_level(logging.WARNING):
             harm(client, prefix + key)
-            # then cycles go on
+            # then cycles continue
             node.waits_for(
                 lambda seen, cycle=cycle: seen.phase is Phase.RUNNING and seen.cycle.number > cycle + 1,  # type: ignore[misc]
                 f"a cycle after {harm.__name__} of {key}",

@@ -79,10 +79,10 @@ def test_stages_on_different_nodes_work_as_one_pipeline(join: ClusterUnderTest) 
     join("price=2")
     join("converter=1")
     join("writer=1")
-    face = join(no_ui=False, stages="converter=1")
+    observer = join(no_ui=False, stages="converter=1")
 
     # when cycles go round
-    seen = face.waits_for(
+    seen = observer.waits_for(
         lambda s: (
             s.cycle.number >= 3
             and s.ledger.stored >= 3
@@ -92,17 +92,17 @@ def test_stages_on_different_nodes_work_as_one_pipeline(join: ClusterUnderTest) 
         "stored rows, and every node with its workers",
     )
 
-    # then the face knows every node, every worker, the list and the prices
+    # then the observer knows every node, every worker, the list and the prices
     assert seen.ledger.is_balanced
     assert seen.nodes[0].here
     assert [stage.size for stage in seen.stages] == [1, 2, 2, 1, 0]
     assert [node.name for node in seen.nodes if node.scheduler] == [scheduler.name]
     assert {worker.stage for worker in seen.workers} == set(StageName) - {StageName.HISTORY}
     assert all(worker.node for worker in seen.workers)
-    face.waits_for(
-        lambda s: sorted(p.row.quote.symbol for p in face.node.prices_since(0)[1]) == SYMBOLS, "prices"
+    observer.waits_for(
+        lambda s: sorted(p.row.quote.symbol for p in observer.node.prices_since(0)[1]) == SYMBOLS, "prices"
     )
-    assert sorted(one.symbol for one in face.node.constituents()) == SYMBOLS
+    assert sorted(one.symbol for one in observer.node.constituents()) == SYMBOLS
     with psycopg.connect(join.database) as connection:
         bare = connection.execute("SELECT count(*) FROM prices WHERE converted_price IS NULL").fetchone()
     assert bare == (0,)
@@ -112,28 +112,28 @@ def test_stages_on_different_nodes_work_as_one_pipeline(join: ClusterUnderTest) 
 def test_requests_reach_the_node_they_are_for(join: ClusterUnderTest) -> None:
     # given two nodes with price workers, and a third that only writes
     one, two = join("scraper,price=2", interval=60), join("price=2,converter=1")
-    face = join("writer=1")
-    face.waits_for(lambda s: s.stage(StageName.PRICE).alive == 4, "four price workers")
+    observer = join("writer=1")
+    observer.waits_for(lambda s: s.stage(StageName.PRICE).alive == 4, "four price workers")
 
     # when seven are requested of them, and then for one more on the second node
-    assert face.node.scale(StageName.PRICE, 7).new == 7
-    face.waits_for(lambda s: s.stage(StageName.PRICE).alive == 7, "seven price workers")
+    assert observer.node.scale(StageName.PRICE, 7).new == 7
+    observer.waits_for(lambda s: s.stage(StageName.PRICE).alive == 7, "seven price workers")
     asking = [
-        stage for node in face.snapshot().nodes for stage in node.stages if stage.name is StageName.PRICE
+        stage for node in observer.snapshot().nodes for stage in node.stages if stage.name is StageName.PRICE
     ]
     assert sorted(stage.size for stage in asking) == [3, 4]
-    assert face.node.scale_node(two.name, StageName.PRICE, 6).new == 6
+    assert observer.node.scale_node(two.name, StageName.PRICE, 6).new == 6
     two.waits_for(lambda s: any(n.here and n.stages[0].alive == 6 for n in s.nodes), "six on the second node")
 
     # then a pause, a cycle at once and another rhythm reach the scheduler as well
-    face.waits_for(lambda s: s.cycle.number == 1 and not s.cycle.running, "the first cycle")
-    assert face.node.run_cycle_now()
-    face.waits_for(lambda s: s.cycle.number == 2 and not s.cycle.running, "the second cycle")
-    face.node.pause()
+    observer.waits_for(lambda s: s.cycle.number == 1 and not s.cycle.running, "the first cycle")
+    assert observer.node.run_cycle_now()
+    observer.waits_for(lambda s: s.cycle.number == 2 and not s.cycle.running, "the second cycle")
+    observer.node.pause()
     one.waits_for(lambda s: s.phase is Phase.PAUSED and s.stage(StageName.PRICE).paused, "the pause")
-    face.node.resume()
-    assert face.node.set_interval(0.3) == 0.3
-    face.waits_for(lambda s: s.cycle.number > 4, "the quicker rhythm")
+    observer.node.resume()
+    assert observer.node.set_interval(0.3) == 0.3
+    observer.waits_for(lambda s: s.cycle.number > 4, "the quicker rhythm")
 
 
 def test_a_node_that_leaves_is_not_lost(join: ClusterUnderTest) -> None:

@@ -40,7 +40,7 @@ class TestAtTheStart:
         # given a node whose broker is not there yet
         server = ValkeyServer(tmp_path, free_port())
         node = join(broker=server.url)
-        seen = node.waits_for(lambda s: s.broker_health is Health.DOWN, "the news")
+        seen = node.waits_for(lambda s: s.broker_health is Health.DOWN, "the outage of the broker")
         assert seen.phase is Phase.STARTING
         assert any("cannot be reached" in reason and "next attempt in" in reason for reason in seen.degraded)
 
@@ -56,7 +56,7 @@ class TestAtTheStart:
 
     def test_a_node_that_still_waits_can_be_stopped(self, join: ClusterUnderTest) -> None:
         node = join(broker=f"redis://127.0.0.1:{free_port()}/0")
-        node.waits_for(lambda s: s.broker_health is Health.DOWN, "the news")
+        node.waits_for(lambda s: s.broker_health is Health.DOWN, "the outage of the broker")
         node.node.stop(ShutdownLevel.DRAIN)
         assert node.node.join(10)
         assert node.snapshot().failure == ""
@@ -129,10 +129,10 @@ class TestLater:
         assert own_valkey.process is not None
         own_valkey.process.send_signal(signal.SIGSTOP)
         for node in (one, two):
-            node.waits_for(lambda s: s.broker_health is Health.DOWN, "the news")
+            node.waits_for(lambda s: s.broker_health is Health.DOWN, "the outage of the broker")
         own_valkey.process.send_signal(signal.SIGCONT)
 
-        # then both go on, and none has given the other one up
+        # then both continue, and neither has evicted the other
         number = one.snapshot().cycle.number
         for node in (one, two):
             node.waits_for(lambda s: s.cycle.number > number + 2, "further cycles")
@@ -147,7 +147,7 @@ class TestLater:
         node = join(broker=own_valkey.url)
         node.waits_for(lambda s: s.ledger.stored >= 3, "stored rows")
         own_valkey.kill()
-        node.waits_for(lambda s: s.broker_health is Health.DOWN, "the news")
+        node.waits_for(lambda s: s.broker_health is Health.DOWN, "the outage of the broker")
         node.node.stop(ShutdownLevel.DRAIN)
         node.node.stop(ShutdownLevel.SPOOL)
         assert node.node.join(25), "it waits for a broker that does not come"

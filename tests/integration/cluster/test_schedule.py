@@ -1,4 +1,4 @@
-"""One scheduler at a time: the lease, its token, and how the next one goes on."""
+"""One scheduler at a time: the lease, its token, and how the next one continues."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ class TestGivingUp:
         (lost,) = view.lost
         assert lost.heartbeat.name == "gone"
         assert lost.held == {"rows": 2}
-        assert gone.heartbeat(a_beat("gone"), ()), "it hears that it was given up"
+        assert gone.heartbeat(a_beat("gone"), ()), "it learns that it was evicted"
         assert not gone.heartbeat(a_beat("gone"), ()), "and only once"
         assert here.view(details=False).lost == ()
         eventually(lambda: here.evict("gone", [rows.key]))

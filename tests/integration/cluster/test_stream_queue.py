@@ -93,8 +93,8 @@ def test_a_takeover_from_a_lost_node_is_counted_once(
 def test_an_item_that_was_held_by_too_many_lost_nodes_is_removed(
     broker: Broker, make_stream: MakeQueue
 ) -> None:
-    buried: list[PoisonMessage[int]] = []
-    queue = make_stream(max_deliveries=2, dead_counter="dead", on_poison=buried.extend)
+    poisoned: list[PoisonMessage[int]] = []
+    queue = make_stream(max_deliveries=2, dead_counter="dead", on_poison=poisoned.extend)
     queue.put([1, 2])
     for _ in range(2):
         lease_of(queue, 1)
@@ -103,8 +103,8 @@ def test_an_item_that_was_held_by_too_many_lost_nodes_is_removed(
     rest = lease_of(queue)
 
     assert rest.items == [2]
-    assert [(poison.item, poison.payload) for poison in buried] == [(1, b"1")]
-    assert "2 nodes were lost while they held it" in buried[0].reason
+    assert [(poison.item, poison.payload) for poison in poisoned] == [(1, b"1")]
+    assert "2 nodes were lost while they held it" in poisoned[0].reason
     assert read_state(broker).counters == {"dead": 1}
     assert (queue.depth().in_flight, queue.reading().total_out) == (1, 1)
 
@@ -121,8 +121,8 @@ def test_ordinary_releases_do_not_count_against_an_item(make_stream: MakeQueue) 
 def test_an_unreadable_entry_is_removed_and_the_others_are_processed(
     broker: Broker, make_stream: MakeQueue
 ) -> None:
-    buried: list[PoisonMessage[int]] = []
-    queue = make_stream(on_poison=buried.extend, dead_counter="dead")
+    poisoned: list[PoisonMessage[int]] = []
+    queue = make_stream(on_poison=poisoned.extend, dead_counter="dead")
     queue.put([1])
     broker.run_once(
         "put", (queue.key, broker.key("books"), "", queue.key), (-1, "", "", "x", "", b"\xffnonsense")
@@ -130,8 +130,8 @@ def test_an_unreadable_entry_is_removed_and_the_others_are_processed(
     queue.put([2])
 
     assert lease_of(queue).items == [1, 2]
-    assert [poison.item for poison in buried] == [None]
-    assert "no number" in buried[0].reason
+    assert [poison.item for poison in poisoned] == [None]
+    assert "no number" in poisoned[0].reason
     assert read_state(broker).counters == {"dead": 1}
 
 

@@ -45,7 +45,7 @@ def test_top_shows_and_steers_the_cluster_without_stopping_it(join: ClusterUnder
         terminal.child.send("+")
         terminal.wait_for("→ 13")
         node.waits_for(lambda s: s.stage(StageName.PRICE).alive == 13, "a price worker more")
-        # and it goes on when the other one leaves
+        # and it continues when the other one leaves
         terminal.child.send("q")
         assert terminal.end() == 0
         node.waits_for(lambda s: len(s.nodes) == 1, "the other node has left")

@@ -63,7 +63,7 @@ def test_a_node_takes_its_locks_in_order_also_without_its_broker(
     node = join(broker=own_broker.url, no_ui=False, symbols=FIFTY)
     node.waits_for(lambda seen: seen.ledger.stored >= 50, "stored rows")
     own_broker.kill()
-    seen = node.waits_for(lambda seen: seen.broker_health is Health.DOWN, "the news")
+    seen = node.waits_for(lambda seen: seen.broker_health is Health.DOWN, "the outage of the broker")
     own_broker.start()
     node.waits_for(lambda later: later.ledger.stored > seen.ledger.stored, "more rows")
     node.stops()

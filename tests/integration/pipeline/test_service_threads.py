@@ -487,7 +487,7 @@ def test_a_supervisor_that_fails_outside_every_guard_ends_the_run(
 def test_the_database_monitor_fails_a_run_that_has_no_database(
     settings: Settings, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch, once: bool
 ) -> None:
-    """At once where the run ends by itself, after some attempts where it would go on for ever."""
+    """Immediately for a bounded run, after some attempts for an unbounded one."""
     monkeypatch.setattr(DatabaseMonitor, "_tick", always_raising)
     started = time.monotonic()
     report, pipeline = run_to_the_end(

@@ -161,7 +161,7 @@ def test_sessions_are_viewers_of_one_pipeline(web: Start, browser: Any) -> None:
     assert len(server.viewers()) == 2
     # and no other host is asked for anything
     assert {urlsplit(url).hostname for url in first.asked + second.asked} <= {"127.0.0.1", None}
-    # when a tab is closed, then its viewer ends, and the other one goes on
+    # when a tab is closed, then its viewer ends, and the other one continues
     second.page.close()
     deadline = time.monotonic() + TIMEOUT
     while len(server.viewers()) != 1:
@@ -169,7 +169,7 @@ def test_sessions_are_viewers_of_one_pipeline(web: Start, browser: Any) -> None:
         first.page.wait_for_timeout(50)
     first.press("+")
     first.wait_for("price workers 9 → 10")
-    # when the server is stopped, then its viewers end with it, and the pipeline goes on
+    # when the server is stopped, then its viewers end with it, and the pipeline continues
     viewers = server.viewers()
     assert server.close() == 143
     _, alive = psutil.wait_procs(viewers, 30)

@@ -195,7 +195,7 @@ def test_a_closed_connection_is_opened_again(serve: Serve, attach: Attach, event
     served = serve()
     viewer = attach(served)
     viewer._session.abort()
-    # then it goes on with a new one
+    # then it continues with a new one
     served.pipeline.now_shows = replace(running(), uptime=700.0)
     eventually(lambda: viewer.snapshot().uptime == 700.0)
     assert not viewer.join(0)

@@ -194,5 +194,5 @@ def test_a_server_that_is_down_behind_the_pooler_is_waited_for(
     run.waits_for(lambda seen: seen.database.retry_in is not None, "the outage")
     tcp_postgres.start()
 
-    # then storing goes on
+    # then rows are stored again
     run.stores(6)

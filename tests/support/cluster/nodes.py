@@ -117,7 +117,7 @@ def continues_after_outage(
     """Interrupt the broker, and wait until the nodes run further cycles without having restarted a worker."""
     stop_broker()
     for node in nodes:
-        node.waits_for(lambda s: s.broker_health is Health.DOWN, "the news")
+        node.waits_for(lambda s: s.broker_health is Health.DOWN, "the outage of the broker")
     last = nodes[-1]
     number = last.snapshot().cycle.number
     start_broker()

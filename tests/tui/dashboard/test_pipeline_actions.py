@@ -65,7 +65,7 @@ def test_the_history_stage_takes_part_once_it_was_started() -> None:
 
 class TestLadder:
     def test_every_request_is_one_step_and_the_last_times_out(self) -> None:
-        # given a clock in hand
+        # given a fake clock
         now = [100.0]
         pipeline = FakePipeline()
         shutdown_controller = ShutdownController(30.0, lambda: now[0])

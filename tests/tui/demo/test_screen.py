@@ -166,12 +166,12 @@ class TestActs:
         self, drive: Drive, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(self: FakePipeline, seconds: float) -> bool:
-            raise DatabaseError("the server does not stop; end it by hand")
+            raise DatabaseError("the server does not stop; terminate it manually")
 
         monkeypatch.setattr(FakePipeline, "stop_database", fail)
         async with opened(drive) as (driven, _, _):
             await driven.press("D", "y")
-            await driven.until(lambda: noted(driven, "the server does not stop; end it by hand"))
+            await driven.until(lambda: noted(driven, "the server does not stop; terminate it manually"))
 
 
 class TestWatching:

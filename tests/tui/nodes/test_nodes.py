@@ -88,7 +88,7 @@ class TestTable:
 
     async def test_a_leaving_node_shows_its_phase(self, drive: Drive) -> None:
         alpha, beta, gamma = three_nodes().nodes
-        leaves = replace(beta, health=Health.DEGRADED, message="draining: finishes what it has in hand")
+        leaves = replace(beta, health=Health.DEGRADED, message="draining: finishing its leases, then leaving")
         async with opened(drive, replace(three_nodes(), nodes=(alpha, leaves, gamma))) as (driven, screen):
             assert "▽ draining" in screen.node_list.rows_shown()[1]
             await driven.press("down", "plus")

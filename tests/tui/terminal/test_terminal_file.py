@@ -1,4 +1,4 @@
-"""Writing to a terminal that does not read or is gone blocks nothing."""
+"""Writing to a terminal that does not read or is closed blocks nothing."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_what_is_written_last_reaches_a_slow_terminal(pipe: Pipe) -> None:
     reader = threading.Thread(target=read_slowly)
     reader.start()
 
-    # then only the started frame precedes it, and draining goes on while there is progress
+    # then only the started frame precedes it, and draining continues while there is progress
     assert terminal.drain(5)
     reader.join()
     assert "".join(read).endswith("a|restored!")
@@ -107,10 +107,10 @@ def test_what_is_written_last_reaches_a_slow_terminal(pipe: Pipe) -> None:
 def test_output_to_a_closed_terminal_is_dropped(pipe: Pipe) -> None:
     terminal = NonBlockingWriter(pipe.file.fileno(), lambda: None)
     os.close(pipe.out)
-    terminal.write("anybody?")
+    terminal.write("first")
     assert terminal.drain(5)
     for _ in range(1000):
-        terminal.write("nobody")
+        terminal.write("second")
     assert terminal.drain(0)
     assert terminal.pending == 0
 

@@ -349,7 +349,7 @@ class TestRotation:
 
         monkeypatch.setattr(os, "write", full_disk)
 
-        # when workers go on logging
+        # when workers continue to log
         for number in range(5):
             LOG.info("line %d", number)
         full = False

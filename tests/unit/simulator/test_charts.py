@@ -193,7 +193,7 @@ def test_days_of_the_demo_become_history() -> None:
 
 
 def test_a_date_on_which_several_days_of_the_demo_pass_has_the_bar_of_the_first() -> None:
-    # given a market whose fourth day goes on, at a speed at which a day takes 86.4 s
+    # given a market whose fourth day is running, at a speed at which a day takes 86.4 s
     market = after(3 * 86.4 + 10, speed=1000)
     instrument = known(market, "MMM")
     assert bars(result(market, range="1mo", interval="1d"))[-1] == instrument.past[0]

@@ -24,7 +24,7 @@ moments = st.floats(0, 10_000_000)
 
 
 class SettableTime:
-    """A wall clock in the hands of the test."""
+    """A wall clock that the test sets."""
 
     def __init__(self, now: float = NOON) -> None:
         self.now = now

@@ -81,7 +81,7 @@ def test_a_split_divides_the_bars_before_it_and_is_an_event(scene: Scene, resolu
     for old, new in same:
         assert float(new.close) == pytest.approx(float(old.close) / 4, rel=1e-6)
         assert new.volume == pytest.approx(4 * (old.volume or 0), abs=2)
-    # and the quote and the next bars go on from there
+    # and the quote and the next bars continue from there
     assert known(scene.market, "MMM").today.price == pytest.approx(price / 4, rel=0.2)
     (split,) = [action for action in after.actions if action.kind is ActionKind.SPLIT]
     assert f"{split.numerator}:{split.denominator}" == "4:1"

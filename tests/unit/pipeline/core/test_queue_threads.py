@@ -1,4 +1,4 @@
-"""A `MemoryQueue` with waiting threads: no item is lost, no thread waits in vain, and closed stays closed."""
+"""A `MemoryQueue` with waiting threads: no item is lost, no wake-up is lost, and closed stays closed."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class QueueUnderThreads(RuleBasedStateMachine):
             self._start(call, partial(self.queue.put, call.items))
 
     def _is_at_rest(self) -> bool:
-        """Whether every call that can go on has done so."""
+        """Whether every call that can proceed has done so."""
         depth = self.queue.depth()
         waiting_puts = [call for call in self.puts if call.outcome is None]
         waiting_takes = [call for call in self.takes if call.outcome is None]
@@ -120,7 +120,7 @@ class QueueUnderThreads(RuleBasedStateMachine):
         deadline = time.monotonic() + TIMEOUT
         # A call returns a moment after it has changed the queue.
         while not (self._is_at_rest() and self._figures_agree()):
-            assert time.monotonic() < deadline, "an item is lost, or a call waits although it could go on"
+            assert time.monotonic() < deadline, "an item is lost, or a call waits although it could proceed"
             time.sleep(0.0002)
 
     def _figures_agree(self) -> bool:

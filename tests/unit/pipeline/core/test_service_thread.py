@@ -67,7 +67,7 @@ def test_a_step_that_raises_is_logged_counted_and_repeated(
 def test_the_thread_ends_after_the_given_failures_in_a_row(threads: Callable[..., ServiceThread]) -> None:
     # Given a step that succeeds once between failures
     outcomes = iter([ValueError("a"), None, ValueError("b"), ValueError("c")])
-    given_up: list[BaseException] = []
+    abandoned: list[BaseException] = []
 
     def step() -> float:
         outcome = next(outcomes)
@@ -76,7 +76,7 @@ def test_the_thread_ends_after_the_given_failures_in_a_row(threads: Callable[...
         return 0.0
 
     ended = threading.Event()
-    thread = threads(step, attempts=2, on_failure=given_up.append, on_exit=ended.set)
+    thread = threads(step, attempts=2, on_failure=abandoned.append, on_exit=ended.set)
 
     # When it runs
     thread.start()
@@ -84,7 +84,7 @@ def test_the_thread_ends_after_the_given_failures_in_a_row(threads: Callable[...
     # Then only two failures in a row end it
     assert ended.wait(TIMEOUT)
     assert thread.join(TIMEOUT)
-    assert [str(error) for error in given_up] == ["c"]
+    assert [str(error) for error in abandoned] == ["c"]
     assert thread.failures == 3
 
 

@@ -216,7 +216,7 @@ def test_the_limit_holds_rows_back_until_there_is_room(tmp_path: Path) -> None:
 
     journal.complete(first, stored=3, dead=0)
 
-    assert journal.snapshot().health is Health.OK, "there is room again, whether or not anybody uses it"
+    assert journal.snapshot().health is Health.OK, "there is room again, whether or not it is used"
     assert journal.accept(lease, rowcodec.encode([row(9)])) is not None
 
 
@@ -290,7 +290,7 @@ def test_without_write_ahead_a_batch_that_the_disk_refuses_stays_in_progress(
 def test_without_the_journal_a_batch_reaches_the_disk_however_many_files_were_begun_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given a batch in the hands of a writer, and others that fill two files and are committed
+    # given a batch held by a writer, and others that fill two files and are committed
     monkeypatch.setattr(journal_module, "_ROTATE_ABOVE", 100)
     journal, counters = new_journal(tmp_path, write_ahead=False)
     batch = accept(journal, counters, 1, 2)

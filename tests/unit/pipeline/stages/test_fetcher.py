@@ -36,8 +36,8 @@ Answer = FetchResult | Exception
 )
 def test_tickers_are_retried_by_attempts_and_age(attempts: int, age: float, again: bool) -> None:
     ticker = Ticker("AAPL", 100.0, attempts)
-    kept, given_up = split_retryable([ticker], 100.0 + age, max_attempts=4, retry_timeout=60)
-    assert (kept, given_up) == (([ticker], []) if again else ([], [ticker]))
+    kept, abandoned = split_retryable([ticker], 100.0 + age, max_attempts=4, retry_timeout=60)
+    assert (kept, abandoned) == (([ticker], []) if again else ([], [ticker]))
 
 
 def test_missing_symbols_are_kept_until_they_are_discarded() -> None:
@@ -85,7 +85,7 @@ class Script:
         return found
 
 
-class Shop:
+class FetchRig:
     """One price worker between two queues."""
 
     def __init__(self, source: Script, *, max_attempts: int = 4, hang_after: float = 120.0) -> None:
@@ -135,116 +135,116 @@ class Shop:
 @contextmanager
 def open_shop(
     *first: Answer, max_attempts: int = 4, source: Script | None = None, hang_after: float = 120.0
-) -> Iterator[Shop]:
-    shop = Shop(source or Script(*first), max_attempts=max_attempts, hang_after=hang_after)
-    shop.stage.start()
-    yield shop
-    shop.stage.shutdown_now()
-    shop.quotes.lift_capacity()
-    assert shop.stage.join(10)
+) -> Iterator[FetchRig]:
+    rig = FetchRig(source or Script(*first), max_attempts=max_attempts, hang_after=hang_after)
+    rig.stage.start()
+    yield rig
+    rig.stage.shutdown_now()
+    rig.quotes.lift_capacity()
+    assert rig.stage.join(10)
 
 
 def test_quotes_are_handed_over_and_counted(eventually: Wait) -> None:
-    with open_shop() as shop:
-        shop.ask("A", "B", "C")
-        eventually(shop.settled)
-        assert shop.counters.fetched == 3
-        assert shop.fetched() == ["A", "B", "C"]
-        assert [asked[0] for asked in shop.source.asked] == [("A", "B"), ("C",)]
-        assert shop.source.asked[0][1] == (("USD", "DKK"),), "the rate rides in the same request"
-        assert shop.source.opened == 1
+    with open_shop() as rig:
+        rig.ask("A", "B", "C")
+        eventually(rig.settled)
+        assert rig.counters.fetched == 3
+        assert rig.fetched() == ["A", "B", "C"]
+        assert [asked[0] for asked in rig.source.asked] == [("A", "B"), ("C",)]
+        assert rig.source.asked[0][1] == (("USD", "DKK"),), "the rate rides in the same request"
+        assert rig.source.opened == 1
 
 
 def test_a_full_quotes_queue_blocks_the_worker(eventually: Wait) -> None:
-    with open_shop() as shop:
-        shop.ask("A", "B", "C", "D")
-        eventually(lambda: shop.stage.workers[0].snapshot().state is WorkerState.BLOCKED)
-        assert shop.counters.fetched == 2
-        assert shop.fetched() == ["A", "B"]
-        eventually(shop.settled)
-        assert shop.fetched() == ["C", "D"]
+    with open_shop() as rig:
+        rig.ask("A", "B", "C", "D")
+        eventually(lambda: rig.stage.workers[0].snapshot().state is WorkerState.BLOCKED)
+        assert rig.counters.fetched == 2
+        assert rig.fetched() == ["A", "B"]
+        eventually(rig.settled)
+        assert rig.fetched() == ["C", "D"]
 
 
 def test_symbols_without_a_quote_are_missing(eventually: Wait) -> None:
-    with open_shop(answer(["A", "B"], missing=["B"])) as shop:
-        shop.ask("A", "B")
-        eventually(shop.settled)
-        assert shop.named() == ["B"]
-        assert shop.fetched() == ["A"]
-        shop.ask("B")
-        eventually(shop.settled)
-        eventually(lambda: shop.named() == [])
+    with open_shop(answer(["A", "B"], missing=["B"])) as rig:
+        rig.ask("A", "B")
+        eventually(rig.settled)
+        assert rig.named() == ["B"]
+        assert rig.fetched() == ["A"]
+        rig.ask("B")
+        eventually(rig.settled)
+        eventually(lambda: rig.named() == [])
 
 
 def test_a_response_without_quotes_puts_nothing(eventually: Wait) -> None:
-    with open_shop(answer(["A"], missing=["A"])) as shop:
-        shop.ask("A")
-        eventually(shop.settled)
-        assert shop.counters.fetched == 0
-        assert shop.named() == ["A"]
+    with open_shop(answer(["A"], missing=["A"])) as rig:
+        rig.ask("A")
+        eventually(rig.settled)
+        assert rig.counters.fetched == 0
+        assert rig.named() == ["A"]
 
 
 def test_a_failed_request_is_retried(eventually: Wait) -> None:
-    with open_shop(SourceError("502"), SourceError("503")) as shop:
-        shop.ask("A", "B")
-        eventually(shop.settled)
-        assert shop.fetched() == ["A", "B"]
-        assert shop.named() == []
-        assert shop.stage.failed == 2
-        assert shop.stage.workers[0].last_error == "503"
+    with open_shop(SourceError("502"), SourceError("503")) as rig:
+        rig.ask("A", "B")
+        eventually(rig.settled)
+        assert rig.fetched() == ["A", "B"]
+        assert rig.named() == []
+        assert rig.stage.failed == 2
+        assert rig.stage.workers[0].last_error == "503"
 
 
 def test_after_its_last_attempt_a_symbol_is_missing_with_the_reason(eventually: Wait) -> None:
-    with open_shop(SourceError("502 again"), SourceError("503 again"), max_attempts=2) as shop:
-        shop.ask("A", "B")
-        eventually(shop.settled)
-        assert [(m.symbol, m.reason) for m in shop.missing.snapshot()] == [
+    with open_shop(SourceError("502 again"), SourceError("503 again"), max_attempts=2) as rig:
+        rig.ask("A", "B")
+        eventually(rig.settled)
+        assert [(m.symbol, m.reason) for m in rig.missing.snapshot()] == [
             ("A", "503 again"),
             ("B", "503 again"),
         ]
-        assert shop.counters.fetched == 0
+        assert rig.counters.fetched == 0
 
 
 def test_throttling_costs_no_attempt_and_is_waited_for(eventually: Wait) -> None:
     refusals = [ThrottledError("slow down", 0.01) for _ in range(5)]
-    with open_shop(*refusals, max_attempts=1) as shop:
-        shop.ask("A")
-        eventually(shop.settled)
-        assert shop.fetched() == ["A"]
-        assert len(shop.source.asked) == 6
+    with open_shop(*refusals, max_attempts=1) as rig:
+        rig.ask("A")
+        eventually(rig.settled)
+        assert rig.fetched() == ["A"]
+        assert len(rig.source.asked) == 6
 
 
 def test_a_throttled_worker_shows_its_next_attempt_and_stops_on_request(eventually: Wait) -> None:
-    with open_shop(ThrottledError("slow down", 300)) as shop:
-        shop.ask("A")
-        eventually(lambda: shop.stage.workers[0].snapshot().state is WorkerState.BACKOFF)
-        seen = shop.stage.workers[0].snapshot()
+    with open_shop(ThrottledError("slow down", 300)) as rig:
+        rig.ask("A")
+        eventually(lambda: rig.stage.workers[0].snapshot().state is WorkerState.BACKOFF)
+        seen = rig.stage.workers[0].snapshot()
         assert seen.doing == "slow down"
         assert seen.retry_in is not None
         assert 290 < seen.retry_in <= 300
-        assert shop.tickers.depth().ready == 1, "other workers may take it"
+        assert rig.tickers.depth().ready == 1, "other workers may take it"
 
 
 def test_tickers_that_crash_their_worker_use_up_their_attempts(eventually: Wait) -> None:
     """Or a poison answer would kill one worker after the other for ever."""
-    with open_shop(ValueError("a bug"), ValueError("a bug"), max_attempts=2) as shop:
-        shop.ask("A")
-        eventually(shop.settled)
-        assert [(m.symbol, m.reason) for m in shop.missing.snapshot()] == [("A", "a bug")]
-        assert shop.stage.snapshot(shop.stage.workers).restarts >= 1
-        shop.ask("B")
-        eventually(lambda: shop.fetched() == ["B"])
+    with open_shop(ValueError("a bug"), ValueError("a bug"), max_attempts=2) as rig:
+        rig.ask("A")
+        eventually(rig.settled)
+        assert [(m.symbol, m.reason) for m in rig.missing.snapshot()] == [("A", "a bug")]
+        assert rig.stage.snapshot(rig.stage.workers).restarts >= 1
+        rig.ask("B")
+        eventually(lambda: rig.fetched() == ["B"])
 
 
 def test_an_outage_and_its_end_are_reported_once(eventually: Wait) -> None:
     failures = [SourceError("Yahoo Finance answered 503")] * 4
-    with open_shop(*failures, max_attempts=9) as shop:
-        shop.ask("A", "B")
-        eventually(shop.settled)
-    assert [event.kind for event in shop.events] == [EventKind.SOURCE_FAILED, EventKind.SOURCE_RECOVERED]
-    assert shop.events[0].message == "Yahoo Finance is down: answered 503"
-    assert shop.events[1].message.startswith("Yahoo Finance is back: down for ")
-    assert shop.events[1].message.endswith("; 2 symbols affected")
+    with open_shop(*failures, max_attempts=9) as rig:
+        rig.ask("A", "B")
+        eventually(rig.settled)
+    assert [event.kind for event in rig.events] == [EventKind.SOURCE_FAILED, EventKind.SOURCE_RECOVERED]
+    assert rig.events[0].message == "Yahoo Finance is down: answered 503"
+    assert rig.events[1].message.startswith("Yahoo Finance is back: down for ")
+    assert rig.events[1].message.endswith("; 2 symbols affected")
 
 
 def test_only_a_refusal_by_the_source_itself_is_reported_as_throttling(eventually: Wait) -> None:
@@ -253,23 +253,23 @@ def test_only_a_refusal_by_the_source_itself_is_reported_as_throttling(eventuall
         ThrottledError("asked for fewer requests (429)", 0.0, by_source=True),
         ThrottledError("waits for the throttle", 0.0),
     ]
-    with open_shop(*refusals) as shop:
-        shop.ask("A")
-        eventually(shop.settled)
-    assert [event.message.partition(";")[0] for event in shop.events][:1] == [
+    with open_shop(*refusals) as rig:
+        rig.ask("A")
+        eventually(rig.settled)
+    assert [event.message.partition(";")[0] for event in rig.events][:1] == [
         "Yahoo Finance is throttled: asked for fewer requests (429)"
     ]
-    assert [event.kind for event in shop.events] == [EventKind.THROTTLED, EventKind.SOURCE_RECOVERED]
+    assert [event.kind for event in rig.events] == [EventKind.THROTTLED, EventKind.SOURCE_RECOVERED]
 
 
 def test_slow_answers_are_reported(eventually: Wait) -> None:
     slow = [FetchResult(answer([name]).quotes, (), {}, seconds=4.2) for name in "AB"]
-    with open_shop(*slow) as shop:
+    with open_shop(*slow) as rig:
         for name in "ABC":
-            shop.ask(name)
-            eventually(shop.settled)
-        assert shop.fetched() == ["A", "B", "C"]
-    messages = [event.message for event in shop.events if event.message.startswith("Yahoo Finance")]
+            rig.ask(name)
+            eventually(rig.settled)
+        assert rig.fetched() == ["A", "B", "C"]
+    messages = [event.message for event in rig.events if event.message.startswith("Yahoo Finance")]
     assert messages[0] == "Yahoo Finance is slow: its answers take 4.2 s"
     assert messages[1].startswith("Yahoo Finance is back: slow for ")
     assert len(messages) == 2
@@ -277,36 +277,36 @@ def test_slow_answers_are_reported(eventually: Wait) -> None:
 
 def test_missing_rates_are_reported_with_the_number_of_symbols(eventually: Wait) -> None:
     rate = FxRate("USD", "DKK", Decimal("6.8"), OPENING)
-    with open_shop(*(answer([name]) for name in "ABCD"), FetchResult((), (rate,), {})) as shop:
+    with open_shop(*(answer([name]) for name in "ABCD"), FetchResult((), (rate,), {})) as rig:
         for name in "ABCDE":
-            shop.ask(name)
-            eventually(shop.settled)
-            shop.fetched()
-    assert [re.sub(r" for \d+\.\d s.*", "", event.message) for event in shop.events] == [
+            rig.ask(name)
+            eventually(rig.settled)
+            rig.fetched()
+    assert [re.sub(r" for \d+\.\d s.*", "", event.message) for event in rig.events] == [
         (
             "exchange rates are not available: no usable rate for USD/DKK; "
             "the last known one is used where there is one"
         ),
         "exchange rates are available again: down",
     ]
-    assert shop.events[1].message.endswith("; 4 symbols affected")
+    assert rig.events[1].message.endswith("; 4 symbols affected")
 
 
 def test_a_rate_needed_for_the_first_time_is_fetched_immediately(eventually: Wait) -> None:
     rate = FxRate("GBP", "DKK", Decimal("8.6"), OPENING)
-    with open_shop(answer(["A"], currency="GBp"), FetchResult((), (rate,), {})) as shop:
-        shop.ask("A")
-        eventually(shop.settled)
-        assert shop.source.asked[1] == ((), (("GBP", "DKK"),))
-        assert shop.fx.unknown_pairs() == (("USD", "DKK"),)
+    with open_shop(answer(["A"], currency="GBp"), FetchResult((), (rate,), {})) as rig:
+        rig.ask("A")
+        eventually(rig.settled)
+        assert rig.source.asked[1] == ((), (("GBP", "DKK"),))
+        assert rig.fx.unknown_pairs() == (("USD", "DKK"),)
 
 
 def test_a_missing_rate_does_not_delay_quotes(eventually: Wait) -> None:
-    with open_shop(answer(["A"], currency="EUR"), SourceError("no rate today")) as shop:
-        shop.ask("A")
-        eventually(shop.settled)
-        assert shop.fetched() == ["A"]
-        assert shop.stage.workers[0].last_error == "no rate for EUR: no rate today"
+    with open_shop(answer(["A"], currency="EUR"), SourceError("no rate today")) as rig:
+        rig.ask("A")
+        eventually(rig.settled)
+        assert rig.fetched() == ["A"]
+        assert rig.stage.workers[0].last_error == "no rate for EUR: no rate today"
 
 
 @pytest.mark.parametrize(
@@ -347,23 +347,23 @@ class HangingScript(Script):
 
 
 @contextmanager
-def abandoned_worker(source: HangingScript, eventually: Wait) -> Iterator[Shop]:
+def abandoned_worker(source: HangingScript, eventually: Wait) -> Iterator[FetchRig]:
     """A worker that is replaced while its request for A and B hangs, and whose successor has fetched both."""
-    with open_shop(source=source, max_attempts=1, hang_after=0.05) as shop:
-        shop.ask("A", "B")
+    with open_shop(source=source, max_attempts=1, hang_after=0.05) as rig:
+        rig.ask("A", "B")
         eventually(lambda: len(source.asked) == source.hanging)
 
         def replaced() -> bool:
             # Only the first: its successor may just have no processor.
-            if len(shop.stage.workers) == 1:
-                shop.stage.replace_hung_workers()
-            return len(source.asked) > source.hanging and shop.settled()
+            if len(rig.stage.workers) == 1:
+                rig.stage.replace_hung_workers()
+            return len(source.asked) > source.hanging and rig.settled()
 
         eventually(replaced)
-        assert shop.fetched() == ["A", "B"]
+        assert rig.fetched() == ["A", "B"]
         source.resume.set()
-        eventually(lambda: len(shop.stage.workers) == 1)
-        yield shop
+        eventually(lambda: len(rig.stage.workers) == 1)
+        yield rig
 
 
 def test_an_abandoned_price_worker_puts_its_quotes_and_does_nothing_else(eventually: Wait) -> None:
@@ -372,27 +372,27 @@ def test_an_abandoned_price_worker_puts_its_quotes_and_does_nothing_else(eventua
     source = HangingScript(1, late)
 
     # when it comes after the worker was replaced
-    with abandoned_worker(source, eventually) as shop:
+    with abandoned_worker(source, eventually) as rig:
         # then its quote is kept, no rate is requested and no symbol reported as missing
-        assert shop.fetched() == ["A"]
+        assert rig.fetched() == ["A"]
         assert [symbols for symbols, _ in source.asked] == [("A", "B"), ("A", "B")]
-        assert shop.named() == []
-        assert shop.settled()
-        assert shop.stage.meter.total == 2, "only the successor's work is counted"
+        assert rig.named() == []
+        assert rig.settled()
+        assert rig.stage.meter.total == 2, "only the successor's work is counted"
 
 
 def test_a_price_worker_abandoned_while_it_requests_a_rate_reports_no_symbol_missing(
     eventually: Wait,
 ) -> None:
     late = answer(["A", "B"], missing=["B"], currency="EUR")
-    with abandoned_worker(HangingScript(2, late), eventually) as shop:
-        assert shop.fetched() == ["A"]
-        assert shop.named() == []
-        assert shop.settled()
+    with abandoned_worker(HangingScript(2, late), eventually) as rig:
+        assert rig.fetched() == ["A"]
+        assert rig.named() == []
+        assert rig.settled()
 
 
 def test_an_abandoned_price_worker_whose_request_fails_reports_no_symbol_missing(eventually: Wait) -> None:
-    with abandoned_worker(HangingScript(1, SourceError("timed out")), eventually) as shop:
-        assert shop.fetched() == []
-        assert shop.named() == []
-        assert shop.settled()
+    with abandoned_worker(HangingScript(1, SourceError("timed out")), eventually) as rig:
+        assert rig.fetched() == []
+        assert rig.named() == []
+        assert rig.settled()

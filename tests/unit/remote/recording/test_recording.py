@@ -287,7 +287,7 @@ class TestFiles:
             folder.append(block, payload)
             recent.append(block, payload)
         folder.close()
-        # then both go on after the change, and nothing is missing but the moments in which it was noticed
+        # then both continue after the change, and nothing is missing but the moments in which it was noticed
         earlier, later = sorted(map(Recording.open, tmp_path.glob("*.sp5")), key=lambda each: -each.first)
         assert (earlier.first, earlier.last) == (START + 1, START + 9)
         for found in (later, Recording.of_blocks(FACTS, recent.blocks())):

@@ -132,7 +132,7 @@ def test_the_wall_clock_may_be_set_back(bench: Bench) -> None:
     bench.wall -= timedelta(hours=1)
     bench.clock.now += 1
     second = bench.samples()[1]
-    # then the seconds go on, with the time that the clock shows
+    # then the seconds continue with the time that the clock shows
     assert (first.second, second.second) == (1, 2)
     assert second.at < first.at
     assert sum(second.workers[0].seconds.values()) == pytest.approx(1.0)
@@ -160,7 +160,7 @@ def test_a_worker_and_its_successor_of_the_same_name_are_one(bench: Bench) -> No
     before.switch(WorkerState.BUSY)
     bench.clock.now += 0.25
     before.end()
-    # when the successor starts, and the abandoned worker goes on
+    # when the successor starts, and the abandoned worker continues
     after = bench.worker()
     before.switch(WorkerState.SOURCE)
     before.finish_lease(7)
