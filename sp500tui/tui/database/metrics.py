@@ -23,7 +23,7 @@ from sp500tui.tui.render.formats import (
     sparkline,
 )
 from sp500tui.tui.render.labels import HEALTH_SIGNS
-from sp500tui.tui.render.lines import Line, Role, Span, cut
+from sp500tui.tui.render.lines import Line, Role, Span, cut, longest_that_fits
 
 if TYPE_CHECKING:
     from sp500tui.tui.shell.price_reader import StoredOverview
@@ -248,8 +248,9 @@ def fitted_sql_lines(metric: Metric, queries: Mapping[str, str], width: int, hei
         if len(lines) <= height:
             return lines
     kept = max(height - 1, 0)
-    text = f"… {plural(len(lines) - kept, 'more line')}; y copies the SQL"
-    return [*lines[:kept], cut((Span(text, Role.LABEL),), width)]
+    more = plural(len(lines) - kept, "more line")
+    texts = (f"… {more}; y copies the SQL", f"… {more}", f"… {count(len(lines) - kept)} more")
+    return [*lines[:kept], longest_that_fits([(Span(text, Role.LABEL),) for text in texts], width)]
 
 
 def _wrapped(text: str, width: int) -> list[Line]:

@@ -97,7 +97,16 @@ def explanation_lines(
         return full
     short = [*_paragraph(entry.what, width, Role.LABEL), *_paragraph(entry.watch, width)]
     count_lines = [line for text in about[-1:] for line in _paragraph(text, width, Role.LABEL)]
-    return [*short, *count_lines][:height]
+    return _beginning([*short, *count_lines], width, height)
+
+
+def _beginning(lines: Sequence[Line], width: int, height: int) -> list[Line]:
+    """The lines for which there is room; an ellipsis ends the last one where more follow."""
+    if len(lines) <= height or height <= 0:
+        return list(lines[: max(0, height)])
+    words = "".join(span.text for span in lines[height - 1]).rstrip()
+    last = cut((Span(f"{words[: max(0, width - 2)].rstrip()} …", lines[height - 1][0].role),), width)
+    return [*lines[: height - 1], last]
 
 
 def _changed(parts: Sequence[str], width: int) -> list[Line]:

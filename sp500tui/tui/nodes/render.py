@@ -18,12 +18,15 @@ from sp500tui.tui.render.formats import clean, count, fit, milliseconds, plural,
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.render.lines import Line, Role, Span, cut, joined, longest_that_fits
 
-_STATE_WIDTH, _POOL_WIDTH, _WIDE_POOL_WIDTH = 18, 12, 24
+_POOL_WIDTH, _NARROW_POOL_WIDTH, _WIDE_POOL_WIDTH = 12, 7, 24
+_STATE_WIDTH, _NARROW_STATE_WIDTH = 18, 16
 _POOLS = {StageName.PRICE: "price", StageName.CONVERTER: "convert", StageName.WRITER: "write"}
 _COLUMNS = (("role", 9, 92), ("version", 9, 102), ("up", 7, 110), ("group", 12, 127))
 """Name, width and the panel width from which a column is shown."""
 _WIDE_PANEL = 164
 """Panel width from which the latency of a pool is shown."""
+_NARROW_PANEL = 72
+"""Panel width below which a pool has no rate, so that the names are not cut."""
 _TITLE_WIDTH = 14
 """Cells of a stage's title in the details."""
 
@@ -34,19 +37,27 @@ def _shown(width: int) -> list[tuple[str, int]]:
 
 
 def _pool_width(width: int) -> int:
+    if width < _NARROW_PANEL:
+        return _NARROW_POOL_WIDTH
     return _WIDE_POOL_WIDTH if width >= _WIDE_PANEL else _POOL_WIDTH
+
+
+def _state_width(width: int) -> int:
+    return _NARROW_STATE_WIDTH if width < _NARROW_PANEL else _STATE_WIDTH
 
 
 def _name_width(width: int) -> int:
     """Cells left by the other columns, so that long host names are cut only where they must be."""
-    others = 2 + _STATE_WIDTH + 1 + len(_POOLS) * (_pool_width(width) + 1)
+    others = 2 + _state_width(width) + 1 + len(_POOLS) * (_pool_width(width) + 1)
     others += sum(room + 1 for _, room in _shown(width))
     return max(8, min(40, width - others))
 
 
 def nodes_heading(width: int, selected: StageName) -> Line:
     """The column titles; the stage that the scaling keys act on is marked."""
-    spans = [Span("  " + fit("node", _name_width(width)) + " " + fit("state", _STATE_WIDTH), Role.LABEL)]
+    spans = [
+        Span("  " + fit("node", _name_width(width)) + " " + fit("state", _state_width(width)), Role.LABEL)
+    ]
     for stage, name in _POOLS.items():
         role = Role.SELECTED if stage is selected else Role.LABEL
         spans += [Span(" "), Span(fit(name, _pool_width(width)), role)]
@@ -69,10 +80,10 @@ def node_line(node: NodeSnapshot, width: int, *, current: bool = True) -> Line:
     spans = [
         Span("◆ " if leader else "  ", Role.ACCENT),
         Span(tail(name, _name_width(width)) + " ", Role.DIM if lost else Role.TITLE),
-        Span(fit(f"{sign} {state}", _STATE_WIDTH), role),
+        Span(fit(f"{sign} {state}", _state_width(width)), role),
     ]
     for stage in _POOLS:
-        text, pool_role = _pool_cell(stage_of(node, stage), lost=lost, wide=width >= _WIDE_PANEL)
+        text, pool_role = _pool_cell(stage_of(node, stage), lost=lost, panel=width)
         spans.append(Span(" " + fit(text, _pool_width(width)), pool_role))
     for name, room in _shown(width):
         text, cell_role = _cell(node, name)
@@ -80,14 +91,17 @@ def node_line(node: NodeSnapshot, width: int, *, current: bool = True) -> Line:
     return cut(spans, width)
 
 
-def _pool_cell(pool: StageSnapshot | None, *, lost: bool, wide: bool) -> tuple[str, Role]:
-    """Running workers of the configured ones, and their rate."""
+def _pool_cell(pool: StageSnapshot | None, *, lost: bool, panel: int) -> tuple[str, Role]:
+    """Running workers of the configured ones, and what a panel of that width has room for: rate and latency."""
     if pool is None:
         return "–", Role.DIM
     if lost:
         return f"had {pool.alive}", Role.DIM
-    text = f"{pool.alive}/{pool.size} {'paused' if pool.paused else rate(pool.rate)}"
-    if wide:
+    workers = f"{pool.alive}/{pool.size}"
+    text = f"{workers} {'paused' if pool.paused else rate(pool.rate)}"
+    if panel < _NARROW_PANEL:
+        text = f"{workers} ‖" if pool.paused else workers
+    elif panel >= _WIDE_PANEL:
         text += f"  p95 {milliseconds(pool.latency.p95)}"
     return text, Role.WARN if pool.paused or pool.alive != pool.size else Role.VALUE
 

@@ -143,6 +143,8 @@ class TestSql:
         short = fitted_sql_lines(metric, QUERIES, 40, 5)
         assert short[:4] == bare[:4]
         assert text(short[4:]).startswith(f"… {len(bare) - 4} more lines; y copies the SQL")
+        narrow = fitted_sql_lines(metric, QUERIES, 12, 5)
+        assert text(narrow[4:]).strip() == f"… {len(sql_lines(metric, QUERIES, 12, comments=False)) - 4} more"
 
     def test_a_metric_of_the_pipeline_has_no_sql(self) -> None:
         assert "no SQL" in text(sql_lines(metrics_by_name()["journal"], QUERIES, 60))

@@ -122,6 +122,15 @@ class TestLines:
             assert len(lines) <= height
             assert {width_of(line) for line in lines} == {width}
 
+    def test_an_explanation_without_room_ends_with_a_mark(self) -> None:
+        whole = text(explanation_lines(entries()[0], None, 15, 40))
+        for height in range(1, 30):
+            lines = explanation_lines(entries()[0], None, 15, height)
+            assert {width_of(line) for line in lines} == {15}
+            complete = entries()[0].watch in " ".join(text(lines).split())
+            assert complete or text(lines).rstrip().endswith("…")
+        assert "…" not in whole
+
     def test_what_to_watch_for_is_complete_on_a_small_screen(self) -> None:
         for entry in entries():
             words = " ".join(text(explanation_lines(entry, None, 35, 10)).split())

@@ -82,6 +82,16 @@ def test_lines_of_nodes_fit_every_width() -> None:
             assert all(width_of(line) == width for line in details_lines(node, width))
 
 
+def test_a_narrow_window_has_the_whole_name_of_each_node_and_all_its_pools() -> None:
+    heading = "".join(span.text for span in nodes_heading(60, StageName.PRICE))
+    assert heading.split() == ["node", "state", "price", "convert", "write"]
+    for node, name in zip(three_nodes().nodes, ("alpha:4100 (here)", "beta:4711", "gamma:4712"), strict=True):
+        line = "".join(span.text for span in node_line(node, 60))
+        assert f" {name} " in line
+        assert "…" not in line
+        assert line[heading.index("price") :].startswith(("4/4", "3/4"))
+
+
 @pytest.mark.parametrize(
     ("text", "width", "shown"),
     [("alpha:4100", 12, "alpha:4100  "), ("alpha:4100", 6, "…:4100"), ("a", 0, "")],

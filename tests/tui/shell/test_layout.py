@@ -1,0 +1,29 @@
+"""What every screen keeps to at the smallest size."""
+
+from __future__ import annotations
+
+import pytest
+
+from sp500tui.tui.screens import SCREENS
+from tests.tui.conftest import Drive
+
+
+async def test_no_screen_is_higher_than_the_smallest_window(drive: Drive) -> None:
+    async with drive(size=(60, 16)) as driven:
+        for number in range(2, len(SCREENS) + 1):
+            await driven.press(str(number))
+            await driven.until(lambda: driven.app.screen.has_class("-low"), "the layout")
+            assert driven.app.screen.max_scroll_y == 0, SCREENS[number - 1].name
+            await driven.press("escape")
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24)])
+async def test_without_colour_a_line_shows_the_focus_and_no_frame_takes_room_from_a_narrow_panel(
+    drive: Drive, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with drive(size=size) as driven:
+        panel = driven.main.panel
+        assert panel.has_focus_within
+        assert [edge for edge, _ in panel.styles.border] == ["heavy", "", "", ""]
+        assert panel.content_size.width == size[0]
