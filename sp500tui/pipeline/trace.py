@@ -105,20 +105,28 @@ def _names(report: SpanReport) -> Iterator[TraceEvent]:
         track = thread_of(worker)
         yield _metadata("thread_name", report.pid, track, name=worker.name)
         yield _metadata("thread_sort_index", report.pid, track, sort_index=track)
-        if worker.pid != report.pid:
-            yield _metadata("process_name", worker.pid, 0, name=f"{worker.name} (process)")
-            yield _metadata("process_sort_index", worker.pid, 0, sort_index=track)
-            yield _metadata("thread_name", worker.pid, _WRITER_PROCESS_THREAD, name="commits")
+        for pid in _processes(worker, report.pid):
+            yield _metadata("process_name", pid, 0, name=f"{worker.name} (process)")
+            yield _metadata("process_sort_index", pid, 0, sort_index=track)
+            yield _metadata("thread_name", pid, _WRITER_PROCESS_THREAD, name="commits")
+
+
+def _processes(worker: WorkerSpans, parent: int) -> Iterable[int]:
+    """The processes of a writer during its spans, oldest first; there are several if one died."""
+    pids = dict.fromkeys(worker.process_at(span.start) for span in worker.spans)
+    return [pid for pid in pids if pid != parent]
 
 
 def _worker_events(worker: WorkerSpans, pid: int, axis: _Axis) -> Iterator[TraceEvent]:
-    """The spans of a worker on its track; commits on the track of its process too."""
+    """The spans of a worker on its track; commits on the tracks of its processes too."""
     for span in worker.spans:
         yield from _span_event(span, str(span.state), pid, thread_of(worker), axis)
-    if worker.pid != pid:
-        for span in process_spans(worker):
-            if span.state is WorkerState.DATABASE:
-                yield from _span_event(span, "commit", worker.pid, _WRITER_PROCESS_THREAD, axis)
+    if not _processes(worker, pid):
+        return
+    for span in process_spans(worker):
+        if span.state is WorkerState.DATABASE:
+            process = worker.process_at(span.start)
+            yield from _span_event(span, "commit", process, _WRITER_PROCESS_THREAD, axis)
 
 
 def _span_event(span: Span, name: str, pid: int, tid: int, axis: _Axis) -> Iterator[TraceEvent]:

@@ -153,6 +153,8 @@ class Worker:
         with self._state_lock:
             self.pid = os.getpid() if pid is None else pid
             self.account.measure_process(clock)
+            if pid is not None:
+                self.spans.use_process(time.monotonic(), pid)
 
     def open_span(self, now: float) -> Span:
         """The state that lasts until now."""

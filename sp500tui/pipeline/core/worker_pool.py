@@ -207,7 +207,8 @@ class WorkerPool:
         workers = {worker.name: worker for worker in self.workers if not worker.abandoned}
         running = {name: worker.open_span(now) for name, worker in workers.items()}
         found: list[WorkerSpans] = []
-        for name, (spans, overwritten) in self.spans.since(start).items():
+        for name, ring in self.spans.by_name().items():
+            spans, overwritten = ring.since(start)
             worker, last = workers.get(name), running.get(name)
             # Read first, so the ring may already have it.
             if last is not None and (not spans or spans[-1].start < last.start):
@@ -216,7 +217,9 @@ class WorkerPool:
                 pid, thread = (
                     (worker.pid, worker.thread.native_id) if worker is not None else (os.getpid(), 0)
                 )
-                found.append(WorkerSpans(name, self.name, pid, thread, tuple(spans), overwritten))
+                found.append(
+                    WorkerSpans(name, self.name, pid, thread, tuple(spans), overwritten, ring.processes)
+                )
         return found
 
     @property

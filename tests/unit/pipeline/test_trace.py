@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -15,7 +16,7 @@ from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample
-from sp500tui.pipeline.core.timing.spans import Batches, Span, SpanReport, WorkerSpans
+from sp500tui.pipeline.core.timing.spans import Batches, ProcessUse, Span, SpanReport, WorkerSpans
 from sp500tui.pipeline.trace import chrome_trace, write_trace
 
 NOON = datetime(2026, 5, 14, 12, 0, tzinfo=UTC)
@@ -123,6 +124,22 @@ def test_threads_and_processes_have_names_and_a_writer_process_its_commits() -> 
     (commit,) = [event for event in of("X") if event["pid"] == CHILD]
     assert (commit["name"], commit["dur"]) == ("commit", pytest.approx(400_000))
     assert commit["args"] == {"first_batch": 1, "last_batch": 2}
+
+
+def test_the_commits_of_a_killed_writer_are_those_of_each_process() -> None:
+    # given a writer whose process was killed after a commit, and which was then removed
+    (*_, writer) = report().workers
+    spans = (*writer.spans[:2], Span(IDLE, 994.0, 996.0), Span(DATABASE, 996.0, 996.5, Batches(3, 3)))
+    uses = (ProcessUse(900.0, CHILD), ProcessUse(995.0, CHILD + 1))
+    removed = replace(writer, pid=PARENT, spans=spans, processes=(ProcessUse(800.0, CHILD - 1), *uses))
+    found = chrome_trace(replace(report(), workers=(removed,)), 10.0, (), ())["traceEvents"]
+    # then each commit is on the track of the process that made it, and no other process is named
+    commits = [
+        (event["pid"], event["ts"]) for event in found if event["ph"] == "X" and event["name"] == "commit"
+    ]
+    assert commits == [(CHILD, pytest.approx(3_600_000)), (CHILD + 1, pytest.approx(6_000_000))]
+    named = [event["pid"] for event in found if event["name"] == "process_name"]
+    assert named == [PARENT, CHILD, CHILD + 1]
 
 
 def test_batches_begin_and_end_once_with_their_number_as_id() -> None:

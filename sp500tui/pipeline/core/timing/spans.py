@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 from array import array
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from sp500tui.model import Bar, BarBlock, FetchedQuote
@@ -22,6 +24,7 @@ from sp500tui.pipeline.core.timing.second_sample import SecondSample
 CAPACITY = 2000
 """Spans of one worker that are kept: a minute or more, at 30 changes of state a second."""
 _FIELDS = 5
+_PROCESSES_KEPT = 64
 RING_BYTES = CAPACITY * _FIELDS * 8
 """Memory of one ring."""
 STATES: tuple[WorkerState, ...] = tuple(WorkerState)
@@ -57,6 +60,14 @@ class Span(NamedTuple):
     batches: Batches = NO_BATCHES
 
 
+class ProcessUse(NamedTuple):
+    """A process that a writer works with."""
+
+    since: float
+    """Seconds of the pipeline's monotonic clock."""
+    pid: int
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerSpans:
     """The spans of one worker, oldest first, each beginning where the one before it ended."""
@@ -65,13 +76,20 @@ class WorkerSpans:
     """`price-3`."""
     stage: StageName
     pid: int
-    """Process id: of a writer's process, otherwise of the pipeline's."""
+    """Process id: of a writer's present process, otherwise of the pipeline's."""
     thread: int
     """Native thread id in the pipeline's process."""
     spans: tuple[Span, ...]
     """The last one ends now if the worker still runs."""
     overwritten: bool = False
     """Whether older spans of the requested time are no longer kept."""
+    processes: tuple[ProcessUse, ...] = ()
+    """The processes of a writer, oldest first: those that have ended too."""
+
+    def process_at(self, time: float) -> int:
+        """The id of the process that it worked with at a time."""
+        number = bisect_right(self.processes, time, key=attrgetter("since"))
+        return self.processes[max(0, number - 1)].pid if self.processes else self.pid
 
 
 def process_spans(worker: WorkerSpans) -> list[Span]:
@@ -130,9 +148,10 @@ class SpanReport:
 class SpanRing:
     """The last `CAPACITY` spans of one worker. `record` is called by one thread at a time."""
 
-    __slots__ = ("_capacity", "_cells", "_count")
+    __slots__ = ("_capacity", "_cells", "_count", "_processes")
 
     def __init__(self, capacity: int = CAPACITY) -> None:
+        self._processes: tuple[ProcessUse, ...] = ()
         self._capacity = capacity
         self._cells = array("q", bytes(capacity * _FIELDS * 8))
         self._count = 0
@@ -145,6 +164,15 @@ class SpanRing:
         cells[at + 2] = int(end * _NANOSECONDS)
         cells[at + 3], cells[at + 4] = batches
         self._count += 1
+
+    def use_process(self, since: float, pid: int) -> None:
+        """Keep a process that the worker uses from now on."""
+        self._processes = (*self._processes[-_PROCESSES_KEPT + 1 :], ProcessUse(since, pid))
+
+    @property
+    def processes(self) -> tuple[ProcessUse, ...]:
+        """The last processes of the worker, oldest first."""
+        return self._processes
 
     def since(self, start: float) -> tuple[list[Span], bool]:
         """The spans that ended after the monotonic time `start`, and whether older ones of them were overwritten."""
@@ -177,11 +205,10 @@ class SpanRings:
                 self._rings[name] = SpanRing()
             return self._rings[name]
 
-    def since(self, start: float) -> dict[str, tuple[list[Span], bool]]:
-        """See `SpanRing.since`, by the workers' names in the order of their numbers."""
+    def by_name(self) -> dict[str, SpanRing]:
+        """The rings by the workers' names, in the order of their numbers."""
         with self._lock:
-            rings = sorted(self._rings.items(), key=lambda item: int(item[0].rpartition("-")[2]))
-        return {name: ring.since(start) for name, ring in rings}
+            return dict(sorted(self._rings.items(), key=lambda item: int(item[0].rpartition("-")[2])))
 
 
 def spans_of_seconds(samples: Sequence[SecondSample], taken_at: datetime, pid: int = 0) -> SpanReport:

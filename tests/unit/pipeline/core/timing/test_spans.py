@@ -15,9 +15,11 @@ from sp500tui.pipeline.core.timing.spans import (
     NO_BATCHES,
     RING_BYTES,
     Batches,
+    ProcessUse,
     Span,
     SpanRing,
     SpanRings,
+    WorkerSpans,
     batches_of,
     spans_of_seconds,
 )
@@ -107,7 +109,19 @@ class TestRings:
         rings = SpanRings()
         for name in ("price-10", "price-2", "price-1"):
             rings.ring(name)
-        assert list(rings.since(0.0)) == ["price-1", "price-2", "price-10"]
+        assert list(rings.by_name()) == ["price-1", "price-2", "price-10"]
+
+    def test_the_last_processes_of_a_writer_are_kept(self) -> None:
+        ring = SpanRing()
+        for pid in range(100):
+            ring.use_process(pid, 1000 + pid)
+        assert ring.processes == tuple(ProcessUse(pid, 1000 + pid) for pid in range(36, 100))
+
+    def test_a_writer_had_the_process_that_was_started_before(self) -> None:
+        two = (ProcessUse(5.0, 41), ProcessUse(8.0, 42))
+        writer = WorkerSpans("writer-1", StageName.WRITER, 42, 1, (), processes=two)
+        assert [writer.process_at(time) for time in (1.0, 5.0, 7.9, 8.0, 99.0)] == [41, 41, 41, 42, 42]
+        assert replace(writer, processes=()).process_at(1.0) == 42
 
 
 def test_the_batches_of_quotes_are_their_range() -> None:
@@ -126,6 +140,9 @@ class _Steps:
 
     def run_once(self) -> None:
         worker = self._worker
+        worker.use_process(41)
+        worker.use_process(None)
+        worker.use_process(42)
         worker.start_work("5 symbols", Batches(4, 4))
         worker.switch(WorkerState.SOURCE)
         worker.hand_over("5 quotes")
@@ -164,12 +181,16 @@ def test_a_worker_records_its_states_without_a_gap(eventually: Wait) -> None:
     assert found.spans[-1].end == now
     assert (found.name, found.thread) == ("price-1", worker.thread.native_id)
 
+    # and its processes are known
+    assert (found.pid, [use.pid for use in found.processes]) == (42, [41, 42])
+
     # and they are kept when it has ended
     may_end.set()
     assert pool.join(10)
     (ended,) = pool.worker_spans(0.0, now)
     assert [span.state for span in ended.spans][-1] is WorkerState.IDLE
     assert ended.spans[-1].end < now
+    assert ended.processes == found.processes
 
 
 class TestSpansOfSeconds:
