@@ -40,7 +40,7 @@ class PipelineLoader:
         self._post = post
         self._since = time.monotonic()
         self._cancelled = threading.Event()
-        self._thread = ServiceThread("pipeline-opener", self._open, attempts=1, on_failure=self._failed)
+        self.thread = ServiceThread("pipeline-opener", self._open, attempts=1, on_failure=self._failed)
 
     @property
     def seconds(self) -> float:
@@ -49,12 +49,12 @@ class PipelineLoader:
 
     def start(self) -> None:
         """Start loading; the outcome is posted as a message."""
-        self._thread.start()
+        self.thread.start()
 
     def cancel(self, timeout: float) -> None:
         """Prevent the start of the pipeline; waits at most `timeout` seconds for a start in progress."""
         self._cancelled.set()
-        self._thread.join(timeout)
+        self.thread.join(timeout)
 
     def _open(self) -> None:
         try:

@@ -62,8 +62,8 @@ class NonBlockingWriter:
         self._failed = False
         self._written = 0
         """Bytes written so far."""
-        self._thread = ServiceThread("terminal", self._step)
-        self._thread.start()
+        self.thread = ServiceThread("terminal", self._step)
+        self.thread.start()
 
     @property
     def pending(self) -> int:

@@ -324,7 +324,7 @@ def test_the_terminal_writer_survives_an_exception(
         terminal = NonBlockingWriter(file.fileno(), repainted.set)
         monkeypatch.setattr(terminal, "_write_all", raising_first(terminal._write_all))
         terminal.write("lost")
-        eventually(lambda: terminal._thread.failures == 1)
+        eventually(lambda: terminal.thread.failures == 1)
         terminal.write("kept")
         assert terminal.drain(10)
         assert repainted.wait(10), "what was lost is painted again"

@@ -18,6 +18,7 @@ import pytest
 from sp500tui.errors import ChartRefusedError, SourceError, ThrottledError
 from sp500tui.model import MarketState, Resolution
 from sp500tui.simulator.process import DemoMarket
+from sp500tui.sources.request_phase import RequestPhase
 from sp500tui.sources.throttle import CircuitState, Throttle
 from sp500tui.sources.wikipedia.cache import bundled_constituents
 from sp500tui.sources.yahoo.charts import ChartRequest
@@ -423,17 +424,21 @@ def test_closing_ends_waits_for_the_throttle(make: MAKE, demo_market: DemoMarket
     )
     yahoo.fetch(["AAPL"])
     outcome: list[Exception] = []
+    waits = threading.Event()
+
+    def on_phase(phase: RequestPhase) -> None:
+        if phase is RequestPhase.LIMIT:
+            waits.set()
 
     def wait() -> None:
         try:
-            yahoo.fetch(["AAPL"])
+            yahoo.fetch(["AAPL"], on_phase=on_phase)
         except SourceError as error:
             outcome.append(error)
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while slow._tat - time.monotonic() < 61 and thread.is_alive():
-        threading.Event().wait(0.005)
+    assert waits.wait(30)
     yahoo.close()
     thread.join(30)
     assert [type(error) for error in outcome] == [ThrottledError]

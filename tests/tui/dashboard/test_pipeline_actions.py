@@ -206,7 +206,7 @@ def keeping(reported: list[Message]) -> Callable[[Message], bool]:
 class TestOpener:
     def wait(self, opener: PipelineLoader) -> None:
         opener.start()
-        opener._thread.join(30)
+        assert opener.thread.join(30)
 
     def test_the_pipeline_is_started_and_posted(self) -> None:
         reported: list[Message] = []

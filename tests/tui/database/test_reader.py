@@ -61,10 +61,8 @@ class TestArchive:
         assert len(stored.rows) == 3
 
     def test_it_cannot_write(self, reader: PostgresReader) -> None:
-        reader.read_overview(1)
-        assert reader._connection is not None
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-            run(reader._connection, "DELETE FROM prices")
+            reader.query(lambda connection: run(connection, "DELETE FROM prices"))
 
     def test_a_broken_connection_fails_once_and_is_reopened(
         self, reader: PostgresReader, filled: str
