@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import stat
 from pathlib import Path
@@ -66,7 +67,7 @@ def check_url(url: str) -> None:
 def without_password(url: str) -> str:
     """A URL that passed `check_url`, with every password replaced by `***`.
 
-    It identifies the database independently of its password; journals are named after it.
+    It identifies the database independently of its password.
     """
     scheme, separator, rest = url.partition("://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
@@ -74,6 +75,16 @@ def without_password(url: str) -> str:
     name, colon, _ = user.partition(":")
     shown = f"{name}{':***' if colon else ''}{at}{hosts}"
     return _SECRET_PARAMETER.sub(r"\1***", scheme + separator + shown + rest[len(authority) :])
+
+
+def database_key(url: str | None) -> str:
+    """The name of a database's journal folder, so that rows of one database are never stored in another.
+
+    `url`: one that passed `check_url`; None for the embedded database.
+    """
+    if url is None:
+        return "embedded"
+    return hashlib.sha256(without_password(url).encode()).hexdigest()[:12]
 
 
 def with_database(url: str, name: str) -> str:

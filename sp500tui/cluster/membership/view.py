@@ -11,7 +11,8 @@ from sp500tui.cluster.membership.heartbeat import Heartbeat, decode, decode_work
 from sp500tui.cluster.scheduling.schedule_fields import validated_fields
 from sp500tui.logs.redaction import plain
 from sp500tui.pipeline.api import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL, MIN_WORKERS
-from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.names import QueueName, StageName
+from sp500tui.pipeline.core.queue import Depth
 from sp500tui.pipeline.core.snapshot import WorkerSnapshot
 
 HEARTBEAT_TIMEOUT = 5.0
@@ -19,6 +20,14 @@ HEARTBEAT_TIMEOUT = 5.0
 _STAGES = frozenset(map(str, StageName))
 LOST_NODE_TTL = 600.0
 """Seconds for which a lost node stays in the view."""
+_CONSUMERS = {
+    QueueName.TICKERS: StageName.PRICE,
+    QueueName.QUOTES: StageName.CONVERTER,
+    QueueName.ROWS: StageName.WRITER,
+    QueueName.HISTORY: StageName.HISTORY,
+}
+_UNSERVED_AFTER = 5.0
+"""Seconds that an item may wait before its stage counts as unserved: a node may be starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +173,22 @@ def _lost(entry: Sequence[Any]) -> LostNode | None:
 def _counts(flat: object) -> dict[str, int]:
     counts = ((name, to_int(number)) for name, number in hash_fields(flat).items())
     return {name: number for name, number in counts if number is not None}
+
+
+def unserved_stages(view: ClusterView, depths: Mapping[QueueName, Depth]) -> dict[StageName, str]:
+    """Stages that no node runs although work is waiting, each with the reason and the remedy."""
+    found: dict[StageName, str] = {}
+    if not view.running(StageName.SCRAPER):
+        found[StageName.SCRAPER] = f"no node starts cycles: {_remedy(StageName.SCRAPER)}"
+    for queue, stage in _CONSUMERS.items():
+        depth = depths[queue]
+        if (depth.oldest_age or 0.0) > _UNSERVED_AFTER and not view.running(stage):
+            found[stage] = (
+                f"no node runs the {stage} stage, {depth.ready:,} {queue.items} are waiting on the broker: "
+                f"{_remedy(stage)}"
+            )
+    return found
+
+
+def _remedy(stage: StageName) -> str:
+    return f"start one with sp500tui worker --stages {stage}"

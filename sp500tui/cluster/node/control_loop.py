@@ -11,8 +11,7 @@ from collections.abc import Callable
 from sp500tui.cluster.broker.errors import BrokerAwayError, FencedError
 from sp500tui.cluster.membership.heartbeat import REQUESTING_STAGES, Heartbeat
 from sp500tui.cluster.membership.membership import short_name
-from sp500tui.cluster.membership.unserved_stages import unserved_stages
-from sp500tui.cluster.membership.view import HEARTBEAT_TIMEOUT, ClusterView
+from sp500tui.cluster.membership.view import HEARTBEAT_TIMEOUT, ClusterView, unserved_stages
 from sp500tui.cluster.node.broker_state import BrokerState, read_state
 from sp500tui.cluster.node.snapshot import counted_items, own_workers
 from sp500tui.cluster.node.wiring import NodeComponents

@@ -22,9 +22,9 @@ from sp500tui.pipeline.history.fetcher import HistoryProgress, HistoryStage
 from sp500tui.pipeline.history.plan import HistoryTask
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.journal import Journal
-from sp500tui.pipeline.runtime.database_key import database_key
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.pipeline.writer.worker import WriterStage
+from sp500tui.storage.url import database_key
 
 TASKS_CAPACITY = 10_000
 """Requests that may wait; an empty queue accepts more."""

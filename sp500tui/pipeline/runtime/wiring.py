@@ -23,7 +23,6 @@ from sp500tui.pipeline.core.worker_pool import WorkerPool
 from sp500tui.pipeline.history.plan import HistoryTask
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.journal import Journal
-from sp500tui.pipeline.runtime.database_key import database_key
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
 from sp500tui.pipeline.runtime.history import TASKS_CAPACITY, HistoryRun
 from sp500tui.pipeline.runtime.maintenance import Maintenance
@@ -41,6 +40,7 @@ from sp500tui.pipeline.writer.spooler import Spooler
 from sp500tui.pipeline.writer.worker import WriterStage
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.charts import Chart, ChartRequest
+from sp500tui.storage.url import database_key
 
 BURST = 16
 """Requests that may be sent at once after an idle period: one cycle over the whole index."""

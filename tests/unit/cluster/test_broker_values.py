@@ -17,8 +17,7 @@ from sp500tui.cluster.broker import values as untrusted
 from sp500tui.cluster.broker.errors import BrokerError
 from sp500tui.cluster.membership.heartbeat import Heartbeat, decode, decode_workers, encode
 from sp500tui.cluster.membership.membership import check_versions
-from sp500tui.cluster.membership.unserved_stages import unserved_stages
-from sp500tui.cluster.membership.view import ClusterView, parse
+from sp500tui.cluster.membership.view import ClusterView, parse, unserved_stages
 from sp500tui.cluster.node.snapshot import merge_stages, merge_upstream, node_snapshots
 from sp500tui.cluster.queue.codec import FetchedCodec, RowCodec, TickerCodec
 from sp500tui.cluster.scheduling.schedule_fields import from_fields, resumed_state, validated_fields

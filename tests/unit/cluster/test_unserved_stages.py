@@ -1,9 +1,8 @@
-"""Who should be started is said in words."""
+"""Stages that no node runs are named with the remedy."""
 
 from __future__ import annotations
 
-from sp500tui.cluster.membership.unserved_stages import unserved_stages
-from sp500tui.cluster.membership.view import ClusterView
+from sp500tui.cluster.membership.view import ClusterView, unserved_stages
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import Depth
 from tests.unit.cluster.test_view import a_beat

@@ -6,12 +6,11 @@ import json
 import time
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from sp500tui.cli.commands.data.backfill_beside import Outcome, hand_over, running_pipeline
-from sp500tui.cli.commands.data.backfill_failures import failure_lines, failure_records, unanswered
 from sp500tui.cli.commands.data.backfill_progress import Progress, progress_report
 from sp500tui.cli.commands.data.survey import HistoryRequest, history_request, opened, surveyed, utc_now
 from sp500tui.cli.context import configuration_of
@@ -24,6 +23,7 @@ from sp500tui.logs.standard_streams import write_json, write_message, write_outp
 if TYPE_CHECKING:
     from sp500tui.config.loader import Configuration
     from sp500tui.config.paths import Paths
+    from sp500tui.pipeline.core.snapshot import HistoryFailure
     from sp500tui.pipeline.history.coverage import DayCoverage
     from sp500tui.pipeline.history.plan import HistoryTask
     from sp500tui.pipeline.runtime.history import HistoryRun
@@ -109,7 +109,7 @@ def _alone(job: _Job, database: Database, sources: Sources, paths: Paths) -> int
     else:
         write_output(_summary(history, report))
     progress = history.progress
-    reasons = unanswered(progress.failures)
+    reasons = _unanswered(progress.failures)
     if reasons and not history.counters.fetched:
         raise SourceError(f"no bars available: {reasons[0]}")
     return ExitCode.INCOMPLETE if progress.failed or history.counters.dead else ExitCode.OK
@@ -142,7 +142,7 @@ def _beside(session: Session, job: _Job, database: Database, sources: Sources) -
             "bars": {"stored": stored},
             "completed_days": outcome.completed,
             "incomplete_days": outcome.incomplete,
-            **failure_records(outcome.failures),
+            **_failure_records(outcome.failures),
         }
         write_json(json.dumps(content, indent=1) + "\n")
     elif not job.tasks:
@@ -153,11 +153,11 @@ def _beside(session: Session, job: _Job, database: Database, sources: Sources) -
             f"{counted(stored, 'bar')} stored by the running pipeline\n"
             f"{counted(outcome.requests, 'request')} in {seconds:.1f} s: {counted(outcome.completed, 'day')} complete, "
             f"{outcome.incomplete:,} without some bars\n"
-            + "".join(plain(line) + "\n" for line in failure_lines(outcome.failures))
+            + "".join(plain(line) + "\n" for line in _failure_lines(outcome.failures))
         )
         if unnamed := outcome.failed - len(outcome.failures):
             write_message(f"{counted(unnamed, 'more request')} failed; the log of the pipeline names them")
-    reasons = unanswered(outcome.failures)
+    reasons = _unanswered(outcome.failures)
     if reasons and not stored:
         raise SourceError(f"no bars available: {reasons[0]}")
     if job.tasks and not outcome.requests and outcome.problem:
@@ -267,12 +267,12 @@ def _report(history: HistoryRun, job: _Job) -> dict[str, object]:
         "requests": {
             "total": progress.total,
             "done": progress.done,
-            "failed": len(unanswered(progress.failures)),
+            "failed": len(_unanswered(progress.failures)),
         },
         "bars": ledger,
         "completed_days": progress.complete,
         "incomplete_days": progress.incomplete,
-        **failure_records(progress.failures),
+        **_failure_records(progress.failures),
     }
 
 
@@ -285,4 +285,30 @@ def _summary(history: HistoryRun, report: dict[str, object]) -> str:
     ]
     if not progress.total:
         lines = [_NOTHING_MISSING.rstrip()]
-    return "".join(plain(line) + "\n" for line in (*lines, *failure_lines(progress.failures)))
+    return "".join(plain(line) + "\n" for line in (*lines, *_failure_lines(progress.failures)))
+
+
+def _failure_lines(failures: Collection[HistoryFailure]) -> list[str]:
+    """A line for each symbol that was refused and each request that was not answered."""
+    return [
+        *_refused(failures).values(),
+        *(f"failed: {each.request}: {each.reason}" for each in failures if not each.refused),
+    ]
+
+
+def _failure_records(failures: Collection[HistoryFailure]) -> dict[str, list[dict[str, str]]]:
+    """The same for `--json`."""
+    return {
+        "refused": [{"symbol": symbol, "reason": reason} for symbol, reason in _refused(failures).items()],
+        "failed": [{"request": each.request, "reason": each.reason} for each in failures if not each.refused],
+    }
+
+
+def _unanswered(failures: Collection[HistoryFailure]) -> list[str]:
+    """The reasons of the requests that were not answered."""
+    return [each.reason for each in failures if not each.refused]
+
+
+def _refused(failures: Collection[HistoryFailure]) -> dict[str, str]:
+    """Symbol → reason; a symbol may have been refused in several requests."""
+    return {each.symbol: each.reason for each in failures if each.refused}
