@@ -48,7 +48,7 @@ class WorkerColumns:
 def worker_columns(width: int, names: int, *, nodes: int = 0, strips: bool = True) -> WorkerColumns:
     """The columns of a panel of `width` cells, `names` of them for the names and `nodes` for the nodes."""
     room = width - (nodes + 1 if nodes else 0)
-    rest = room - names - 1 - _STATE_WIDTH - _TIME_WIDTH - 2
+    rest = room - names - 1 - _STATE_WIDTH - _TIME_WIDTH - 3
     figures: list[tuple[str, int]] = []
     for name, cells, least in _COLUMNS:
         kept = _LONGEST_STRIP if strips and name in _AFTER_STRIP else 0
@@ -75,7 +75,7 @@ def header_line(columns: WorkerColumns, width: int) -> Line:
     """The column titles."""
     cells = [fit("worker", columns.names), fit("node", columns.nodes), fit("state", _STATE_WIDTH)]
     cells += [
-        fit("for", _TIME_WIDTH, "right"),
+        fit("for", _TIME_WIDTH, "right") + " ",
         time_axis(columns.strip),
         fit("task", columns.task),
     ]
@@ -103,7 +103,7 @@ def worker_line(worker: WorkerSnapshot, columns: WorkerColumns, width: int, stri
         spans.append(Span(tail(short_name(worker.node), columns.nodes) + " ", Role.LABEL))
     spans += [
         Span(fit(f"{sign} {worker_state_label(worker.state)}", _STATE_WIDTH), role),
-        Span(fit(_time(worker), _TIME_WIDTH + 1, "right") + " ", role if worker.retry_in else Role.LABEL),
+        Span(fit(_time(worker), _TIME_WIDTH + 1, "right") + "  ", role if worker.retry_in else Role.LABEL),
     ]
     if columns.strip:
         spans += cut(strip, columns.strip)

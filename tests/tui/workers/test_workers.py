@@ -59,7 +59,7 @@ def test_columns_come_with_the_width() -> None:
     assert [name for name, _ in worker_columns(44, 11).figures] == []
     for width in (76, 109, 117):
         assert [name for name, _ in worker_columns(width, 11).figures] == ["rate", "p95 10 s"]
-    assert [name for name, _ in worker_columns(119, 11).figures] == ["rate", "p95 10 s", "restarts"]
+    assert [name for name, _ in worker_columns(120, 11).figures] == ["rate", "p95 10 s", "restarts"]
     assert [name for name, _ in worker_columns(200, 11).figures] == [
         "rate",
         "p95 10 s",
@@ -69,7 +69,7 @@ def test_columns_come_with_the_width() -> None:
     ]
 
 
-@pytest.mark.parametrize(("width", "strip"), [(44, 12), (76, 27), (88, 39), (109, 60), (120, 60), (200, 60)])
+@pytest.mark.parametrize(("width", "strip"), [(45, 12), (77, 27), (89, 39), (110, 60), (120, 60), (200, 60)])
 def test_the_strip_gets_what_the_figures_leave(width: int, strip: int) -> None:
     columns = worker_columns(width, 11)
     assert columns.strip == strip
@@ -80,7 +80,7 @@ def test_the_strip_shows_the_last_seconds_of_the_worker() -> None:
     seconds = [Activity(0.1), Activity(1.0), Activity(failed=1), Activity()]
     one = worker(StageName.PRICE, 3, WorkerState.IDLE, "")
     strip = activity_strip(seconds, 12)
-    assert text_of(worker_line(one, worker_columns(44, 11), 44, strip)).endswith("░█✗·")
+    assert text_of(worker_line(one, worker_columns(45, 11), 45, strip)).endswith("░█✗·")
 
 
 def test_header_and_lines_have_the_same_columns() -> None:
