@@ -187,6 +187,10 @@ class Maintenance:
         with connect(self._url(), application_name="sp500tui maintenance") as connection:
             # The session that was running then is complete only with the bars before it.
             first = created_at(connection) - timedelta(days=1)
+        kept = self._settings.keep_bars_1m
+        if kept is not None:
+            # What is older is replaced by longer bars.
+            first = max(first, now - parse_age(kept))
         window = (max(first, oldest_start(Resolution.MINUTE, now)), now)
         self._fetch_missing(symbols, Resolution.MINUTE, window, RETRIEVABLE)
         return _SURVEY_INTERVAL

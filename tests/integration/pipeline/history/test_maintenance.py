@@ -281,6 +281,19 @@ def test_a_source_that_fails_does_not_end_it(url: str, tmp_path: Path, eventuall
         assert maintenance.thread.failures == 0
 
 
+def test_bars_that_are_not_kept_are_not_fetched_again(url: str, tmp_path: Path, eventually: Wait) -> None:
+    # given a pipeline that fetches what is missing, and keeps bars of a minute for a day
+    charts = FakeCharts(list(DAYS), NOW)
+    with maintained(url, tmp_path, charts, heal=True, keep_bars_1m="1d") as maintenance:
+        # when both were done, which they are before a request of a front end
+        day = DAYS[-1]
+        maintenance.request(HealRequest(Resolution.DAY, day.start_time, day.end_time, ("AAPL",), fetch=False))
+        eventually(lambda: charts.requests["AAPL"] and not maintenance.progress().busy)
+        # then no older bars were requested, only to be replaced
+        assert maintenance.progress().requests == 0
+    assert count(url, "bars") == 0
+
+
 def test_old_prices_are_replaced_by_bars(url: str, tmp_path: Path, eventually: Wait) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
