@@ -203,7 +203,8 @@ def queue_line(
     name: QueueName, capacity: int, samples: Sequence[SecondSample], report: SpanReport, window: Window
 ) -> Line:
     """The highest depth of a queue in each second, and the highest of them; amber where the queue is full."""
-    depths = _by_second(samples, lambda sample: sample.queue(name).max_ready, report, window)
+    found = [(sample, queue) for sample in samples if (queue := sample.queue(name)) is not None]
+    depths = _by_second([(sample, queue.max_ready) for sample, queue in found], report, window)
     peak = max((depth for depth in depths if depth is not None), default=0)
     label = f"{name} {peak:>{NAME_WIDTH - 2 - len(name)},.0f}"
     return (Text(fit(label, NAME_WIDTH), Role.LABEL), *_bars(depths, capacity))
@@ -211,12 +212,8 @@ def queue_line(
 
 def lock_line(samples: Sequence[SecondSample], report: SpanReport, window: Window) -> Line:
     """The share of each second for which the interpreter lock was held, and their mean; amber where nearly always."""
-    held = _by_second(
-        samples,
-        lambda sample: sample.interpreter_lock.held if sample.interpreter_lock else 0.0,
-        report,
-        window,
-    )
+    shown = [(each, each.interpreter_lock.held if each.interpreter_lock else 0.0) for each in samples]
+    held = _by_second(shown, report, window)
     known = [share for share in held if share is not None]
     mean = 100 * sum(known) / len(known) if known else 0.0
     return (Text(fit(f"GIL held {mean:>3.0f} %", NAME_WIDTH), Role.LABEL), *_bars(held, 1.0))
@@ -250,20 +247,17 @@ def lock_detail(samples: Sequence[SecondSample]) -> list[Line]:
 
 
 def _by_second(
-    samples: Sequence[SecondSample],
-    value: Callable[[SecondSample], float],
-    report: SpanReport,
-    window: Window,
+    values: Sequence[tuple[SecondSample, float]], report: SpanReport, window: Window
 ) -> list[float | None]:
     """The highest value of the seconds in each column."""
     found: list[float | None] = [None] * window.columns
     length = window.column_seconds
-    for sample in samples:
+    for sample, value in values:
         begin = report.time_of(sample.second, sample.at)
         first = max(0, round((begin - window.begin) / length))
         last = min(window.columns, round((begin + 1 - window.begin) / length))
         for column in range(first, last):
-            found[column] = max(value(sample), found[column] or 0.0)
+            found[column] = max(value, found[column] or 0.0)
     return found
 
 

@@ -18,7 +18,7 @@ from sp500tui.output_file import output_file
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.names import QueueName
-from sp500tui.pipeline.core.snapshot import QueueSnapshot, WorkerState
+from sp500tui.pipeline.core.snapshot import QueueSnapshot, Snapshot, WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.trace import chrome_trace, write_trace
@@ -132,6 +132,8 @@ class TimelineScreen(BaseScreen):
         self.followed: int | None = None
         """The batch that is followed."""
         self._reading: Worker[None] | None = None
+        self._source: PipelineControl | None = None
+        """The pipeline, or the recording of it, that is read."""
         self._drawn = CellCache()
 
     def compose_panels(self) -> ComposeResult:
@@ -140,8 +142,23 @@ class TimelineScreen(BaseScreen):
 
     def on_mount(self) -> None:
         """Read the spans regularly."""
+        self._source = self.dashboard.feed.pipeline
         self.set_interval(_READ_EVERY, self._read)
         self._read()
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:  # noqa: ARG002  # the spans are read on their own
+        """Read at once where the time shown is another one, as it can be with every snapshot of a recording."""
+        source = self.dashboard.feed.pipeline
+        if source is not self._source:
+            self._source = source
+            self._follow()
+        elif self._is_recorded and (self._reading is None or self._reading.is_finished):
+            self._read()
+
+    @property
+    def _is_recorded(self) -> bool:
+        """Whether a recording is shown, which has the shares of each second only."""
+        return self._recording is not None and self._recording.report.by_second
 
     def _read(self) -> None:
         if not self._frozen:
@@ -207,13 +224,13 @@ class TimelineScreen(BaseScreen):
     def draw_panels(self) -> None:
         """Draw what was read, or why it was not."""
         recording = self._recording
-        state = "frozen" if self._frozen else "live"
-        if recording is not None and recording.report.by_second:
-            state += ", recorded by the second: the order within a second is not known"
-        followed = f", batch {self.followed}" if self.followed is not None else ""
+        states = ["frozen" if self._frozen else "" if self._is_recorded else "live"]
+        states += [f"{ZOOMS[self._zoom]:g} s", f"batch {self.followed}" if self.followed is not None else ""]
+        if self._is_recorded:
+            states.append("recorded by the second: the order within a second is not known")
         if recording is not None:
             self.chart.show_lines(cut_all(self._lines(recording), self.chart.size.width))
-        title = f"timeline ({state}, {ZOOMS[self._zoom]:g} s{followed}){self._folded}"
+        title = f"timeline ({', '.join(filter(None, states))}){self._folded}"
         set_titles(self.chart, title, self.failure)
 
     def _lines(self, recording: Recording) -> list[Line]:
@@ -292,11 +309,15 @@ class TimelineScreen(BaseScreen):
     def action_freeze(self) -> None:
         """Stop at this moment, or follow the present again."""
         if self._frozen:
-            self._frozen, self._end, self._column = False, None, None
-            self._read()
+            self._follow()
         else:
             self._freeze()
         self.draw_panels()
+
+    def _follow(self) -> None:
+        """Show the present, or the time of a recording."""
+        self._frozen, self._end, self._column = False, None, None
+        self._read()
 
     def _freeze(self) -> None:
         """Stop, and read all that is kept once, to pan and zoom in."""

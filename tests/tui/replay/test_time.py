@@ -217,6 +217,20 @@ class TestLookingBack:
             await at(dashboard, "5 s ago")
             await dashboard.until(lambda: "PostgreSQL does not answer" in dashboard.text())
 
+    async def test_the_timeline_is_that_of_the_time_and_does_not_call_it_live(self, live: Show) -> None:
+        async with live() as dashboard:
+            await dashboard.press("5")
+            await dashboard.until(lambda: "timeline (live, 10 s)" in dashboard.text())
+            # given a view that was frozen at the present
+            await dashboard.press("left")
+            await dashboard.until(lambda: "timeline (frozen" in dashboard.text())
+            # when the user goes back in time, then the view is of that time
+            await dashboard.press("comma")
+            await at(dashboard, "5 s ago")
+            await dashboard.until(lambda: "timeline (10 s, recorded by the second" in dashboard.text())
+            await dashboard.press("end")
+            await dashboard.until(lambda: "timeline (live, 10 s)" in dashboard.text())
+
     async def test_there_is_no_time_before_the_first(self, live: Show) -> None:
         async with live() as dashboard:
             await dashboard.press("ctrl+left", "ctrl+left", "ctrl+left")
