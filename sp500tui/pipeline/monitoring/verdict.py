@@ -307,8 +307,7 @@ def _advice(snapshot: Snapshot, samples: Sequence[SecondSample], name: StageName
     size = snapshot.stage(name).size
     if size >= MAX_WORKERS:
         return ""
-    queues = [sample.queue(_INPUT[name]) for sample in samples]
-    if not any(queue is not None and queue.mean_ready >= 1 for queue in queues):
+    if not any(sample.queue(_INPUT[name]).mean_ready >= 1 for sample in samples):
         return useless
     if name is not StageName.PRICE:
         return _ADDS_ONE

@@ -136,13 +136,17 @@ def cell_text(cell: CoverageCell | None, symbol: str, day: date, resolution: str
     where = f"{clean(symbol)} {day}"
     if cell is None:
         return f"{where}: not checked"
-    unit = "minutes with a price" if resolution == "quotes" else f"{resolution} bars"
-    text = f"{where}: {cell.present:,} of {cell.expected:,} {unit}, {cell.state}"
+    text = f"{where}: {cell.present:,} of {cell.expected:,} {unit(resolution)}, {cell.state}"
     if cell.attempts:
         text += f"; the source was asked {plural(cell.attempts, 'time')}"
         if cell.asked_at is not None:
             text += f", last at {cell.asked_at.astimezone():%Y-%m-%d %H:%M}"
     return text
+
+
+def unit(resolution: str) -> str:
+    """What is counted at a resolution."""
+    return "minutes with a price" if resolution == "quotes" else f"{resolution} bars"
 
 
 def hole_lines(holes: Sequence[tuple[datetime, datetime]], width: int, height: int) -> list[Line]:

@@ -16,11 +16,11 @@ from textual.binding import Binding, BindingType
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import HistorySnapshot, PipelineControl
 from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage
-from sp500tui.tui.coverage.grid import CoverageGrid, cell_text, hole_lines, legend, windows
+from sp500tui.tui.coverage.grid import CoverageGrid, cell_text, hole_lines, legend, unit, windows
 from sp500tui.tui.coverage.reader import CoverageReader, Holes, PostgresCoverageReader
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.history_progress import TimeLeft, progress_text
-from sp500tui.tui.render.lines import Line, Role, Span, cut
+from sp500tui.tui.render.lines import Role, Span, longest_that_fits, wrapped
 from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
@@ -34,7 +34,11 @@ _DAYS = 130
 _CHECKED_DAYS = 7
 """Days that a check covers: it makes one to three requests."""
 _LOADING = "Reading the coverage …"
-_EMPTY = "Nothing was checked yet. c checks what is stored of the last week; so does `sp500tui gaps`."
+_EMPTY = (
+    "Nothing was checked yet. c checks what is stored of the last week; so does `sp500tui gaps`.",
+    "Nothing was checked yet; c checks the last week.",
+)
+"""From long to short."""
 _CHECKING = "What is stored of the last week is being determined …"
 _NOTHING = "There is nothing to fetch"
 _NO_HOLES = "no holes"
@@ -162,9 +166,13 @@ class CoverageScreen(BaseScreen):
         grid, widget = self.grid, self.grid_list
         width = widget.line_width
         if grid is None or not grid.symbols:
-            empty = self.failure or (_LOADING if grid is None else _EMPTY)
-            text = empty if self.failure or not self._progress.surveys else _CHECKING
-            widget.show_rows([], placeholder=cut((Span(text, Role.LABEL),), width))
+            texts: Sequence[str] = _EMPTY if grid is not None else (_LOADING,)
+            if self.failure:
+                texts = (self.failure,)
+            elif self._progress.surveys:
+                texts = (_CHECKING,)
+            empty = longest_that_fits([(Span(text, Role.LABEL),) for text in texts], width)
+            widget.show_rows([], placeholder=empty)
             set_titles(widget, "coverage")
             self.session.show_lines([])
             set_titles(self.session, "session", progress_text(self._progress, self._seconds_left))
@@ -181,9 +189,9 @@ class CoverageScreen(BaseScreen):
         stale = f" · not read: {self.failure}" if self.failure else ""
         set_titles(
             widget,
-            f"coverage of {grid.stored.resolution} · {plural(len(grid.symbols), 'symbol')}, "
-            f"{plural(len(grid.dates), 'session')}{stale}",
-            f"{missing:,} bars missing · checked {checked.astimezone():%Y-%m-%d %H:%M}" if checked else "",
+            f"coverage of {unit(grid.stored.resolution)}{stale} · {missing:,} missing · "
+            f"{plural(len(grid.symbols), 'symbol')}, {plural(len(grid.dates), 'session')}",
+            f"checked {checked.astimezone():%Y-%m-%d %H:%M}" if checked else "",
         )
         self._draw_session()
 
@@ -195,14 +203,14 @@ class CoverageScreen(BaseScreen):
         grid, symbol, cell = marked
         width, height = self.session.size
         text = cell_text(cell, symbol, grid.dates[self._position(grid)], grid.stored.resolution)
-        lines: list[Line] = [cut((Span(text),), width)]
+        lines = wrapped(text, width)
         if self._holes is not None and cell is not None and _same_session(self._holes[0], cell):
             ranges = self._holes[1]
-            lines += hole_lines(ranges, width, height - 1) or [
-                cut((Span(_UNKNOWN_TIMES if cell.missing else _NO_HOLES, Role.LABEL),), width)
-            ]
+            lines += hole_lines(ranges, width, height - len(lines)) or wrapped(
+                _UNKNOWN_TIMES if cell.missing else _NO_HOLES, width, Role.LABEL
+            )
         elif cell is not None and cell.missing:
-            lines.append(cut((Span(_HOW, Role.LABEL),), width))
+            lines += wrapped(_HOW, width, Role.LABEL)
         self.session.show_lines(lines)
         marks = f" · {plural(len(self.marks), 'session')} marked" if self.marks else ""
         set_titles(self.session, f"session{marks}", progress_text(self._progress, self._seconds_left))

@@ -26,6 +26,8 @@ from sp500tui.tui.widgets.lines_widget import LinesWidget
 _KEYS = 14
 _TITLE = 19
 _INDENT = 2
+_BESIDE_FROM = 70
+"""Cells from which explanations are beside the titles."""
 _QUEUE_SIGNS: tuple[Line, ...] = (
     (Span("━━╸ ", Role.ACCENT), Span("filled   ")),
     (Span("┼ ", Role.DIM), Span("highest so far   ")),
@@ -75,8 +77,12 @@ def _state_label(state: StrEnum) -> str:
 
 
 def _command_lines(command: KeyCommand, keys: str, width: int) -> list[Line]:
-    """Keys, title and what it does, wrapped beside them."""
+    """Keys, title and what it does, wrapped beside them, or below them where that would leave a few words a line."""
     explanation = command.explanation if command.explanation != command.title else ""
+    if width < _BESIDE_FROM:
+        head = (Span(" " * _INDENT + fit(keys, _KEYS), Role.TITLE), Span(command.title))
+        below = wrap(explanation, max(12, width - _INDENT - _KEYS))
+        return [head, *((Span(" " * (_INDENT + _KEYS) + line, Role.LABEL),) for line in below)]
     first, *rest = wrap(explanation, max(12, width - _INDENT - _KEYS - _TITLE - 1)) or [""]
     head = (Span(" " * _INDENT + fit(keys, _KEYS), Role.TITLE), Span(fit(command.title, _TITLE) + " "))
     more = [(Span(" " * (_INDENT + _KEYS + _TITLE + 1) + line, Role.LABEL),) for line in rest]

@@ -8,12 +8,14 @@ from typing import NamedTuple
 from sp500tui.pipeline.core.snapshot import LivePrice
 from sp500tui.pipeline.journeys import LEGS, WHOLE, Journey, LegTimes
 from sp500tui.tui.render.formats import clean, fit, milliseconds
-from sp500tui.tui.render.lines import Line, Role, Span, cut
+from sp500tui.tui.render.lines import Line, Role, Span, cut, longest_that_fits
 from sp500tui.tui.render.waterfall import LEG_ROLES, waterfall_bar
 
 SLOWEST = 20
 """Quotes that are listed."""
 _NAME, _TIME, _SYMBOL = 24, 9, 8
+_SCALES = ("   median, to scale", "   to scale")
+"""Heading of the bars, from long to short."""
 _ROLES = {LEGS[moment]: role for moment, role in LEG_ROLES.items()}
 
 
@@ -36,10 +38,16 @@ def slowest(
     return sorted(quotes, key=lambda quote: (-quote.journey.elapsed(now), quote.symbol))[:count]
 
 
-def leg_lines(legs: Sequence[LegTimes], width: int) -> list[Line]:
-    """A heading, then each leg with its percentiles and a bar of the median within that of the whole way."""
-    head = fit("leg", _NAME) + fit("p50", _TIME, "right") + fit("p95", _TIME, "right")
-    lines = [cut((Span(head, Role.LABEL), Span("   median, to scale", Role.LABEL)), width)]
+def leg_lines(legs: Sequence[LegTimes], width: int, height: int) -> list[Line]:
+    """A heading, then each leg with its percentiles and a bar of the median within that of the whole way.
+
+    Of more legs than `height` has room for, the longest are shown, and their number in the heading.
+    """
+    longest = sorted(legs, key=lambda leg: (leg.name != WHOLE, -leg.p50))[: max(1, height - 1)]
+    name = "leg" if len(longest) == len(legs) else f"longest {len(longest) - 1} of {len(legs) - 1} legs"
+    legs = [leg for leg in legs if leg in longest]
+    head = fit(name, _NAME) + fit("p50", _TIME, "right") + fit("p95", _TIME, "right")
+    lines = [longest_that_fits([(Span(head + text, Role.LABEL),) for text in _SCALES], width)]
     room = max(0, width - _NAME - 2 * _TIME - 3)
     whole = max((leg.p50 for leg in legs), default=0.0)
     for leg in legs:
@@ -57,7 +65,7 @@ def leg_lines(legs: Sequence[LegTimes], width: int) -> list[Line]:
 def slow_lines(quotes: Sequence[SlowQuote], now: float, width: int) -> list[Line]:
     """A heading, then each quote with its time, its age and its waterfall; all to one scale."""
     head = fit("symbol", _SYMBOL) + fit("so far", _TIME, "right") + fit("began", _TIME, "right")
-    lines = [cut((Span(head, Role.LABEL), Span("   way, to scale", Role.LABEL)), width)]
+    lines = [cut((Span(f"{head}   way, to scale", Role.LABEL),), width)]
     room = max(0, width - _SYMBOL - 2 * _TIME - 3)
     longest = max((quote.journey.elapsed(now) for quote in quotes), default=0.0)
     for symbol, journey in quotes:

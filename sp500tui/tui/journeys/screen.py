@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.snapshot import LivePrice
-from sp500tui.pipeline.journeys import Journey, journeys_of, leg_times
+from sp500tui.pipeline.journeys import WHOLE, Journey, journeys_of, leg_times
 from sp500tui.tui.journeys.render import leg_lines, slow_lines, slowest
 from sp500tui.tui.render.formats import plural
 from sp500tui.tui.render.lines import Role, Span, cut
@@ -81,13 +81,13 @@ class JourneysScreen(BaseScreen):
             [each for each in reading.journeys.values() if each.is_complete] if reading is not None else []
         )
         batches = f" · {plural(len(complete), 'request')} of the last {_SECONDS:g} s" if complete else ""
-        set_titles(self.legs, f"from the start of a cycle to the commit{batches}", self.failure)
+        set_titles(self.legs, f"{WHOLE}{batches}", self.failure)
         set_titles(self.slow, "slowest twenty now")
         if reading is None:
             return
         width = self.legs.size.width
         none = [cut((Span(text, Role.LABEL),), width) for text in wrap(_NONE, max(20, width))]
-        self.legs.show_lines(leg_lines(leg_times(complete), width) if complete else none)
+        self.legs.show_lines(leg_lines(leg_times(complete), *self.legs.size) if complete else none)
         quotes = slowest(reading.prices, reading.journeys, reading.monotonic)
         self.slow.show_lines(slow_lines(quotes, reading.monotonic, self.slow.size.width))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import wrap
 
 from sp500tui.lessons.catalog import LESSONS
 from sp500tui.lessons.lesson import Lesson, Outcome
 from sp500tui.lessons.text import figure_rows, prediction_text, verdict
-from sp500tui.tui.render.lines import Line, Role, Span, cut, spread
+from sp500tui.tui.render.lines import Line, Role, Span, cut, spread, wrapped
 
 ANSWER_KEYS = "abc"
 """Keys of the answers, in their order."""
@@ -43,13 +43,15 @@ def list_lines(results: Mapping[str, Result], running: Running | None, width: in
 
 
 def _list_line(lesson: Lesson, result: Result | None, running: Running | None, width: int) -> Line:
-    mark = Span("○ ", Role.DIM)
+    sign, word, role = "○", "", Role.DIM
     if running is not None and running.lesson is lesson:
-        mark = Span("▶ ", Role.ACCENT)
-    elif result is not None:
-        seen = result.outcome is not None and result.outcome.effect_seen
-        mark = Span("✓ ", Role.GOOD) if seen else Span("! ", Role.WARN)
-    return cut((mark, Span(lesson.title)), width)
+        sign, word, role = "▶", "running", Role.ACCENT
+    elif result is not None and result.outcome is None:
+        sign, word, role = "!", "not run", Role.WARN
+    elif result is not None and result.outcome is not None:
+        seen = result.outcome.effect_seen
+        sign, word, role = ("✓", "shown", Role.GOOD) if seen else ("!", "not shown", Role.WARN)
+    return spread((Span(f"{sign} ", role), Span(lesson.title)), (Span(word, role),) if word else (), width)
 
 
 def lesson_lines(
@@ -62,12 +64,12 @@ def lesson_lines(
         return _result(lesson, result, width)
     lines = _question(lesson, width, None)
     if running is not None:
-        return [*lines, *_paragraph(f"Wait until “{running.lesson.title}” has ended.", width, Role.LABEL)]
+        return [*lines, *wrapped(f"Wait until “{running.lesson.title}” has ended.", width, Role.LABEL)]
     if obstacle:
-        return [*_paragraph(f"! {obstacle}", width, Role.WARN), _blank(width), *lines]
+        return [*wrapped(f"! {obstacle}", width, Role.WARN), _blank(width), *lines]
     return [
         *lines,
-        *_paragraph("Press the key of your answer, or enter to run it without one.", width, Role.LABEL),
+        *wrapped("Press the key of your answer, or enter to run it without one.", width, Role.LABEL),
     ]
 
 
@@ -78,12 +80,12 @@ def _question(lesson: Lesson, width: int, chosen: int | None) -> list[Line]:
         first, *others = wrap(answer, max(width - 3, 10))
         answers.append(cut((Span(f"{key}  ", Role.ACCENT), Span(first, role)), width))
         answers += [cut((Span("   "), Span(line, role)), width) for line in others]
-    return [*_paragraph(lesson.question, width, Role.TITLE), _blank(width), *answers, _blank(width)]
+    return [*wrapped(lesson.question, width, Role.TITLE), _blank(width), *answers, _blank(width)]
 
 
 def _progress(running: Running, width: int) -> list[Line]:
     return [
-        *_paragraph(running.lesson.change, width),
+        *wrapped(running.lesson.change, width),
         _blank(width),
         spread(
             (Span("▶ ", Role.ACCENT), Span(running.step)),
@@ -91,7 +93,7 @@ def _progress(running: Running, width: int) -> list[Line]:
             width,
         ),
         _blank(width),
-        *_paragraph("x stops it; everything it changes is set back.", width, Role.LABEL),
+        *wrapped("x stops it; everything it changes is set back.", width, Role.LABEL),
     ]
 
 
@@ -100,25 +102,25 @@ def _result(lesson: Lesson, result: Result, width: int) -> list[Line]:
     if outcome is None:
         again = "Press the key of your answer, or enter, to run it again."
         return [
-            *_paragraph(f"! {result.failure}", width, Role.WARN),
+            *wrapped(f"! {result.failure}", width, Role.WARN),
             _blank(width),
             *_question(lesson, width, result.answer),
-            *_paragraph(again, width, Role.LABEL),
+            *wrapped(again, width, Role.LABEL),
         ]
     prediction = prediction_text(outcome, result.answer)
     right = result.answer == lesson.correct
     return [
-        *(_paragraph(prediction, width, Role.GOOD if right else Role.WARN) if prediction else ()),
+        *(wrapped(prediction, width, Role.GOOD if right else Role.WARN) if prediction else ()),
         *([_blank(width)] if prediction else ()),
         *_figures(outcome, width),
         _blank(width),
-        *_paragraph(verdict(outcome), width, Role.GOOD if outcome.effect_seen else Role.WARN),
+        *wrapped(verdict(outcome), width, Role.GOOD if outcome.effect_seen else Role.WARN),
         _blank(width),
-        *_paragraph(lesson.why, width),
+        *wrapped(lesson.why, width),
         _blank(width),
         *(cut((Span(str(source), Role.LABEL),), width) for source in lesson.source),
         _blank(width),
-        *_paragraph(f"Measured: {lesson.change}", width, Role.LABEL),
+        *wrapped(f"Measured: {lesson.change}", width, Role.LABEL),
     ]
 
 
@@ -127,10 +129,6 @@ def _figures(outcome: Outcome, width: int) -> list[Line]:
         spread((Span(label, Role.LABEL),), (Span(value),), min(width, 72))
         for label, value in figure_rows(outcome)
     ]
-
-
-def _paragraph(text: str, width: int, role: Role = Role.VALUE) -> Sequence[Line]:
-    return [cut((Span(line, role),), width) for line in wrap(text, max(width, 10))]
 
 
 def _blank(width: int) -> Line:

@@ -125,7 +125,8 @@ class LessonsScreen(BaseScreen):
         lines = lesson_lines(lesson, self._results.get(lesson.name), running, self._obstacle(), width)
         self.text.styles.height = len(lines)
         self.text.show_lines(lines)
-        set_titles(self.lessons, "lessons")
+        measured = sum(result.outcome is not None for result in self._results.values())
+        set_titles(self.lessons, f"lessons · {measured} of {len(LESSONS)} measured")
         set_titles(self.scroll, lesson.title)
 
     def on_resize(self) -> None:
@@ -166,6 +167,12 @@ class LessonsScreen(BaseScreen):
             self._results.pop(run.lesson.name, None)
             self.run_worker(self._follow(run, pipeline), group="lesson", exit_on_error=False)
             self._draw()
+            self.call_after_refresh(self._show_progress, run)
+
+    def _show_progress(self, run: _Run) -> None:
+        """Scroll to the progress, which is below the question, unless the lesson has ended already."""
+        if self._run is run:
+            self.scroll.scroll_end(animate=False)
 
     async def _follow(self, run: _Run, pipeline: PipelineControl) -> None:
         """Run the lesson on a background thread and keep its result."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from textwrap import wrap
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -83,6 +84,11 @@ def cut(line: Sequence[Span], width: int) -> Line:
         kept.append(span)
         room -= length
     return tuple(kept)
+
+
+def wrapped(text: str, width: int, role: Role = Role.VALUE) -> list[Line]:
+    """A text in as many lines of `width` cells as it takes."""
+    return [cut((Span(line, role),), width) for line in wrap(text, max(width, 10))]
 
 
 def joined(parts: Iterable[Line], separator: str = "   ") -> Line:

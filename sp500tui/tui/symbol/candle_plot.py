@@ -25,6 +25,8 @@ _STEPS = (10, 30, 60, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400)
 """Seconds between two labels within a day."""
 _MIN_SIZE = (10, 2)
 _NO_VOLUME = "no volume"
+_UNIT = "shares"
+"""Below the highest volume."""
 _VOLUME_BLOCKS = " ▁▂▃▄▅▆▇█"
 _FILLED = {"BB": "█", "B": "▀", "b": "▄"}
 _HOLLOW = {"BB": "║", "B": "╨", "b": "╥"}
@@ -82,7 +84,7 @@ class CandlePlot:
             low, high = min(low, level), max(high, level)
         axis = value_axis(low, high, max(2, rows // _LABEL_EVERY))
         most = max((each.volume or 0 for each in shown), default=0)
-        left = max(axis.width, len(short_count(most))) + 2
+        left = max(axis.width, len(short_count(most)), len(_UNIT) if below > 1 and most else 0) + 2
         room = width - left
         if room < _MIN_SIZE[0]:
             return None
@@ -139,9 +141,9 @@ def candle_lines(
     lines = [_line(_axis_cell(labels.get(row), plot), cells) for row, cells in enumerate(grid)]
     if volumes and not plot.most_volume:
         volumes[0][1 : 1 + len(_NO_VOLUME)] = [(sign, Role.LABEL) for sign in _NO_VOLUME]
-    top = short_count(plot.most_volume) if plot.most_volume else None
+    beside = [short_count(plot.most_volume), _UNIT] if plot.most_volume else []
     lines += [
-        _line(_axis_cell(top if row == 0 else None, plot, tick=False), cells)
+        _line(_axis_cell(beside[row] if row < len(beside) else None, plot, tick=False), cells)
         for row, cells in enumerate(volumes)
     ]
     return [*lines, *_time_axis(series, plot)]
@@ -197,7 +199,13 @@ def volume_lines(volumes: Sequence[int], rows: int, left: int) -> list[Line]:
             else " "
             for each in volumes
         )
-        label = (short_count(most) if most else "no vol") if row == 0 else ""
+        label = (
+            (short_count(most) if most else "no vol")
+            if row == 0
+            else _UNIT
+            if row == 1 and most and left - 2 >= len(_UNIT)
+            else ""
+        )
         lines.append(
             (
                 Span(fit(label, left - 2, "right") + " ", Role.LABEL),

@@ -11,7 +11,7 @@ from sp500tui.model import MarketState, Quote
 from sp500tui.price_text import price_text
 from sp500tui.storage.history.candles import Candle, ChartAction, StoredCandles
 from sp500tui.storage.history.periods import ZONE
-from sp500tui.tui.render.formats import arrow, clean, count, format_change, plural, short_count
+from sp500tui.tui.render.formats import arrow, clean, count, format_change, plural, short_count, short_span
 from sp500tui.tui.render.lines import Line, Role, Span, change_role, joined
 
 
@@ -160,7 +160,11 @@ def summary(series: CandleSeries) -> list[Line]:
     first, last = candles[0], candles[-1]
     percent = (last.close / first.open - 1) * 100 if first.open else None
     change = format_change(percent, " %")
-    moved: Line = (Span(f"{arrow(change)} {change}", change_role(change)),)
+    seconds = (last.start - first.start).total_seconds() + series.stored.period.seconds
+    moved: Line = (
+        Span(f"{arrow(change)} {change}", change_role(change)),
+        Span(f" over {short_span(seconds)}", Role.LABEL),
+    )
     low: Line = (Span("low ", Role.LABEL), Span(price_text(min(each.low for each in candles))))
     high: Line = (
         Span("high ", Role.LABEL),

@@ -252,8 +252,12 @@ class SymbolScreen(BaseScreen):
         rate = self.chart.day.rate
         if self.chart.converted and rate is not None and not shown.is_line:
             currency += f" at {rate:.4f}"
+        note = self._fetch_text()
+        if self.has_class("-narrow"):
+            # There is one border for both, and the key bar has the key that fetches.
+            what, note = (self._outcome if self._fetching is None else note) or what, ""
         title = " · ".join(part for part in (f"{shown.tab} in {currency}", what) if part)
-        set_titles(self.chart, f"{title}{self._stale}", self._fetch_text())
+        set_titles(self.chart, f"{title}{self._stale}", note)
 
     def _nothing(self) -> str:
         """What to do about a range without candles."""

@@ -203,8 +203,9 @@ def queue_line(
     name: QueueName, capacity: int, samples: Sequence[SecondSample], report: SpanReport, window: Window
 ) -> Line:
     """The highest depth of a queue in each second, and the highest of them; amber where the queue is full."""
-    found = [(sample, queue) for sample in samples if (queue := sample.queue(name)) is not None]
-    depths = _by_second([(sample, queue.max_ready) for sample, queue in found], report, window)
+    # Recordings that are older than a queue do not have it.
+    found = [(each, queue.max_ready) for each in samples for queue in each.queues if queue.name is name]
+    depths = _by_second(found, report, window)
     peak = max((depth for depth in depths if depth is not None), default=0)
     label = f"{name} {peak:>{NAME_WIDTH - 2 - len(name)},.0f}"
     return (Text(fit(label, NAME_WIDTH), Role.LABEL), *_bars(depths, capacity))

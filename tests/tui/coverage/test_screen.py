@@ -136,7 +136,8 @@ async def test_the_worst_symbol_is_first_and_the_newest_session_is_marked(drive:
         assert screen.marked_symbol == "NVDA"
         assert screen.marked_date == DAYS[-1]
         assert "150 of 390 1m bars, not yet" in driven.text()
-        assert "3,150 bars missing" in str(screen.grid_list.border_subtitle)
+        assert "3,150 missing" in str(screen.grid_list.border_title)
+        assert "checked 2026-05-04" in str(screen.grid_list.border_subtitle)
         # and it is closed with its connection
         await driven.press("escape")
         await driven.until(lambda: reader.closed)
@@ -282,6 +283,24 @@ async def test_the_progress_is_shown_in_place(drive: Drive) -> None:
         await driven.until(
             lambda: "12 of 503 requests done, 491 left, 4,680 bars" in str(screen.session.border_subtitle)
         )
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24)])
+async def test_a_narrow_window_has_the_gaps_the_progress_and_the_keys(
+    drive: Drive, size: tuple[int, int]
+) -> None:
+    async with opened(drive, CannedCoverage(), size) as (driven, _):
+        await driven.until(lambda: "coverage of 1m bars · 3,150 missing · 8 symbols" in driven.text())
+        assert "B fetch" in driven.text()
+        driven.pipeline.history_progress = HistorySnapshot(requests=8, requests_done=2)
+        await driven.until(lambda: "session · fetching: 2 of 8 requests done" in driven.text())
+
+
+async def test_the_text_of_a_session_is_wrapped_in_a_narrow_window(drive: Drive) -> None:
+    async with opened(drive, CannedCoverage(), (60, 16)) as (driven, _):
+        await driven.until(lambda: "space marks a session" in driven.text())
+        await driven.press(*["left"] * 3)
+        await driven.until(lambda: "last at 2026-05-04 15:00" in " ".join(driven.text().split()))
 
 
 @pytest.mark.parametrize(

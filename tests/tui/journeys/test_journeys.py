@@ -9,8 +9,8 @@ import pytest
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.core.snapshot import LivePrice
 from sp500tui.pipeline.core.timing.spans import SpanReport
-from sp500tui.pipeline.journeys import Journey, Moment
-from sp500tui.tui.journeys.render import SLOWEST, slowest
+from sp500tui.pipeline.journeys import WHOLE, Journey, LegTimes, Moment
+from sp500tui.tui.journeys.render import SLOWEST, leg_lines, slowest
 from sp500tui.tui.journeys.screen import JourneysScreen
 from sp500tui.tui.messages import SymbolSelected
 from sp500tui.tui.render.lines import Line, width_of
@@ -94,8 +94,20 @@ async def test_the_legs_and_the_slowest_quotes_are_shown(drive: Drive, size: tup
         assert isinstance(screen, JourneysScreen)
         assert screen.reading is not None
         assert screen.reading.monotonic == NOW
-        for words in ("tickers queue", "request limit", "commit", "slowest twenty now"):
+        for words in ("tickers queue", "request limit", "cycle start to commit", "slowest twenty now"):
             assert words in driven.text()
+        # the slowest quotes have a place in every window
+        slow = screen.slow.lines_shown()
+        assert sum(line in driven.text() for line in slow) >= 3
+
+
+def test_the_longest_legs_are_shown_where_there_is_no_room_for_all() -> None:
+    legs = [LegTimes("a", 3.0, 3.0, 1), LegTimes("b", 1.0, 1.0, 1), LegTimes("c", 2.0, 2.0, 1)]
+    legs.append(LegTimes(WHOLE, 6.0, 6.0, 1))
+    lines = [text(line) for line in leg_lines(legs, 60, 4)]
+    assert lines[0].startswith("longest 2 of 3 legs")
+    assert [line.split()[0] for line in lines[1:]] == ["a", "c", WHOLE.split()[0]]
+    assert text(leg_lines(legs, 60, 5)[0]).startswith("leg ")
 
 
 class TestWayOfAQuote:

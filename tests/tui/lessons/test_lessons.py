@@ -159,6 +159,20 @@ async def test_progress_is_shown_and_x_stops_the_lesson(drive: Drive, experiment
         assert (experiment.began, experiment.stopped) == (["overlap"], 1)
 
 
+async def test_a_low_window_shows_the_progress_and_the_list_the_state_in_a_word(
+    drive: Drive, experiment: Experiment
+) -> None:
+    experiment.may_end.clear()
+    async with opened(drive, size=(60, 16)) as (driven, screen):
+        assert "a b c answer" in driven.text()
+        await driven.press("a")
+        await driven.until(visible(driven, "x stops it"), "the end of the text")
+        assert screen.lessons.rows_shown()[0].split()[-1] == "running"
+        experiment.may_end.set()
+        await driven.until(lambda: screen.lessons.rows_shown()[0].split()[-1] == "shown")
+        await driven.until(visible(driven, f"1 of {len(LESSONS)} measured"))
+
+
 async def test_leaving_the_screen_stops_the_lesson(drive: Drive, experiment: Experiment) -> None:
     experiment.may_end.clear()
     async with opened(drive) as (driven, _):

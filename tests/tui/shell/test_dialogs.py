@@ -165,6 +165,18 @@ class TestHelp:
         assert headings[:3] == ["Workers", "Signs", "Pipeline"]
         assert headings.count("Workers") == 1
 
+    def test_in_a_narrow_window_explanations_are_below_the_titles(
+        self, build: Callable[..., DashboardApp]
+    ) -> None:
+        app = build(FakePipeline())
+        commands = [(command, app.keys_of(command.binding)) for command in app.commands()]
+
+        lines = ["".join(span.text for span in line) for line in help_lines(commands, 55, "Prices")]
+
+        assert max(map(len, lines)) <= 55
+        at = next(number for number, line in enumerate(lines) if line.split() == ["s", "Sort"])
+        assert lines[at + 1].strip().startswith("Choose the column")
+
     def test_every_key_is_explained(self, build: Callable[..., DashboardApp]) -> None:
         commands = build(FakePipeline()).commands()
 

@@ -242,7 +242,7 @@ class TestWords:
 
     def test_the_range_has_its_change_low_and_high(self) -> None:
         made = series(candle(100, 103, 99, 102), candle(102, 120, 80, 90))
-        assert text(summary(made))[0] == "▼ −10.00 %   low 80.00   high 120.00 USD"
+        assert text(summary(made))[0] == "▼ −10.00 % over 2 min   low 80.00   high 120.00 USD"
 
     def test_the_title_names_resolution_origin_and_adjustment(self) -> None:
         made = series(

@@ -270,7 +270,7 @@ class TestCurve:
         ]
         volumes = traded_volumes(points, lambda at: int(at - START) // 2, 3)
         assert volumes == [50, 250, 30]
-        assert text(volume_lines(volumes, 2, 8)) == ["   250 │ █ ", "       │▃█▂"]
+        assert text(volume_lines(volumes, 2, 8)) == ["   250 │ █ ", "shares │▃█▂"]
 
 
 def test_ranges_of_different_length_draw_different_pictures() -> None:

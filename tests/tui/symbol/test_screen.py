@@ -307,6 +307,18 @@ class TestFetching:
             )
             assert "1y in USD" in driven.text()
 
+    async def test_a_narrow_window_has_the_progress_in_the_title(self, drive: Drive) -> None:
+        async with opened(drive, CannedReader(), size=(80, 24)) as (driven, screen, _):
+            await driven.until(lambda: "candles" in driven.text())
+            driven.pipeline.history_progress = HistorySnapshot(requests=4, requests_done=3)
+            await driven.press("B")
+            await driven.until(lambda: "1d in USD · fetching: 3 of 4 requests done" in driven.text())
+            driven.pipeline.history_progress = HistorySnapshot(
+                requests=4, requests_done=4, sessions_completed=2
+            )
+            screen.run_query()
+            await driven.until(lambda: "1d in USD · fetched: 2 sessions complete" in driven.text())
+
     @pytest.mark.parametrize(
         ("after", "words"),
         [

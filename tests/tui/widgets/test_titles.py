@@ -21,6 +21,15 @@ def test_a_title_is_shown_as_it_was_typed(typed: str) -> None:
     assert (panel._border_subtitle.plain if panel._border_subtitle else "") == typed
 
 
+def test_without_a_lower_border_both_titles_are_in_the_upper_one() -> None:
+    panel = Widget()
+    panel.styles.border_top = ("round", "red")
+    set_titles(panel, "coverage", "3 bars missing")
+    assert panel._border_title is not None
+    assert panel._border_title.plain == "coverage · 3 bars missing"
+    assert not panel.border_subtitle
+
+
 @pytest.mark.parametrize("typed", ["", "plain", "“Wx>j1[Dk8=”"])
 def test_an_unchanged_title_repaints_nothing(typed: str) -> None:
     panel = Widget()

@@ -138,6 +138,6 @@ class SecondSample:
         """The stage of that name; None if this program does not run it."""
         return next((stage for stage in self.stages if stage.name is name), None)
 
-    def queue(self, name: QueueName) -> QueueSecond | None:
-        """The queue of that name; None in recordings that are older than the queue."""
-        return next((queue for queue in self.queues if queue.name is name), None)
+    def queue(self, name: QueueName) -> QueueSecond:
+        """The queue of that name."""
+        return next(queue for queue in self.queues if queue.name is name)
