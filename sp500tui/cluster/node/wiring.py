@@ -36,36 +36,37 @@ from sp500tui.pipeline.stages.current_constituents import CurrentConstituents
 
 
 class RemoteQueueStats:
-    """The last reading of a queue on the broker, for a `QueueMeter`; totals count from the first reading."""
+    """The last reading of a queue on the broker, for a `QueueMeter`.
+
+    Totals count from the first reading, and do not fall when the broker has lost its data.
+    """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._first: Reading | None = None
-        self._reading = Reading()
+        self._reading: Reading | None = None
+        self.total_in = 0
+        """Items put in by any node since the first reading."""
+        self.total_out = 0
+        """Items acknowledged by any node since the first reading."""
 
     def set(self, reading: Reading) -> None:
         """Store a new reading."""
-        self._first = self._first or reading
-        self._reading = reading
-
-    @property
-    def total_in(self) -> int:
-        """Items put in by any node since the first reading."""
-        return self._reading.total_in - (self._first or self._reading).total_in
-
-    @property
-    def total_out(self) -> int:
-        """Items acknowledged by any node since the first reading."""
-        return self._reading.total_out - (self._first or self._reading).total_out
+        before, self._reading = self._reading or reading, reading
+        self.total_in += max(0, reading.total_in - before.total_in)
+        self.total_out += max(0, reading.total_out - before.total_out)
 
     @property
     def high_water(self) -> int:
         """The largest number of ready items so far."""
-        return self._reading.high_water
+        return self._last.high_water
+
+    @property
+    def _last(self) -> Reading:
+        return self._reading or Reading()
 
     def depth(self) -> Depth:
         """The queue's depth at the last reading."""
-        reading = self._reading
+        reading = self._last
         return Depth(reading.ready, reading.in_flight, self._capacity, reading.oldest_age)
 
 
