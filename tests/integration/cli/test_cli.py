@@ -85,7 +85,7 @@ class TestOneRun:
         assert (status["rows"], status["symbols"], status["constituents"]) == (503, 503, 503)
         assert (status["embedded"], status["distributed"], status["rows_exact"]) == (True, False, True)
         assert cli.main(["database", "prepare", "--demo", "--dry-run"]) == ExitCode.OK
-        assert "nothing   is needed" in capfd.readouterr().out
+        assert "nothing   to do" in capfd.readouterr().out
         assert cli.main(["database", "url", "--demo"]) == ExitCode.OK
         with psycopg.connect(capfd.readouterr().out.strip()) as connection:
             assert connection.execute("select count(*) from constituents").fetchone() == (503,)
