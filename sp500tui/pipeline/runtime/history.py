@@ -26,6 +26,10 @@ from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.pipeline.writer.worker import WriterStage
 from sp500tui.storage.url import database_key
 
+MAX_REQUESTS = 12
+"""Requests, each at its time-out, that a fetching worker's task may take before it counts as hung."""
+WRITER_HANG_FACTOR = 20
+"""Commit time-outs after which a writer's thread counts as hung; its commits have a time-out of their own."""
 TASKS_CAPACITY = 10_000
 """Requests that may wait; an empty queue accepts more."""
 _BARS_CAPACITY = 20_000
@@ -102,7 +106,7 @@ class HistoryRun:
             stage.make_task,
             settings.history_workers,
             listener=publish,
-            hang_after=12 * settings.request_timeout + settings.commit_timeout,
+            hang_after=MAX_REQUESTS * settings.request_timeout + settings.commit_timeout,
         )
         self.writers = WorkerPool(
             StageName.HISTORY,
@@ -110,7 +114,7 @@ class HistoryRun:
             _WRITERS,
             listener=publish,
             prefix="bar-writer",
-            hang_after=20 * settings.commit_timeout,
+            hang_after=WRITER_HANG_FACTOR * settings.commit_timeout,
         )
 
     @property

@@ -24,7 +24,7 @@ from sp500tui.pipeline.history.plan import HistoryTask
 from sp500tui.pipeline.journal.dead_letters import DeadLetters
 from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.runtime.database_monitor import DatabaseMonitor
-from sp500tui.pipeline.runtime.history import TASKS_CAPACITY, HistoryRun
+from sp500tui.pipeline.runtime.history import MAX_REQUESTS, TASKS_CAPACITY, WRITER_HANG_FACTOR, HistoryRun
 from sp500tui.pipeline.runtime.maintenance import Maintenance
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.pipeline.stages.converter import ConverterStage
@@ -46,12 +46,8 @@ BURST = 16
 """Requests that may be sent at once after an idle period: one cycle over the whole index."""
 _RETRY_TIMEOUT = 60.0
 """Seconds for which a symbol is retried within one cycle."""
-_MAX_REQUESTS = 12
-"""Requests, each at its time-out, that a fetching worker's task may take before it counts as hung."""
 _HANG_TIMEOUT = 120.0
 """Seconds after which a worker of any other stage counts as hung."""
-_WRITER_HANG_FACTOR = 20
-"""Commit time-outs after which a writer's thread counts as hung; its commits have a time-out of their own."""
 
 
 class RunComponents:
@@ -144,9 +140,9 @@ class RunComponents:
             StageName.WRITER: self.writer_stage.make_task,
         }
         hang_timeouts = {
-            StageName.SCRAPER: _MAX_REQUESTS * self._settings.request_timeout,
-            StageName.PRICE: _MAX_REQUESTS * self._settings.request_timeout,
-            StageName.WRITER: _WRITER_HANG_FACTOR * self._settings.commit_timeout,
+            StageName.SCRAPER: MAX_REQUESTS * self._settings.request_timeout,
+            StageName.PRICE: MAX_REQUESTS * self._settings.request_timeout,
+            StageName.WRITER: WRITER_HANG_FACTOR * self._settings.commit_timeout,
         }
         stages = {
             name: WorkerPool(

@@ -25,7 +25,7 @@ from sp500tui.errors import (
 )
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot
-from sp500tui.pipeline.report import exit_code
+from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.runtime import lifecycle
 from sp500tui.pipeline.runtime.pipeline import Pipeline
 from sp500tui.simulator.process import DemoMarket
@@ -198,6 +198,16 @@ class Breaker:
         way, _, name = path.rpartition(".")
         self._monkeypatch.setattr(part_of(run, way), name, fails)
 
+    def has_failed(self, run: Run, step: str) -> RunReport:
+        """Wait for the end of a run, which fails for the broken step; its report."""
+        assert run.join(IN_TIME)
+        report = run.outcome()
+        assert self.called == [step]
+        assert f"injected into {step}" in report.failure
+        assert (report.outcome, exit_code(report)) == ("failed", ExitCode.INCOMPLETE)
+        assert run.snapshot().phase is Phase.FAILED
+        return report
+
 
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch) -> Breaker:
@@ -227,12 +237,7 @@ class TestStarting:
         run.start()
 
         # then it ends in time and by itself, reports the failure and leaves no process and no thread behind
-        assert run.join(IN_TIME)
-        report = run.outcome()
-        assert broken.called == [step]
-        assert f"injected into {step}" in report.failure
-        assert (report.outcome, exit_code(report)) == ("failed", ExitCode.INCOMPLETE)
-        assert run.snapshot().phase is Phase.FAILED
+        broken.has_failed(run, step)
         wait_for(lambda: not leftovers(threads, processes), "the end of its threads and processes", 10)
 
     @pytest.mark.parametrize(("kind", "step", "error", "code"), START_ERRORS)
@@ -264,12 +269,7 @@ class TestClosing:
         run.stop(ShutdownLevel.DRAIN)
 
         # then it ends in time, says what failed and leaves no process and no thread of its own behind
-        assert run.join(IN_TIME)
-        report = run.outcome()
-        assert broken.called == [step]
-        assert f"injected into {step}" in report.failure
-        assert (report.outcome, exit_code(report)) == ("failed", ExitCode.INCOMPLETE)
-        assert run.snapshot().phase is Phase.FAILED
+        report = broken.has_failed(run, step)
         assert any(record.exc_info and "injected" in str(record.exc_info[1]) for record in caplog.records)
         wait_for(lambda: children() <= before, "the end of the children", 10)
         assert (report.ledger.in_flight, report.ledger.spooled) == (0, 0)
