@@ -6,10 +6,15 @@ _UNITS = ((1, "s"), (60, "min"), (3600, "h"))
 
 
 def share_of_time(part: float, whole: float) -> str:
-    """A duration as a part of another one, both in its unit: `1.7 of 2.0 s`, `0.4 of 10 min`; alone if that is zero."""
+    """A duration as a part of another one, both in its unit: `1.7 of 2.0 s`, `0.4 of 10 min`; alone if that is zero.
+
+    One that is longer is never printed as equal: `>2.0 of 2.0 s`.
+    """
     unit, name = next((each for each in _UNITS if (whole or part) < 99.5 * each[0]), _UNITS[-1])
-    share = f" of {_two_digits(whole / unit)}" if whole > 0 else ""
-    return f"{_two_digits(part / unit)}{share} {name}"
+    text, limit = _two_digits(part / unit), _two_digits(whole / unit)
+    if whole <= 0:
+        return f"{text} {name}"
+    return f"{'>' if part > whole and text == limit else ''}{text} of {limit} {name}"
 
 
 def _two_digits(number: float) -> str:

@@ -147,7 +147,7 @@ async def timeline_picture(folder: Path, size: tuple[int, int]) -> None:
             assert isinstance(screen, TimelineScreen)
             await pilot.pause(3.0)
             died = next(event for event in pipeline.events_since(0)[1] if event.kind is EventKind.WORKER_DIED)
-            screen.move_to("writer-2", (app.clock() - died.at).total_seconds() - 0.2)
+            screen.move_to("writer-2", (app.clock() - died.at).total_seconds() + 0.1)
             await _until(pilot, lambda: screen.is_complete)
             await pilot.pause(0.5)
             _save(app, folder, "timeline")

@@ -61,7 +61,7 @@ WORKER_SIGNS = {
     WorkerState.JOURNAL: ("●", Role.GOOD),
     WorkerState.DATABASE: ("●", Role.GOOD),
     WorkerState.DATABASE_DOWN: ("◇", Role.BAD),
-    WorkerState.LIMIT: ("◔", Role.WARN),
+    WorkerState.LIMIT: ("◔", Role.LABEL),
     WorkerState.RATE: ("◔", Role.WARN),
     WorkerState.BACKOFF: ("↻", Role.BAD),
     WorkerState.PAUSED: ("‖", Role.WARN),

@@ -45,9 +45,13 @@ def activity_sign(activity: Activity) -> tuple[str, Role]:
         return "✗", Role.BAD
     if activity.database_down >= _MOST:
         return "◇", Role.BAD
-    for share, sign in ((activity.paused, "‖"), (activity.waiting, "◔"), (activity.blocked, "◧")):
+    for share, sign, role in (
+        (activity.paused, "‖", Role.WARN),
+        (activity.waiting, "◔", Role.LABEL),
+        (activity.blocked, "◧", Role.WARN),
+    ):
         if share >= _MOST:
-            return sign, Role.WARN
+            return sign, role
     if activity.busy < _LEAST:
         return NOTHING, Role.ACCENT
     return _SHADES[min(len(_SHADES) - 1, int(activity.busy * len(_SHADES)))], Role.ACCENT

@@ -97,7 +97,7 @@ def worker_line(worker: WorkerSnapshot, columns: WorkerColumns, width: int, stri
     """One worker in exactly `width` cells: its state, for how long, and the strip of its last seconds."""
     sign, role = WORKER_SIGNS[worker.state]
     if role is Role.GOOD and worker.retry_in is not None:
-        sign, role = WORKER_SIGNS[WorkerState.LIMIT]
+        sign, role = WORKER_SIGNS[WorkerState.RATE]
     spans = [Span(fit(clean(worker.name), columns.names) + " ", Role.TITLE)]
     if columns.nodes:
         spans.append(Span(tail(short_name(worker.node), columns.nodes) + " ", Role.LABEL))

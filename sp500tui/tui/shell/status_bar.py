@@ -145,7 +145,7 @@ def _cycle(snapshot: Snapshot, bar: int) -> Line:
         Span(f"{count(cycle.number)} "),
         *middle,
         Span(f"{count(cycle.done):>{len(total)}}/{total} "),
-        Span(fit(words, 14 if bar else 12), role),
+        Span(words.ljust(14 if bar else 12), role),
     )
 
 
