@@ -124,6 +124,15 @@ def layout_of(payload: bytes) -> Layout:
     return _LAYOUTS[table]
 
 
+def is_known(payload: bytes) -> bool:
+    """Whether this version has the table and the columns of a payload."""
+    try:
+        parameters(payload)
+    except DatabaseError:
+        return False
+    return True
+
+
 def encode(rows: Sequence[Row]) -> bytes:
     """Encode rows, sorted by their primary key; rows with equal keys are all kept.
 

@@ -251,7 +251,8 @@ class Journal:
     def take_pending(self) -> Batch | None:
         """Take the oldest batch on disk that no writer holds; None when there is none.
 
-        A damaged batch is recorded as a dead letter and skipped.
+        A damaged batch is recorded as a dead letter and skipped. One that another version of the program has written,
+        for a table or columns that this one does not have, stays in its file for that version.
 
         Raises:
             JournalError: the disk cannot be read, or a dead letter not be written; the batch goes to the end.
@@ -277,8 +278,23 @@ class Journal:
                 self._rotate_to_end(batch)
                 raise
             else:
+                if replayed and not batch_codec.is_known(batch.payload):
+                    self._leave_to_other_version(batch)
+                    continue
                 batch.crashes = self._crashes.get((segment.path, number), 0)
                 return batch
+
+    def _leave_to_other_version(self, batch: Batch) -> None:
+        """Take a batch out of those that wait; its file is kept, because the batch stays open in it."""
+        with self._counters.lock:
+            self._pending.replay_rows -= batch.rows
+            self._rows_changed()
+        _log.warning(
+            "%d rows in the journal file %s were written by another version of sp500tui, which this one cannot store; "
+            "they stay there until that version runs",
+            batch.rows,
+            batch.segment.path.name,
+        )
 
     def _quarantine(self, batch: Batch, damage: UnreadableError) -> None:
         """Count an unreadable batch's rows as dead, record one dead letter for them, and keep its file."""

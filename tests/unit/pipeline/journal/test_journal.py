@@ -14,6 +14,7 @@ from sp500tui.pipeline.core.snapshot import Health
 from sp500tui.pipeline.journal import journal as journal_module
 from sp500tui.pipeline.journal import segment as segment_module
 from sp500tui.pipeline.journal.journal import Batch, Journal
+from sp500tui.pipeline.journal.segment import orphaned_segments
 from sp500tui.storage import batch_codec as rowcodec
 from tests.support.pipeline.rows import leased, row, symbols_of
 from tests.unit.pipeline.journal.test_segment import abandon, no_space
@@ -128,6 +129,39 @@ def test_rows_of_a_dead_program_are_replayed_and_counted_separately(tmp_path: Pa
     assert settled(counters) == (0, 0, 0)
     assert (journal.snapshot().replayed, journal.snapshot().replay_left) == (3, 0)
     assert not list(tmp_path.iterdir()), "the file goes with its last batch"
+
+
+@pytest.mark.parametrize("foreign", [b"trades\n{1,2}\n{3,4}", b"{1,2}\n{3,4}"], ids=["table", "columns"])
+def test_rows_that_another_version_has_written_are_left_to_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, foreign: bytes
+) -> None:
+    # given the journal of a version that writes other tables, or other columns, and rows of this one behind them
+    before, old_counters = new_journal(tmp_path)
+    journal_of_later = segment_module.Segment.create(tmp_path)
+    journal_of_later.append(1, 2, foreign)
+    accept(before, old_counters, 1, 3)
+    crash(before)
+    abandon(journal_of_later)
+
+    # when this version replays them
+    journal, counters = new_journal(tmp_path)
+    assert journal.open() == 5
+    batch = journal.take_pending()
+    while batch is not None:
+        assert symbols_of(batch.payload) == ["S1", "S2", "S3"]
+        journal.complete(batch, stored=3, dead=0)
+        batch = journal.take_pending()
+
+    # then its own rows are stored, and the others stay in their file, which is named
+    snapshot = journal.snapshot()
+    assert (snapshot.replayed, snapshot.replay_left, snapshot.rows) == (3, 0, 0)
+    assert not journal.has_pending
+    assert settled(counters) == (0, 0, 0)
+    assert f"2 rows in the journal file {journal_of_later.path.name}" in caplog.text
+    journal.close()
+    assert list(tmp_path.iterdir()) == [journal_of_later.path]
+    (kept,) = orphaned_segments(tmp_path)
+    assert kept.read(1) == foreign
 
 
 def test_a_replayed_batch_that_fails_waits_again(tmp_path: Path) -> None:
