@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
 
-from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider, SearchIcon
 from textual.content import Content
 from textual.dom import DOMNode
 from textual.worker import Worker, WorkerState
@@ -59,6 +59,10 @@ class CommandProvider(Provider):
 
 class Palette(CommandPalette, ClosableScreen[None]):
     """Textual's palette, made safe against keys in a window without room for its list, and while it closes."""
+
+    def on_mount(self) -> None:
+        """Mark the input line by a sign that every terminal has."""
+        self.query_one(SearchIcon).icon = "/"
 
     def _action_command_list(self, action: str) -> None:
         """Pass `action` to the list, which fails before its first layout."""

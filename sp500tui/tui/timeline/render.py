@@ -153,15 +153,15 @@ def shares(seconds: Mapping[WorkerState, float]) -> str:
 # Below the workers
 
 
-def axis_line(window: Window, now: float, *, with_shares: bool = False) -> Line:
-    """Ages at round distances: `╷−2 s`, and `now` at the end of a live view; the title of the shares behind it."""
+def axis_line(window: Window, now: float, *, newest: str = "now", with_shares: bool = False) -> Line:
+    """Ages at round distances: `╷−2 s`, and `newest` where the age is zero; the title of the shares behind it."""
     cells = [" "] * window.columns
     length = window.column_seconds
     step = next((step for step in _STEPS if step / length >= _LABEL_COLUMNS), _STEPS[-1])
     age = max(0.0, ceil((now - window.end) / step - 1e-6) * step)
     while age <= now - window.begin:
         column = window.column_of(now - age - length * 1e-6)
-        label = "╷now" if age == 0 else f"╷−{age * 1000:.0f} ms" if step < 0.1 else f"╷−{age:.3g} s"
+        label = f"╷{newest}" if age == 0 else f"╷−{age * 1000:.0f} ms" if step < 0.1 else f"╷−{age:.3g} s"
         if column is not None:
             column = max(0, min(column, window.columns - len(label))) if age == 0 else column
             for at, character in enumerate(label[: window.columns - column], column):

@@ -281,7 +281,12 @@ class TimelineScreen(BaseScreen):
             *(self._queue_line(each, recording, window) for each in queues),
             *(self._lock_line(recording, window) if self.chart.size.height >= _LOCK_FROM else ()),
             mark_line(recording.events, report, window),
-            axis_line(window, report.monotonic, with_shares=self._with_shares),
+            axis_line(
+                window,
+                report.monotonic,
+                newest="0 s" if report.by_second else "now",
+                with_shares=self._with_shares,
+            ),
         ]
 
     def _queue_line(self, queue: QueueSnapshot, recording: Recording, window: Window) -> Line:

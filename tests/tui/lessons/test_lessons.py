@@ -217,6 +217,8 @@ async def test_a_small_window_scrolls_the_result(
     async with opened(drive, size=size) as (driven, screen):
         await driven.press("c")
         await driven.until(shows(driven, "Your prediction is right"))
+        # nothing is hidden by the scrollbar
+        assert [line for line in screen.text.lines_shown() if "…" in line] == []
         for _ in range(5):
             await driven.press("d")
         await driven.until(visible(driven, "Measured: "), "the last paragraph")

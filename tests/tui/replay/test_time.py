@@ -228,6 +228,8 @@ class TestLookingBack:
             await dashboard.press("comma")
             await at(dashboard, "5 s ago")
             await dashboard.until(lambda: "timeline (10 s, recorded by the second" in dashboard.text())
+            assert "╷0 s" in dashboard.text()
+            assert "╷now" not in dashboard.text()
             await dashboard.press("end")
             await dashboard.until(lambda: "timeline (live, 10 s)" in dashboard.text())
 

@@ -103,6 +103,11 @@ class TestPalette:
             assert "Maximize" not in driven.text()
             assert "Show keys and help panel" not in driven.text()
 
+    async def test_the_palette_has_no_sign_that_a_terminal_may_lack(self, drive: Drive) -> None:
+        async with drive() as driven:
+            await driven.press("ctrl+p")
+            await driven.until(lambda: "/  Search for commands" in driven.text())
+
     async def test_a_symbol_can_be_opened_from_the_palette(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("ctrl+p", *"nvda")
