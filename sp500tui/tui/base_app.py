@@ -13,6 +13,7 @@ from typing import Literal
 
 from textual import on
 from textual.app import ScreenStackError
+from textual.binding import Binding
 from textual.css.query import NoMatches
 from textual.timer import Timer
 from textual.widget import MountError
@@ -167,6 +168,11 @@ class PipelineApp(DiffingApp[int]):
     def events(self) -> Sequence[PipelineEvent]:
         """The latest ones, oldest first."""
         return self._events
+
+    def get_key_display(self, binding: Binding) -> str:
+        """The key as it is printed: by its sign, or by its name where the terminal has no Unicode."""
+        shown = super().get_key_display(binding)
+        return shown if shown.isascii() or not self.ascii_only else binding.key
 
     # Refreshing
 

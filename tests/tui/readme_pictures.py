@@ -203,7 +203,7 @@ def _at_work(app: DashboardApp) -> bool:
 
 def _accept(app: DashboardApp) -> bool:
     """Whether another node has what the killed one held."""
-    return any(node.health is Health.DOWN and "taken over" in node.message for node in app.snapshot.nodes)
+    return any(node.health is Health.DOWN and "reassigned" in node.message for node in app.snapshot.nodes)
 
 
 async def cluster_picture(folder: Path, size: tuple[int, int]) -> None:

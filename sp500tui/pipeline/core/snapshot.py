@@ -330,7 +330,7 @@ class NodeSnapshot:
     health: Health
     """OK while heartbeats arrive, DEGRADED while it drains, DOWN after they have stopped."""
     message: str = ""
-    """Why it is not OK: `lost 12 s ago; held 50 tickers and 500 rows; taken over by node-b (500 rows) ...`."""
+    """Why it is not OK: `lost 12 s ago; held 50 tickers and 500 rows; reassigned to node-b (500 rows) ...`."""
     heard: float = 0.0
     """Seconds since its last heartbeat."""
     uptime: float = 0.0

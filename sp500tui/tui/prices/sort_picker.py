@@ -70,7 +70,7 @@ class SortPicker(ModalScreen[PriceColumn | None], ClosableScreen[PriceColumn | N
         """The list in a frame."""
         columns = ColumnList(id="sort-columns")
         columns.border_title = "sort by"
-        columns.border_subtitle = "⏎ sort · esc close"
+        columns.border_subtitle = "enter sort · esc close"
         yield columns
 
     def on_mount(self) -> None:

@@ -69,7 +69,7 @@ class NumberScreen(ModalScreen[int | None], ClosableScreen[int | None]):
         """The input line above the reason why a number is refused."""
         least, most = self._limits
         with Vertical(id="dialog") as dialog:
-            set_titles(dialog, f"{self._title} · {least} to {most}", "⏎ set · esc close")
+            set_titles(dialog, f"{self._title} · {least} to {most}", "enter set · esc close")
             yield Input(str(self._present), compact=True, max_length=9, select_on_focus=True)
             yield Static("", id="refusal", markup=False)
 

@@ -53,7 +53,7 @@ def one_lost() -> Snapshot:
         gamma,
         health=Health.DOWN,
         heard=12.0,
-        message="held 150 tickers and 50 quotes; taken over by alpha:4100 (100 tickers, 50 quotes), "
+        message="held 150 tickers and 50 quotes; reassigned to alpha:4100 (100 tickers, 50 quotes), "
         "beta:4711 (50 tickers)",
     )
     return _with(alpha, beta, lost)

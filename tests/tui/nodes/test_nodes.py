@@ -47,7 +47,7 @@ class TestTable:
             await driven.press("down", "down")
             assert "✗ LOST 12 s ago" in screen.node_list.rows_shown()[2]
             details = "\n".join(screen.details.lines_shown())
-            assert "held 150 tickers and 50 quotes; taken over by alpha:4100" in details
+            assert "held 150 tickers and 50 quotes; reassigned to alpha:4100" in details
             assert "node lost; its workers are gone" in driven.text()
 
     async def test_the_details_and_workers_follow_the_mark(self, drive: Drive) -> None:

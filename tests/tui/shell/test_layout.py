@@ -27,3 +27,11 @@ async def test_without_colour_a_line_shows_the_focus_and_no_frame_takes_room_fro
         assert panel.has_focus_within
         assert [edge for edge, _ in panel.styles.border] == ["heavy", "", "", ""]
         assert panel.content_size.width == size[0]
+
+
+async def test_keys_have_names_where_the_terminal_has_no_unicode(drive: Drive) -> None:
+    async with drive(size=(200, 60), ascii=True) as driven:
+        await driven.until(lambda: "enter details" in driven.text(), "the key bar")
+        keys = driven.text().splitlines()[-1]
+        assert "left right stage" in keys
+        assert keys.isascii()
