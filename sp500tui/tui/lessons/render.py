@@ -118,7 +118,7 @@ def _result(lesson: Lesson, result: Result, width: int) -> list[Line]:
         _blank(width),
         *wrapped(lesson.why, width),
         _blank(width),
-        *(cut((Span(str(source), Role.LABEL),), width) for source in lesson.source),
+        *(line for source in lesson.source for line in wrapped(str(source), width, Role.LABEL)),
         _blank(width),
         *wrapped(f"Measured: {lesson.change}", width, Role.LABEL),
     ]

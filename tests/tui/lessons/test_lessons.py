@@ -210,6 +210,13 @@ async def test_the_live_market_opens_the_screen_and_says_what_is_missing(
         await driven.until(shows(driven, "need the demo market"))
 
 
+async def test_titles_and_functions_are_not_cut_in_100_columns(drive: Drive, experiment: Experiment) -> None:
+    async with opened(drive, size=(100, 30)) as (driven, screen):
+        await driven.press("c")
+        await driven.until(shows(driven, "Your prediction is right", "FetchTask.run_once"))
+        assert [line for line in screen.lessons.rows_shown() if "…" in line] == []
+
+
 @pytest.mark.parametrize("size", [(80, 24), (60, 16)])
 async def test_a_small_window_scrolls_the_result(
     drive: Drive, experiment: Experiment, size: tuple[int, int]
