@@ -143,7 +143,7 @@ class TestFolders:
     def test_data_of_another_version_is_refused(self, data_dir: Path) -> None:
         (data_dir / "pgdata").mkdir(parents=True)
         (data_dir / "pgdata" / "PG_VERSION").write_text("15\n")
-        with pytest.raises(ConfigurationError, match="made by PostgreSQL 15, not 18"):
+        with pytest.raises(ConfigurationError, match="created by PostgreSQL 15, not 18"):
             EmbeddedServer.start(data_dir)
 
 
