@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from sp500tui.errors import DatabaseError
 from sp500tui.storage.connection import query_error
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.retry import with_retry
@@ -56,16 +57,30 @@ def replace_old(
     deleted = 0
     try:
         for (symbol,) in _rows(connection, f"symbols_with_{replacement.rows}", {"cutoff": cutoff}):
+            kept: datetime | None = None
             while not cancelled():
                 found = _rows(connection, replacement.oldest, {"symbol": symbol})
                 if not found or found[0][0] >= cutoff:
                     break
-                deleted += _replace_portion(connection, replacement, symbol, found[0][0], cutoff)
+                oldest = found[0][0]
+                if oldest == kept:
+                    raise _not_deleted(replacement, symbol)
+                replaced = _replace_portion(connection, replacement, symbol, oldest, cutoff)
+                # Another program may have deleted them meanwhile; then the next ones are others.
+                kept = None if replaced else oldest
+                deleted += replaced
         if deleted and replacement is PRICES:
             _drop_chunks(connection, cutoff)
     except psycopg.Error as error:
         raise query_error(f"old {replacement.rows} could not be replaced by bars", error) from None
     return deleted
+
+
+def _not_deleted(replacement: Replacement, symbol: str) -> DatabaseError:
+    return DatabaseError(
+        f"old {replacement.rows} of {symbol} were not deleted; look for a trigger or a row policy of the database that "
+        "keeps them"
+    )
 
 
 def _replace_portion(

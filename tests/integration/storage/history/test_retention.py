@@ -162,6 +162,24 @@ def test_a_row_that_arrives_between_the_bars_and_the_deletion_gets_a_bar(
     assert number(connection, query) == 500
 
 
+def test_a_database_that_keeps_its_old_rows_is_not_asked_for_ever(connection: Connection) -> None:
+    # given a trigger that keeps the rows that are to be deleted
+    connection.execute(
+        "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        "CREATE TRIGGER keep BEFORE DELETE ON prices FOR EACH ROW EXECUTE FUNCTION keep()"
+    )
+    asked: list[bool] = []
+
+    def cancelled() -> bool:
+        asked.append(True)
+        return len(asked) > 10
+
+    # when they are replaced, then this ends with the reason
+    with pytest.raises(DatabaseError, match="AAPL were not deleted; look for a trigger or a row policy"):
+        replace_old(connection, PRICES, CUTOFF, cancelled)
+    assert len(asked) == 2
+
+
 class TestTimescale:
     @pytest.fixture(autouse=True)
     def timescale(self, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
