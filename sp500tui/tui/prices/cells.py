@@ -61,6 +61,8 @@ _MESSAGE_WIDTH = 54
 _PERCENT_WIDTH = SPECS[PriceColumn.PERCENT].min_width
 _PRICE_WIDTH = SPECS[PriceColumn.LAST].min_width
 _NO_CELL: Cell = (NOTHING, "muted")
+_EXCHANGED = {"last": "converted", "converted": "last"}
+"""Styles of the two prices where the converted one stands first."""
 
 
 _DIRECTIONS = {1: "up", -1: "down", 0: "level"}
@@ -177,6 +179,8 @@ def render_row(row: PriceRow, layout: PriceLayout, now: datetime, flash: int, ma
             text, style = _VALUE_CELLS[column](row, width)
             if column is PriceColumn.LAST and layout.units and row.quote is not None:
                 text += f" {clean(row.quote.currency):<{CURRENCY_WIDTH - 1}}"
+        if layout.highlighted is PriceColumn.CONVERTED:
+            style = _EXCHANGED.get(style, style)
         if stale and style != "missing":
             style = "stale"
         cell = _format_cell(text, place)

@@ -63,6 +63,13 @@ _PRIORITY = (
     _C.INDUSTRY,
 )  # fmt: skip
 """Which column gets room first, after the symbol and the sorted column."""
+_CONVERTED_FIRST = tuple(
+    column
+    for each in PriceColumn
+    if each is not _C.CONVERTED
+    for column in ((_C.CONVERTED, each) if each is _C.LAST else (each,))
+)
+"""The columns from left to right where the converted price stands before the quoted one."""
 _TEXT_COLUMNS = (_C.SYMBOL, _C.NAME, _C.SECTOR, _C.INDUSTRY)
 
 CURRENCY_WIDTH = 4
@@ -169,7 +176,7 @@ def price_layout(
     Args:
         width: Terminal cells of a line.
         sort: The sorted column, which is always shown.
-        converted_first: Whether the converted price has priority over the quoted one.
+        converted_first: Whether the converted price stands before the quoted one, and remains where one has room.
         grouped: Whether the rows are grouped by sector, which makes the sector column redundant.
         units: Whether each row names the currency of its price.
     """
@@ -182,7 +189,7 @@ def price_layout(
             spare -= more
     placed: list[PlacedColumn] = []
     start = MARGIN
-    for column in PriceColumn:
+    for column in _CONVERTED_FIRST if converted_first else PriceColumn:
         if column in widths:
             placed.append(PlacedColumn(SPECS[column], start, widths[column]))
             start += widths[column] + GAP

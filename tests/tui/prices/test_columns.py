@@ -44,6 +44,16 @@ def test_where_one_price_fits_it_is_the_chosen_one(converted_first: bool, kept: 
     assert {C.LAST, C.CONVERTED} & set(columns) == {kept}
 
 
+@pytest.mark.parametrize("width", [61, 70, 120, 200])
+def test_the_chosen_price_stands_first_and_the_other_one_beside_its_change(width: int) -> None:
+    quoted, converted = (price_layout(width, converted_first=first) for first in (False, True))
+
+    assert sorted(quoted.columns) == sorted(converted.columns)
+    assert quoted.columns.index(C.LAST) < quoted.columns.index(C.CONVERTED)
+    assert converted.columns.index(C.LAST) == converted.columns.index(C.CONVERTED) + 1
+    assert converted.text_columns == quoted.text_columns
+
+
 @given(st.integers(61, 260), st.booleans(), st.booleans(), st.booleans())
 def test_both_prices_and_the_name_fit_half_of_120_columns(
     width: int, converted_first: bool, grouped: bool, units: bool
