@@ -44,7 +44,7 @@ class ArgumentParser(argparse.ArgumentParser):
         write_output(message)
 
     def error(self, message: str) -> NoReturn:
-        """Raise ConfigurationError for an error of argparse's, in the words of the other messages."""
+        """Raise ConfigurationError for an error of argparse's, phrased as the other messages are."""
         raise ConfigurationError(self._explained(message))
 
     @property

@@ -77,7 +77,7 @@ class ServiceManager:
 
 
 def _watchdog_seconds(environment: Mapping[str, str]) -> float | None:
-    """The time without a sign of life after which systemd ends this process; None if it does not."""
+    """The time without a notification after which systemd ends this process; None if it does not."""
     if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     try:

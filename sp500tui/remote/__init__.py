@@ -1,1 +1,1 @@
-"""One pipeline seen from elsewhere: the protocol of its front ends, its control socket, and the viewers on it."""
+"""One pipeline seen from other processes: the protocol of its front ends, its control socket, and the viewers on it."""

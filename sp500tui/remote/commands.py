@@ -24,7 +24,7 @@ class Poll(msgspec.Struct, tag="poll", frozen=True):
 
     position: Position
     symbol: str | None = None
-    """A symbol whose price is wanted with the names of its workers."""
+    """A symbol whose price is requested with the names of its workers."""
 
 
 class Command(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The control socket in the life of a front end: claimed before its pipeline is built, closed after the run."""
+"""The control socket of a front end: claimed before its pipeline is built, closed after the run."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ControlSocket(Closable):
         self._server.start()
 
     def close(self) -> None:
-        """Close every connection and give the data folder free. May be called twice."""
+        """Close every connection and release the data folder. May be called twice."""
         server, self._server = self._server, None
         claim, self._claim = self._claim, None
         if server is not None:

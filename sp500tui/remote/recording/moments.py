@@ -20,7 +20,7 @@ from sp500tui.remote.wire import Position, Update, decode, encode
 _KEPT_LINES, _KEPT_EVENTS, _KEPT_SECONDS = 300, 100, 120
 """Log lines, events and seconds at the beginning of a chunk."""
 _ROUTINE = (EventKind.CYCLE_STARTED, EventKind.CYCLE_FINISHED)
-"""Events that happen all the time; a jump to the next event passes them over."""
+"""Routine events, which a jump to the next event skips."""
 
 
 class Content(msgspec.Struct, array_like=True, frozen=True):

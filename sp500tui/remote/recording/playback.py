@@ -1,4 +1,4 @@
-"""Which time of a recording is shown: it stands still, or runs at a speed."""
+"""The time of a recording that is shown: paused, or running at a speed."""
 
 from __future__ import annotations
 

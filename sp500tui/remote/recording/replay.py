@@ -38,7 +38,7 @@ class ReplayedPipeline:
         recording: Recording,
         playback: Playback,
         *,
-        refusal: str = "This is a recording: it can be looked at, but not steered",
+        refusal: str = "This is a recording: it can be viewed, but not steered",
     ) -> None:
         """`refusal`: see the attribute."""
         self.refusal = refusal

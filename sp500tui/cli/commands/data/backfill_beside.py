@@ -39,7 +39,7 @@ class Outcome:
     failures: tuple[HistoryFailure, ...] = ()
     """The latest of them."""
     problem: str = ""
-    """What the pipeline reports last; empty if nothing."""
+    """The latest problem that the pipeline reported; empty without one."""
 
     @property
     def unanswered(self) -> int:
@@ -105,7 +105,7 @@ def hand_over(
             time.sleep(_POLL_INTERVAL)
     except KeyboardInterrupt:
         write_message(
-            f"the running pipeline (process {pid}) goes on with it; `sp500tui pause history` interrupts it"
+            f"the running pipeline (process {pid}) continues with it; `sp500tui pause history` interrupts it"
         )
         raise
     failed = now.failed - before.failed
