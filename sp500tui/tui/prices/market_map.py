@@ -64,6 +64,8 @@ def map_lines(
 ) -> list[Line]:
     """The map in `height` lines of `width` cells; of a sector with more members than cells the largest ones."""
     lines = [_sector_line(row, sectors.get(row.sector), width) for row in rows[:height]]
+    if not lines:
+        lines = [cut((Span("no constituents yet", Role.LABEL),), width)][:height]
     return lines + [cut((), width)] * (height - len(lines))
 
 

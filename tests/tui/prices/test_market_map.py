@@ -73,6 +73,12 @@ def test_what_has_no_room_is_left_out(width: int) -> None:
     assert width < 24 or lines[0].endswith("▲=·"[: width - 23])
 
 
+def test_without_a_list_it_says_so() -> None:
+    first, second = map_lines([], {}, 30, 2)
+    assert "".join(span.text for span in first).rstrip() == "no constituents yet"
+    assert not "".join(span.text for span in second).strip()
+
+
 def test_before_the_first_price_every_symbol_is_unknown() -> None:
     it, *_ = texts(model(), 40, 3)
     assert it.split() == ["IT", "–", "···"]
