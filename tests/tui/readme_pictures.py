@@ -24,7 +24,7 @@ from sp500tui.config.settings import SCREEN_DEMO, Settings
 from sp500tui.logs import setup as logs
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import Health, Snapshot, WorkerState
 from sp500tui.pipeline.core.verdict import VerdictKind
 from sp500tui.pipeline.runtime.pipeline import Pipeline
@@ -37,6 +37,8 @@ FOLDER = Path("docs/pictures")
 _TIMEOUT = 180.0
 _CYCLES = 25
 """Cycles of a picture without faults: the strips then show most of a minute."""
+_WAITING = 100
+"""Tickers that wait in the picture of a slow source."""
 _SLOW = 2.0
 """Requests a second of the cluster, so that the killed node has work."""
 
@@ -104,9 +106,9 @@ async def picture(folder: Path, size: tuple[int, int], keys: tuple[str, ...], na
 
 
 def _waits_for_yahoo(snapshot: Snapshot) -> bool:
-    """Whether the verdict names Yahoo as the cause of a full queue, and tickers wait."""
-    verdict = snapshot.verdict
-    return verdict.kind is VerdictKind.BEHIND and "Yahoo" in verdict.sentence
+    """Whether the verdict names Yahoo as the cause, and tickers wait."""
+    verdict, waiting = snapshot.verdict, snapshot.queue(QueueName.TICKERS).ready
+    return verdict.kind is VerdictKind.BEHIND and "Yahoo" in verdict.sentence and waiting > _WAITING
 
 
 async def symbol_picture(folder: Path, size: tuple[int, int]) -> None:
@@ -161,6 +163,7 @@ async def tour_pictures(folder: Path, size: tuple[int, int]) -> None:
         async with app.run_test(size=size) as pilot:
             await _until(pilot, lambda: _waits_for_yahoo(app.snapshot))
             await pilot.pause(4.0)
+            await _until(pilot, lambda: _waits_for_yahoo(app.snapshot))
             _save(app, folder, "slow-source")
             pipeline = app.feed.pipeline
             assert pipeline is not None
