@@ -9,6 +9,7 @@ from textual.app import App, ComposeResult
 from textual.widgets import Static
 
 from sp500tui.tui.shell.closing import ClosableScreen
+from tests.tui.conftest import until
 
 
 class DrawnScreen(ClosableScreen[None]):
@@ -46,6 +47,5 @@ async def test_an_open_screen_is_drawn_after_its_first_refresh() -> None:
     app: App[None] = App()
     async with app.run_test() as pilot:
         await app.push_screen(screen)
-        await pilot.pause()
 
-        assert screen.drawn
+        await until(pilot, lambda: screen.drawn, "the drawing")

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from textual.screen import Screen
 
 from sp500tui.tui.screens import SCREENS
+from sp500tui.tui.shell.key_bar import KeyBar
 from tests.tui.conftest import Drive
+
+
+def fits(screen: Screen[Any]) -> bool:
+    """Whether the screen is laid out, and none of it is below the window."""
+    return screen.query_one(KeyBar).region.bottom == screen.size.height and screen.max_scroll_y == 0
 
 
 async def test_no_screen_is_higher_than_the_smallest_window(drive: Drive) -> None:
     async with drive(size=(60, 16)) as driven:
-        for number in range(2, len(SCREENS) + 1):
+        for number, entry in list(enumerate(SCREENS, start=1))[1:]:
             await driven.press(str(number))
-            await driven.until(lambda: driven.app.screen.has_class("-low"), "the layout")
-            assert driven.app.screen.max_scroll_y == 0, SCREENS[number - 1].name
+            await driven.until(lambda: fits(driven.app.screen), f"the layout of the screen {entry.name}")
             await driven.press("escape")
 
 
@@ -24,9 +32,14 @@ async def test_without_colour_a_line_shows_the_focus_and_no_frame_takes_room_fro
     monkeypatch.setenv("NO_COLOR", "1")
     async with drive(size=size) as driven:
         panel = driven.main.panel
-        assert panel.has_focus_within
-        assert [edge for edge, _ in panel.styles.border] == ["heavy", "", "", ""]
-        assert panel.content_size.width == size[0]
+        await driven.until(
+            lambda: (
+                panel.has_focus_within
+                and [edge for edge, _ in panel.styles.border] == ["heavy", "", "", ""]
+                and panel.content_size.width == size[0]
+            ),
+            "the line above the panel",
+        )
 
 
 async def test_keys_have_names_where_the_terminal_has_no_unicode(drive: Drive) -> None:
