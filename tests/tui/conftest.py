@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.css.model import RuleSet
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -27,11 +26,10 @@ from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.nodes import screen as nodes_screen
 from sp500tui.tui.shell import base_screen
 from sp500tui.tui.shell.key_bar import KeyBar
+from tests.support.tui import shared_styles
 from tests.support.tui.fake_pipeline import NOON, FakePipeline
 
-# Textual hashes all its rules for every styled part of a widget, by a method that returns the identity. The own hash of
-# the interpreter is by identity too, without the millions of calls: a sixth of the processor time of these tests.
-RuleSet.__hash__ = object.__hash__  # type: ignore[method-assign]
+shared_styles.install()
 
 
 class CannedLog:

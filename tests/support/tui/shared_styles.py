@@ -1,0 +1,77 @@
+"""Textual's style sheets, parsed and matched once for all the apps of a test process.
+
+Every app parses the same style sheets, and finds the same styles for the component classes of the same widgets, several
+times. Together this is a third of the processor time of the dashboard's tests.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.css.model import RuleSet
+from textual.css.styles import RulesMap
+from textual.css.stylesheet import Stylesheet
+from textual.css.types import CSSLocation
+from textual.dom import DOMNode
+from textual.widget import Widget
+
+Signature = tuple[object, ...]
+
+_parse_rules = Stylesheet._parse_rules
+_parse = Stylesheet.parse
+_apply = Stylesheet.apply
+_parsed: dict[Signature, list[RuleSet]] = {}
+_sheets: dict[Signature, list[RuleSet]] = {}
+_matched: dict[Signature, RulesMap] = {}
+
+
+def install() -> None:
+    """Replace the methods of Textual for the rest of the process."""
+    # Textual hashes all its rules for every styled part of a widget, by a method that returns the identity. The own
+    # hash of the interpreter is by identity too, without the millions of calls.
+    RuleSet.__hash__ = object.__hash__  # type: ignore[method-assign]
+    Stylesheet._parse_rules = _parse_rules_once  # type: ignore[method-assign]
+    Stylesheet.parse = _parse_once  # type: ignore[method-assign]
+    Stylesheet.apply = _apply_once  # type: ignore[method-assign]
+
+
+def _parse_rules_once(
+    self: Stylesheet, css: str, read_from: CSSLocation, *more: Any, **named: Any
+) -> list[RuleSet]:
+    key = (css, read_from, more, *named.items(), frozenset(self._variables.items()))
+    if key not in _parsed:
+        _parsed[key] = _parse_rules(self, css, read_from, *more, **named)
+    return _parsed[key]
+
+
+def _parse_once(self: Stylesheet) -> None:
+    """Parse, and let equal style sheets share one list of rules, by which `_apply_once` knows them."""
+    _parse(self)
+    self._rules = _sheets.setdefault(tuple(map(id, self._rules)), self._rules)
+
+
+def _apply_once(
+    self: Stylesheet, node: DOMNode, *, animate: bool = False, cache: dict[Signature, RulesMap] | None = None
+) -> None:
+    """Apply the rules to a node; to one that stands for a component class, those found for an equal one before."""
+    if type(node) is not DOMNode:
+        _apply(self, node, animate=animate, cache=cache)
+        return
+    signature = (id(self.rules), *map(_signature, node.css_path_nodes))
+    found = _matched.get(signature)
+    if found is None:
+        _apply(self, node, animate=animate, cache=cache)
+        if not (node._has_focus_within or node._has_order_style or node._has_odd_or_even):
+            _matched[signature] = node.styles.base.get_rules()
+    else:
+        node.styles.base.merge_rules(found)
+
+
+def _signature(node: DOMNode) -> Signature:
+    """Everything of a node by which a rule may be chosen, except its place among its siblings."""
+    state: Signature
+    if isinstance(node, Widget):
+        state = (*node._pseudo_classes_cache_key, node.allow_focus())
+    else:
+        state = (frozenset(node.get_pseudo_classes()),)
+    return type(node), node.id, node.classes, *state
