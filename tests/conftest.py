@@ -19,7 +19,8 @@ sys.dont_write_bytecode = False
 gc.disable()
 
 # How long one example takes depends on the load of the machine; the benchmarks judge speed.
-settings.register_profile("sp500tui", deadline=None)
+settings.register_profile("thorough", deadline=None)
+settings.register_profile("usual", deadline=None, max_examples=30)
 settings.register_profile("fast", deadline=None, max_examples=20)
 
 FAULTS = Path(__file__).parent / "faults"
@@ -53,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     long = config.getoption("long", default=False)
-    thorough = long or bool(os.environ.get("CI"))
+    thorough = _is_thorough(config)
     # Updated together, or an old picture of another size would stay behind.
     every_size = config.getoption("all_sizes") or config.getoption("update_snapshots", default=False)
     for item in items:
@@ -97,9 +98,21 @@ def _picture_size(item: pytest.Item) -> object:
 
 def pytest_configure(config: pytest.Config) -> None:
     _restore_default_signals()
-    settings.load_profile("fast" if config.getoption("markexpr") == "fast" else "sp500tui")
+    settings.load_profile(_examples(config))
     config.addinivalue_line("markers", "soak: takes minutes; runs only with --long")
     config.addinivalue_line("markers", "thorough: takes its time; runs where CI is set, or with --long")
+
+
+def _is_thorough(config: pytest.Config) -> bool:
+    """Whether the thorough tests run too."""
+    return bool(config.getoption("long", default=False) or os.environ.get("CI"))
+
+
+def _examples(config: pytest.Config) -> str:
+    """The profile of Hypothesis: how many examples each property is tested with."""
+    if config.getoption("markexpr") == "fast":
+        return "fast"
+    return "thorough" if _is_thorough(config) else "usual"
 
 
 def _restore_default_signals() -> None:

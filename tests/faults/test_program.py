@@ -14,7 +14,6 @@ from tests.faults.campaigns.kills import kill_programs
 from tests.faults.checker import Checker, Handed, Key, rows_in_journal, rows_in_table
 from tests.faults.rig.program import Launcher, wait_for
 from tests.faults.rig.steps import FIFTY, continues, ends_clean, have_ended, running
-from tests.support.parameters import rest_thorough
 from tests.support.postgres.server import runs
 
 KEYS = "SELECT symbol, quote_time FROM prices"
@@ -124,7 +123,8 @@ def test_a_second_program_on_the_data_folder_is_refused_while_the_first_runs(
     assert verdict.in_journal == 0
 
 
-@pytest.mark.parametrize(("number", "code"), rest_thorough([("SIGINT", 130), ("SIGHUP", 143)]))
+@pytest.mark.thorough
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGHUP", 143)])
 def test_one_signal_drains(
     launch: Launcher, check: Checker, database_url: str, number: str, code: int
 ) -> None:

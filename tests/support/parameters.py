@@ -23,3 +23,8 @@ def rest_thorough(values: Iterable[object], keep: int = 1) -> list[ParameterSet]
         )
         for number, value in enumerate(values)
     ]
+
+
+def sizes(*values: tuple[int, int]) -> list[ParameterSet]:
+    """Columns and lines of terminals for one name: the first two, which are the extremes, run every time."""
+    return rest_thorough([(size,) for size in values], 2)

@@ -19,7 +19,7 @@ from sp500tui.tui.help.screen import HelpScreen
 from sp500tui.tui.shell.command_palette import Palette
 from sp500tui.tui.shell.pipeline_rows import ROWS
 from sp500tui.tui.widgets.lines_widget import LinesWidget
-from tests.support.parameters import rest_thorough
+from tests.support.parameters import rest_thorough, sizes
 from tests.support.tui.fake_pipeline import FakePipeline, draining, empty, running
 from tests.tui.conftest import CannedLog, Drive, notes, top_of
 
@@ -37,7 +37,7 @@ class TestScaling:
             await driven.press("minus")
             assert driven.said == "price workers 9 → 8"
 
-    @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+    @pytest.mark.parametrize("size", sizes((80, 24), (200, 60), (120, 40)))
     async def test_the_effect_of_a_key_is_shown_at_every_size(
         self, drive: Drive, size: tuple[int, int]
     ) -> None:

@@ -136,7 +136,7 @@ def test_signals_end_every_kind_of_program(start: Start) -> None:
     ("command", "endpoint"),
     [
         (["quote", "AAPL"], "cookie"),
-        (["constituents"], "wikipedia"),
+        pytest.param(["constituents"], "wikipedia", marks=pytest.mark.thorough),
         (["gaps", "--symbols=AAPL", "--resolution=1d"], "cookie"),
         pytest.param(["backfill", "--symbols=AAPL", "--resolution=1d"], "cookie", marks=pytest.mark.thorough),
     ],

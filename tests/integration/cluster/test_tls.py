@@ -13,6 +13,7 @@ from tests.faults.rig.program import Launcher, Program
 from tests.support.cluster.nodes import ClusterUnderTest, continues_after_outage
 from tests.support.cluster.tls_proxy import Authority, MakeDoor
 from tests.support.cluster.valkey import ValkeyServer, new_server
+from tests.support.parameters import rest_thorough
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_one_cycle_with_a_second_program(
     assert "s3cret" not in once.said() + storer.said()
 
 
-@pytest.mark.parametrize("fault", ["an unknown authority", "the wrong scheme"])
+@pytest.mark.parametrize("fault", rest_thorough(["an unknown authority", "the wrong scheme"]))
 def test_a_service_does_not_retry_permanent_errors(launch: Launcher, make_door: MakeDoor, fault: str) -> None:
     door = make_door()
     url, words = {

@@ -23,6 +23,7 @@ from sp500tui.tui.database.metrics import Metric, fitted_sql_lines, metrics, sql
 from sp500tui.tui.database.screen import DatabaseScreen
 from sp500tui.tui.render.lines import Line, Role, width_of
 from sp500tui.tui.shell.price_reader import StoredOverview
+from tests.support.parameters import sizes
 from tests.support.tui.canned_reader import STATISTICS, CannedReader
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, running
 from tests.tui.conftest import Drive, Driven, notes
@@ -174,7 +175,7 @@ class TestScreen:
             await driven.press("1")
             assert driven.main.is_current
 
-    @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+    @pytest.mark.parametrize("size", sizes((80, 24), (200, 60), (120, 40)))
     async def test_metrics_sql_and_rows_are_shown(self, drive: Drive, size: tuple[int, int]) -> None:
         async with opened(drive, size=size) as (driven, _, _):
             await driven.until(lambda: "20,871 rows" in driven.text())

@@ -16,6 +16,7 @@ from sp500tui.tui.demo.faults import CLEAR, KILL_WRITER, OUTAGE_SECONDS, STOP_DA
 from sp500tui.tui.demo.render import effect_text, entries
 from sp500tui.tui.demo.screen import DemoScreen
 from sp500tui.tui.shell.pipeline_rows import shown_rows
+from tests.support.parameters import sizes
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, running
 from tests.tui.conftest import Drive, Driven, notes
@@ -175,7 +176,7 @@ class TestActs:
 
 
 class TestWatching:
-    @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (62, 17)])
+    @pytest.mark.parametrize("size", sizes((62, 17), (200, 60), (80, 24), (120, 40)))
     async def test_controls_and_pipeline_are_seen_at_every_size(
         self, drive: Drive, size: tuple[int, int]
     ) -> None:

@@ -16,6 +16,7 @@ from sp500tui.tui.messages import SymbolSelected
 from sp500tui.tui.render.lines import Line, width_of
 from sp500tui.tui.render.waterfall import waterfall_bar, waterfall_lines
 from sp500tui.tui.symbol.quote_way import journey_of
+from tests.support.parameters import sizes
 from tests.support.tui.fake_pipeline import FakePipeline, seeded_prices
 from tests.support.tui.timeline_scenes import NOW, ScenePipeline, killed_writer
 from tests.tui.conftest import Drive
@@ -85,7 +86,7 @@ def test_quotes_that_wait_are_as_slow_as_they_have_waited() -> None:
     assert slowest(prices, {}, 30.0) == []
 
 
-@pytest.mark.parametrize("size", [(60, 16), (80, 24), (200, 60)])
+@pytest.mark.parametrize("size", sizes((60, 16), (200, 60), (80, 24)))
 async def test_the_legs_and_the_slowest_quotes_are_shown(drive: Drive, size: tuple[int, int]) -> None:
     async with drive(scene(), size=size) as driven:
         await driven.press("9")

@@ -90,6 +90,7 @@ def troubles(home: Path) -> list[str]:
     ]
 
 
+@pytest.mark.thorough
 def test_it_starts_draws_and_answers_a_key(home: Path) -> None:
     # given a browser that shows the dashboard
     browser = Browser(home, "sp500tui", "--demo", "--data-dir", str(home / "data"))

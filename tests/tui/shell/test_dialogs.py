@@ -27,7 +27,7 @@ PAUSED = ("pause", StageName.PRICE)
 
 
 class TestQuestion:
-    @pytest.mark.parametrize("answer", ["n", "escape", "q"])
+    @pytest.mark.parametrize("answer", rest_thorough(["n", "escape", "q"], 2))
     async def test_no_changes_nothing(self, drive: Drive, answer: str) -> None:
         async with drive() as driven:
             await driven.press("P")
@@ -196,7 +196,9 @@ class TestHelp:
 
 
 @pytest.mark.parametrize(
-    "entry", [each for each in registry.SCREENS if each.name != registry.MAIN], ids=lambda each: each.name
+    "entry",
+    rest_thorough([each for each in registry.SCREENS if each.name != registry.MAIN], 3),
+    ids=lambda each: each.name,
 )
 async def test_a_message_before_the_screen_is_composed_is_shown_afterwards(
     drive: Drive, entry: registry.ScreenEntry

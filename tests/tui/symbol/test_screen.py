@@ -18,6 +18,7 @@ from sp500tui.pipeline.core.snapshot import MissingSymbol
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.symbol.chart_series import ChartRange
 from sp500tui.tui.symbol.screen import Answer, SymbolScreen
+from tests.support.parameters import sizes
 from tests.support.tui.canned_reader import CannedReader, candles
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, running
 from tests.tui.conftest import Drive, Driven
@@ -83,7 +84,7 @@ class TestOpening:
                 assert part in words
             assert reader.asked[:2] == [("of_symbol", "NVDA", NOON), ("candles_of", "NVDA", 1)]
 
-    @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (62, 17)])
+    @pytest.mark.parametrize("size", sizes((62, 17), (200, 60), (80, 24), (120, 40)))
     async def test_every_size_shows_price_and_chart(self, drive: Drive, size: tuple[int, int]) -> None:
         async with opened(drive, size=size) as (driven, _, _):
             await driven.until(lambda: "214.72" in driven.text() and " 6m " in driven.text())

@@ -24,6 +24,7 @@ from sp500tui.tui.prices.panel import PricePanel
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.shell.themes import DARK
 from sp500tui.tui.terminal.diff import DiffingApp, DiffingScreen, DiffUpdate, between, change
+from tests.support.parameters import rest_thorough
 from tests.support.tui.price_rows import Clock, constituent, live
 
 WIDTH, HEIGHT = 120, 14
@@ -117,7 +118,7 @@ def looks(cell: pyte.screens.Char) -> pyte.screens.Char:
     return cell if drawn else cell._replace(fg="default", bold=False, italics=False, blink=False)
 
 
-@pytest.mark.parametrize("theme", [DARK.name, "ansi-dark"])
+@pytest.mark.parametrize("theme", rest_thorough([DARK.name, "ansi-dark"]))
 async def test_after_partial_frames_the_terminal_shows_what_a_whole_one_would(theme: str) -> None:
     # GIVEN a table in a terminal
     rng, clock = random.Random(7), Clock()

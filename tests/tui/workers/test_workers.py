@@ -21,6 +21,7 @@ from sp500tui.tui.render.worker_lines import (
     worker_columns,
     worker_line,
 )
+from tests.support.parameters import sizes
 from tests.support.tui.fake_pipeline import FakePipeline, degraded, running, worker
 from tests.tui.conftest import Drive
 
@@ -170,7 +171,7 @@ def test_the_details_are_exactly_as_large_as_their_place(
     assert [width_of(line) for line in detail_lines(one, width, lines)] == [width] * lines
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 48), (200, 60)])
+@pytest.mark.parametrize("size", sizes((80, 24), (200, 60), (120, 40), (160, 48)))
 async def test_process_and_error_of_the_marked_worker_are_shown_at_every_size(
     drive: Drive, size: tuple[int, int]
 ) -> None:

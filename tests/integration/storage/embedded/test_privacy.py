@@ -18,6 +18,7 @@ from sp500tui.storage.connection import connect
 from sp500tui.storage.embedded.binaries import bin_folder
 from sp500tui.storage.embedded.process import Postmaster, find_running
 from sp500tui.storage.embedded.server import EmbeddedServer
+from tests.support.parameters import rest_thorough
 from tests.support.postgres.server import answers, end_server, public_folder
 
 AS_ROOT = os.geteuid() == 0
@@ -83,7 +84,7 @@ class TestFolders:
         assert server.alive()
         server.stop()
 
-    @pytest.mark.parametrize("name", ["long" * 40, "a,b"], ids=["long", "comma"])
+    @pytest.mark.parametrize("name", rest_thorough(["long" * 40, "a,b"]), ids=["long", "comma"])
     def test_a_name_that_no_socket_can_have_puts_it_elsewhere(
         self, data_dir: Path, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
