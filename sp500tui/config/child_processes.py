@@ -31,11 +31,14 @@ def python_command(module: str, *arguments: str, site: bool = True) -> list[str]
 
 
 def python_environment() -> dict[str, str]:
-    """This process's environment, with its import path: a child must import the very same packages."""
+    """This process's environment for a child that imports the very same packages.
+
+    What a child writes to a pipe is UTF-8, whatever encoding the user wants on the terminal.
+    """
     folders = [folder for folder in sys.path if Path(folder).is_absolute()]
     if _PACKAGE_ROOT not in folders:
         folders.append(_PACKAGE_ROOT)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(folders), "PYTHONIOENCODING": "utf-8"}
 
 
 def forget_current_folder() -> None:

@@ -52,9 +52,10 @@ class Paths:
         written.
 
         Raises:
-            ConfigurationError: no data folder is named, and the home directory is unknown.
+            ConfigurationError: no data folder is named and the home directory is unknown, or a relative one is named
+                and the current directory was deleted.
         """
-        base = (settings.data_dir or default_data_folder()).absolute()
+        base = _absolute(settings.data_dir or default_data_folder())
         market = "demo" if settings.demo else "live"
         data = base / market
         cache = user_folder("cache")
@@ -141,6 +142,23 @@ def default_log_folder() -> Path:
     if folder is None:
         raise unknown_home("give --log-file FILE")
     return folder
+
+
+def current_folder() -> Path | None:
+    """The current directory; None where it was deleted or cannot be reached."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def _absolute(folder: Path) -> Path:
+    if not folder.is_absolute() and current_folder() is None:
+        raise ConfigurationError(
+            f"data folder {folder} lies in the current directory, which does not exist any more; "
+            "change to another directory, or give the path in full"
+        )
+    return folder.absolute()
 
 
 def unknown_home(remedy: str) -> ConfigurationError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from pathlib import Path
 
-from sp500tui.config.paths import Paths, user_folder
+from sp500tui.config.paths import Paths, current_folder, user_folder
 from sp500tui.config.settings import Settings
 from sp500tui.logs import setup as logs
 from sp500tui.logs.redaction import plain
@@ -134,8 +134,8 @@ class DashboardFiles:
 
 def dashboard_files(paths: Paths) -> DashboardFiles:
     """The user's state file; exports go to the working directory if it is writable, else to the data directory."""
-    here = Path.cwd()
+    here = current_folder()
     return DashboardFiles(
         (user_folder("state") or paths.data) / "dashboard.json",
-        here if os.access(here, os.W_OK) else paths.data,
+        here if here is not None and os.access(here, os.W_OK) else paths.data,
     )

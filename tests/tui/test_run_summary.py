@@ -1,13 +1,16 @@
-"""The line that a finished run leaves on the terminal."""
+"""What surrounds a dashboard: the line that a finished run leaves on the terminal, and where files go."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from sp500tui.config.paths import Paths
+from sp500tui.config.settings import Settings
 from sp500tui.pipeline.core.ledger import Ledger
-from sp500tui.tui.run import run_summary
+from sp500tui.tui.run import dashboard_files, run_summary
 from tests.support.tui.fake_pipeline import running
 
 
@@ -32,3 +35,14 @@ from tests.support.tui.fake_pipeline import running
 )
 def test_the_summary_is_exact_and_leaves_out_zeros(ledger: Ledger, uptime: float, words: str) -> None:
     assert run_summary(replace(running(), ledger=ledger, uptime=uptime)) == words
+
+
+def test_exports_go_to_the_data_folder_where_the_current_directory_was_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "deleted"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    paths = Paths.of(Settings(data_dir=tmp_path))
+    assert dashboard_files(paths).exports == paths.data

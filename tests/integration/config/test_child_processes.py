@@ -124,6 +124,17 @@ def test_a_child_imports_what_its_parent_imports(tmp_path: Path, monkeypatch: py
     assert done.stdout == "imported\n"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "cp037", "latin-1", "ascii:strict"])
+def test_a_child_writes_utf_8_whatever_the_terminal_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    (tmp_path / "writes.py").write_text("print('é')\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    done = subprocess.run(python_command("writes"), env=python_environment(), capture_output=True, check=True)
+    assert done.stdout == "é\n".encode()
+
+
 @pytest.mark.parametrize("path", ["", ".", ":/nonexistent", "sub", "./sub:."])
 def test_a_program_in_the_current_directory_is_not_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from sp500tui.config.paths import Paths, default_data_folder, default_log_folder, user_folder
+from sp500tui.config.paths import (
+    Paths,
+    current_folder,
+    default_data_folder,
+    default_log_folder,
+    user_folder,
+)
 from sp500tui.config.settings import Settings
 from sp500tui.errors import ConfigurationError
 from tests.support.environment import ordinary_user, remove_home
@@ -37,6 +43,25 @@ def test_live_and_demo_share_neither_data_nor_cache(tmp_path: Path) -> None:
     assert (live.data, demo.data) == (tmp_path / "live", tmp_path / "demo")
     for name in ("data", "journal", "dead_letters", "cache"):
         assert getattr(live, name) != getattr(demo, name)
+
+
+class TestADeletedCurrentDirectory:
+    @pytest.fixture(autouse=True)
+    def _deleted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder = tmp_path / "deleted"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        folder.rmdir()
+
+    def test_a_relative_data_folder_is_refused_with_the_remedy(self) -> None:
+        with pytest.raises(
+            ConfigurationError, match=r"data folder relative lies in the current directory, .* in full"
+        ):
+            Paths.of(Settings(data_dir=Path("relative")))
+
+    def test_nothing_else_needs_it(self, tmp_path: Path) -> None:
+        paths = Paths.of(Settings(data_dir=tmp_path))
+        assert (paths.base, current_folder()) == (tmp_path, None)
 
 
 @pytest.mark.parametrize(("user", "public"), [(1000, False), (0, True)])
