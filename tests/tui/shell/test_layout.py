@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
+from textual.app import App
 from textual.screen import Screen
 
+from sp500tui.config.keys import KEYS_BY_ID
 from sp500tui.tui.screens import SCREENS
 from sp500tui.tui.shell.key_bar import KeyBar
 from tests.tui.conftest import Drive
 
 
-def fits(screen: Screen[Any]) -> bool:
-    """Whether the screen is laid out, and none of it is below the window."""
-    return screen.query_one(KeyBar).region.bottom == screen.size.height and screen.max_scroll_y == 0
+def fits(app: App[Any], kind: type[Screen[Any]]) -> bool:
+    """Whether a screen of that kind is on top and laid out, and none of it is below the window."""
+    screen = app.screen
+    return (
+        isinstance(screen, kind)
+        and screen.query_one(KeyBar).region.bottom == screen.size.height
+        and screen.max_scroll_y == 0
+    )
 
 
 async def test_no_screen_is_higher_than_the_smallest_window(drive: Drive) -> None:
     async with drive(size=(60, 16)) as driven:
-        for number, entry in list(enumerate(SCREENS, start=1))[1:]:
-            await driven.press(str(number))
-            await driven.until(lambda: fits(driven.app.screen), f"the layout of the screen {entry.name}")
+        for entry in SCREENS[1:]:
+            await driven.press(KEYS_BY_ID[f"screen.{entry.name}"].keys)
+            fitting = partial(fits, driven.app, entry.load().screen)
+            await driven.until(fitting, f"the layout of the screen {entry.name}")
             await driven.press("escape")
 
 
