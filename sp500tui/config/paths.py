@@ -84,12 +84,24 @@ class Paths:
             ConfigurationError: one of them cannot be created or written.
         """
         root = os.geteuid() == 0
+        if self.embedded:
+            self._refuse_undecodable()
         if root and self.embedded:
             self._refuse_private_parent()
         for folder in (self.base, self.data):
             ensure_folder(folder, "data folder", _NAME_DATA, _PASSABLE if root else _PRIVATE)
         ensure_folder(self.journal, "journal folder", _NAME_DATA)
         self.prepare_cache()
+
+    def _refuse_undecodable(self) -> None:
+        """Check that the path is text: PostgreSQL's URL names it, and would lead elsewhere otherwise."""
+        try:
+            str(self.base).encode()
+        except UnicodeEncodeError:
+            raise ConfigurationError(
+                f"data folder {str(self.base)!a} is not text in the encoding of the locale; set LC_ALL to a locale "
+                f"with UTF-8, or {_NAME_DATA}"
+            ) from None
 
     def _refuse_private_parent(self) -> None:
         """Check that root's embedded server, which runs as another user, can reach the data; nothing is created yet."""

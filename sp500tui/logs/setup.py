@@ -226,6 +226,8 @@ def current_ring() -> LogSource:
 def _paths_of_files(log_file: Path | None, folder: Path | None) -> tuple[Path | None, Path | None]:
     """The log and the log of errors; the folder is created, private to its owner."""
     if log_file is not None:
+        if not log_file.name:
+            raise ConfigurationError(f"log file {log_file} is a folder; name a file with --log-file FILE")
         return log_file, log_file.with_name(f"{log_file.stem}.errors{log_file.suffix}")
     if folder is None:
         return None, None

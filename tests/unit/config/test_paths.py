@@ -45,6 +45,15 @@ def test_live_and_demo_share_neither_data_nor_cache(tmp_path: Path) -> None:
         assert getattr(live, name) != getattr(demo, name)
 
 
+def test_a_folder_whose_name_is_no_text_is_refused_for_the_embedded_server(tmp_path: Path) -> None:
+    # given a name of bytes that are not in the encoding of the locale
+    folder = tmp_path / "caf\udce9"
+    # when the embedded server is to be in it, then it is refused before anything is made
+    with pytest.raises(ConfigurationError, match="not text in the encoding of the locale; set LC_ALL"):
+        Paths.of(Settings(data_dir=folder)).prepare()
+    assert not folder.exists()
+
+
 class TestADeletedCurrentDirectory:
     @pytest.fixture(autouse=True)
     def _deleted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

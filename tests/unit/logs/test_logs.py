@@ -403,3 +403,9 @@ class TestRotation:
         monkeypatch.setattr(sys, "stderr", None)
         LOG.info("two")
         assert text_of(made.app_log).count("\n") == 2
+
+
+@pytest.mark.parametrize("path", ["/", "."])
+def test_a_folder_in_the_place_of_the_log_file_is_refused_with_the_remedy(path: str) -> None:
+    with pytest.raises(ConfigurationError, match="is a folder; name a file with --log-file FILE"):
+        configure(log_file=Path(path), console=False)
