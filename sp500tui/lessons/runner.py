@@ -25,6 +25,9 @@ _MARKET_SPEED = 60.0
 _STOP_LIMIT = 10.0
 """Seconds for which a lesson's own pipeline may drain before it is killed."""
 
+_running = threading.Lock()
+"""Held while a lesson runs in this program."""
+
 
 class DemoFailedError(Sp500tuiError):
     """The demo for a lesson did not start; the exit code is that of its failure."""
@@ -41,8 +44,24 @@ def run_lesson(lesson: Lesson, bench: Bench) -> Outcome:
         LessonError: the experiment could not be run, or was cancelled.
         Sp500tuiError: the demo market or the database failed.
     """
-    with bench.quiet_pipeline():
+    with _one_at_a_time(bench), bench.quiet_pipeline():
         return Outcome(lesson, lesson.measure(bench))
+
+
+@contextmanager
+def _one_at_a_time(bench: Bench) -> Iterator[None]:
+    """Wait until a lesson that was left has set everything back: the next one would take its changes for the settings.
+
+    Raises:
+        Cancelled: see `Bench.sleep`.
+    """
+    while not _running.acquire(timeout=0.05):
+        bench.report("waiting until the lesson before has set everything back")
+        bench.sleep(0.0)
+    try:
+        yield
+    finally:
+        _running.release()
 
 
 def obstacle(pipeline: PipelineControl | None, snapshot: Snapshot, lesson: Lesson) -> str:

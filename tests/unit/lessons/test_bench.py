@@ -126,8 +126,8 @@ class TestWaits:
             pass
 
 
-def test_a_lesson_runs_on_a_quiet_pipeline(pipeline: FakePipeline) -> None:
-    lesson = Lesson(
+def own_lesson() -> Lesson:
+    return Lesson(
         name="own",
         title="Own",
         question="?",
@@ -141,7 +141,47 @@ def test_a_lesson_runs_on_a_quiet_pipeline(pipeline: FakePipeline) -> None:
         measure=lambda bench: {"workers": bench.pipeline.snapshot().stage(StageName.PRICE).size},
         effect=lambda measured: measured["workers"] == 8,
     )
-    assert run_lesson(lesson, Bench(pipeline=pipeline)).effect_seen
+
+
+def test_a_lesson_runs_on_a_quiet_pipeline(pipeline: FakePipeline) -> None:
+    assert run_lesson(own_lesson(), Bench(pipeline=pipeline)).effect_seen
+
+
+def test_a_lesson_begins_when_the_one_before_has_set_everything_back(pipeline: FakePipeline) -> None:
+    # given a lesson that has changed everything and was left, but is not over
+    before = settings_of(pipeline)
+    changed, may_end, waits = threading.Event(), threading.Event(), threading.Event()
+
+    def linger(bench: Bench) -> dict[str, float | str | None]:
+        change_everything(bench)
+        changed.set()
+        assert may_end.wait(60)
+        return {}
+
+    first = threading.Thread(
+        target=run_lesson, args=(replace(own_lesson(), measure=linger), Bench(pipeline=pipeline))
+    )
+    first.start()
+    assert changed.wait(60)
+    # when another one is stopped while it waits for that, and one more is run
+    stopped = threading.Event()
+    stopped.set()
+    with pytest.raises(Cancelled):
+        run_lesson(own_lesson(), Bench(pipeline=pipeline, cancel=stopped))
+    outcomes: list[bool] = []
+    second = threading.Thread(
+        target=lambda: outcomes.append(
+            run_lesson(own_lesson(), Bench(pipeline=pipeline, report=lambda _: waits.set())).effect_seen
+        )
+    )
+    second.start()
+    assert waits.wait(60)
+    may_end.set()
+    first.join(60)
+    second.join(60)
+    # then it saw the settings as they were before the first, and they are so at the end
+    assert outcomes == [True]
+    assert settings_of(pipeline) == before
 
 
 class TestObstacle:
