@@ -106,7 +106,8 @@ class Paths:
     def _refuse_private_parent(self) -> None:
         """Check that root's embedded server, which runs as another user, can reach the data; nothing is created yet."""
         for folder in reversed(self.base.parents):
-            if folder.is_dir() and not folder.stat().st_mode & stat.S_IXOTH:
+            # Path.is_dir raises for a path that is too long; os.path does not.
+            if os.path.isdir(folder) and not folder.stat().st_mode & stat.S_IXOTH:  # noqa: PTH112
                 raise ConfigurationError(
                     f"data folder {self.base} lies in the private folder {folder}, which the embedded server's "
                     f"account may not enter when root runs it; name another, such as --data-dir {_ROOT_DATA}"

@@ -54,6 +54,16 @@ def test_a_folder_whose_name_is_no_text_is_refused_for_the_embedded_server(tmp_p
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("user", [0, 1000])
+def test_a_path_that_is_too_long_is_refused_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, user: int
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    paths = Paths.of(Settings(data_dir=Path("/nonexistent", *["folder"] * 1000)))
+    with pytest.raises(ConfigurationError, match="cannot be created: File name too long; name another"):
+        paths.prepare()
+
+
 class TestADeletedCurrentDirectory:
     @pytest.fixture(autouse=True)
     def _deleted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
