@@ -319,6 +319,9 @@ def validate_certificate(path: Path) -> None:
     """Raise ValueError with the remedy unless the file contains a certificate in PEM format."""
     import ssl  # takes longer to load than this module, and is rarely needed
 
+    if path.exists() and not path.is_file():
+        # A pipe could be read once, and each source reads the file itself.
+        raise ValueError("is no regular file; give a PEM file")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError:

@@ -109,15 +109,22 @@ class PrivateRotatingFileHandler(logging.Handler):
                 older = self._numbered(number)
                 if older.exists():
                     older.replace(self._numbered(number + 1))
-            self.path.replace(self._numbered(1))
+            self._target().replace(self._numbered(1))
         self._open()
 
+    def _target(self) -> Path:
+        """The file itself where the path is a link: `/dev/stderr` must not be renamed."""
+        return Path(os.path.realpath(self.path))
+
     def _numbered(self, number: int) -> Path:
-        return self.path.with_name(f"{self.path.name}.{number}")
+        target = self._target()
+        return target.with_name(f"{target.name}.{number}")
 
     def _open(self) -> None:
         self._close_file()
-        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # A pipe that no program reads, or that is full, is an error instead of a wait without a limit.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        self._file = os.open(self.path, flags, 0o600)
         self._size = os.fstat(self._file).st_size
         self._torn = False
 

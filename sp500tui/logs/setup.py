@@ -6,6 +6,7 @@ buffer that the dashboard reads. Writer processes send theirs over their pipe; `
 
 from __future__ import annotations
 
+import errno
 import itertools
 import logging
 import sys
@@ -246,6 +247,8 @@ def _open(path: Path, root_handler: RootHandler) -> PrivateRotatingFileHandler:
         return PrivateRotatingFileHandler(path, on_failure=root_handler.warn)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
+        if isinstance(error, OSError) and error.errno == errno.ENXIO:
+            reason = "it is a pipe or a socket that no program reads"
         raise ConfigurationError(
             f"log file {path} cannot be opened: {reason}; name another with --log-file FILE"
         ) from None

@@ -44,6 +44,11 @@ def trusted_authorities(ca_file: Path | None, environment: Mapping[str, str], ca
 
 
 def _checked(name: str, path: Path) -> Path:
+    if path.exists() and not path.is_file():
+        # A pipe could be read once, and each source reads the file itself.
+        raise ConfigurationError(
+            f"{name} names {path}, which is no regular file; correct the variable, unset it or give --ca-file"
+        )
     try:
         ssl.create_default_context(cafile=str(path))
     except ssl.SSLError:

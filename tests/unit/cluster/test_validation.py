@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sp500tui.cluster.node import validation
 from sp500tui.cluster.node.validation import node_stage_sizes, read_password, validate_node
 from sp500tui.config.settings import Settings, parse_stages, validate_stages
 from sp500tui.errors import ConfigurationError
@@ -87,6 +89,25 @@ class TestPassword:
         file = tmp_path / "password"
         file.write_text("s3cret word \r\nsecond line\n")
         assert read_password(file) == "s3cret word "
+
+    def test_is_read_from_a_pipe(self) -> None:
+        reader, writer = os.pipe()
+        try:
+            os.write(writer, b"s3cret")
+            os.close(writer)
+            assert read_password(Path(f"/dev/fd/{reader}")) == "s3cret"
+        finally:
+            os.close(reader)
+
+    def test_a_pipe_that_no_program_writes_to_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(validation, "_PIPE_WAIT", 0.01)
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(
+            ConfigurationError, match=r"nothing was written to it within 0\.01 s; name a file"
+        ):
+            read_password(tmp_path / "pipe")
 
     def test_is_none_without_a_file(self) -> None:
         assert read_password(None) is None

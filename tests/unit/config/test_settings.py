@@ -206,6 +206,8 @@ class TestRefusals:
             ({"database": "mysql://h/d"}, ("--database ***", "postgresql://")),
             ({"ca_file": "/nowhere/ca.pem"}, ("--ca-file /nowhere/ca.pem", "cannot be read")),
             ({"ca_file": "/etc/hostname"}, ("--ca-file /etc/hostname", "no certificate")),
+            ({"ca_file": "/dev/zero"}, ("--ca-file /dev/zero", "no regular file; give a PEM file")),
+            ({"ca_file": "/"}, ("--ca-file /", "no regular file; give a PEM file")),
             ({"data_dir": ""}, ("--data-dir ''", "not a path")),
             ({"data_dir": "~nobody-of-that-name/x"}, ("--data-dir", "in full")),
             ({"symbols_file": "/nowhere"}, ("/nowhere", "cannot be read")),

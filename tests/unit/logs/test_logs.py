@@ -129,6 +129,27 @@ class TestConfiguration:
         with pytest.raises(ConfigurationError, match="--log-file FILE"):
             configure(log_file=tmp_path / "taken" / "x.log")
 
+    def test_a_pipe_that_no_program_reads_is_refused(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(
+            ConfigurationError, match="is a pipe or a socket that no program reads; name another"
+        ):
+            configure(log_file=tmp_path / "pipe")
+
+    def test_a_pipe_that_is_full_costs_records_and_no_time(self, tmp_path: Path) -> None:
+        # given a pipe whose reader does nothing
+        os.mkfifo(tmp_path / "pipe")
+        reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            log = PrivateRotatingFileHandler(tmp_path / "pipe")
+            # when more is logged than a pipe holds, then this ends
+            for _ in range(300):
+                log.handle(record("x" * 1_000))
+            assert log.lost > 0
+            log.close()
+        finally:
+            os.close(reader)
+
     def test_a_failed_configuration_leaves_the_former_in_force(self, tmp_path: Path) -> None:
         former = configure(folder=tmp_path, console=False)
         (tmp_path / "x.errors.log").mkdir()
@@ -307,6 +328,22 @@ class TestRotation:
         assert sorted(each.name for each in tmp_path.iterdir()) == ["app.log", "app.log.1", "app.log.2"]
         assert all(each.stat().st_size <= 200 for each in tmp_path.iterdir())
         assert path.read_text().endswith("line 0099\n")
+
+    def test_of_a_link_the_file_is_rotated(self, tmp_path: Path) -> None:
+        # given a link, as /dev/stderr is one
+        (tmp_path / "logs").mkdir()
+        link = tmp_path / "link"
+        link.symlink_to(tmp_path / "logs" / "app.log")
+        # when its file is rotated
+        self.filled(link, 100, limit=200, keep=2).close()
+        # then the link is still one
+        assert link.is_symlink()
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "logs"]
+        assert sorted(each.name for each in (tmp_path / "logs").iterdir()) == [
+            "app.log",
+            "app.log.1",
+            "app.log.2",
+        ]
 
     @pytest.mark.processes
     def test_two_programs_share_a_file_without_losing_a_line(self, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def test_absent_folders_are_skipped_as_openssl_does(tmp_path: Path) -> None:
         ("empty", "holds no PEM certificate"),
         ("text", "holds no PEM certificate"),
         ("empty folder", "holds no PEM certificate"),
+        ("pipe", "is no regular file"),
     ],
 )
 def test_an_unusable_file_is_one_line_with_the_remedy(
@@ -72,6 +74,8 @@ def test_an_unusable_file_is_one_line_with_the_remedy(
     path = tmp_path / "ca"
     if kind == "empty folder":
         path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
     elif kind != "absent":
         path.write_text("hello" if kind == "text" else "")
     with pytest.raises(ConfigurationError) as caught:
