@@ -68,10 +68,13 @@ def spread(left: Line, right: Line, width: int) -> Line:
 
 
 def cut(line: Sequence[Span], width: int) -> Line:
-    """Pad a line with blanks, or truncate it with an ellipsis, to exactly `width` cells."""
+    """Pad or truncate a line to exactly `width` cells; an ellipsis shows that it lost more than blanks."""
     missing = width - width_of(line)
     if missing >= 0:
         return (*line, Span(" " * missing)) if missing else tuple(line)
+    written = "".join(span.text for span in line).rstrip()
+    if cell_len(written) <= width:
+        return cut(_first(line, len(written)), width)
     kept: list[Span] = []
     room = width
     for span in line:
@@ -84,6 +87,15 @@ def cut(line: Sequence[Span], width: int) -> Line:
         kept.append(span)
         room -= length
     return tuple(kept)
+
+
+def _first(line: Sequence[Span], characters: int) -> Line:
+    """The first characters of a line."""
+    kept: list[Span] = []
+    for span in line:
+        kept.append(Span(span.text[:characters], span.role))
+        characters -= len(kept[-1].text)
+    return tuple(span for span in kept if span.text)
 
 
 def wrapped(text: str, width: int, role: Role = Role.VALUE) -> list[Line]:

@@ -31,6 +31,13 @@ def test_what_is_cut_ends_in_an_ellipsis() -> None:
     assert text_of(cut((Span("abc"), Span("def")), 3)) == "ab…"
 
 
+def test_only_blanks_are_cut_without_a_sign() -> None:
+    line = (Span("3 s  ", Role.BAD), Span("  "))
+    assert cut(line, 4) == (Span("3 s", Role.BAD), Span(" "))
+    assert cut(line, 3) == (Span("3 s", Role.BAD),)
+    assert text_of(cut(line, 2)) == "3…"
+
+
 def test_the_right_side_gives_way_before_the_left() -> None:
     assert text_of(spread((Span("left side"),), (Span("right"),), 12)) == "left side   "
 
