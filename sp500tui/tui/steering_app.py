@@ -32,8 +32,9 @@ class SteeringApp(TimeApp):
     """Why this dashboard cannot act on the pipeline; empty if it can."""
 
     def offers(self, key_id: str | None) -> bool:
-        """Whether a key has an effect here: those that act on the pipeline have none where that is refused."""
-        return not (self.refusal and key_id in STEERING)
+        """Whether a key has an effect: those that act on the pipeline have none in the past, or where it is refused."""
+        refused = self.refusal or self.time_controls.replayed is not None
+        return not (refused and key_id in STEERING)
 
     def show_message(self, text: str) -> None:
         """Show the effect of a key, on the top screen that has a place for messages."""

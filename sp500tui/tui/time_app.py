@@ -101,6 +101,7 @@ class TimeApp(PipelineApp):
             self.feed.show(self.loader.pipeline, self._live_log)
         for screen in self.screen_stack:
             screen.post_message(TimeChanged())
+        self.refresh_bindings()
 
     def refresh_data(self) -> None:
         """Poll the pipeline or the recording, and show the time bar where there is one."""

@@ -24,6 +24,7 @@ from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.replay.controls import TimeControls
 from sp500tui.tui.replay.time_bar import TimeBar
 from sp500tui.tui.replay_app import ReplayApp
+from sp500tui.tui.shell.key_bar import KeyBar
 from tests.support.remote.recorded import FACTS, START, FakeLife, recorded
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, listed
 from tests.support.waiting import FakeClock
@@ -107,6 +108,11 @@ def bar(driven: Driven) -> str:
     """The text of the time bar; empty without one."""
     bars = driven.app.screen.query(TimeBar)
     return "".join("".join(each.lines_shown()) for each in bars)
+
+
+def key_bar(driven: Driven) -> str:
+    """The text of the key bar."""
+    return "".join(driven.app.screen.query_one(KeyBar).lines_shown())
 
 
 async def at(driven: Driven, time: str) -> None:
@@ -201,6 +207,16 @@ class TestLookingBack:
             await dashboard.press("comma", "plus")
             assert dashboard.said == "This is the past; press end first"
             assert [call for call in dashboard.pipeline.calls if call[0] != "start"] == []
+
+    async def test_keys_that_steer_are_listed_at_the_present_only(self, live: Show) -> None:
+        async with live() as dashboard:
+            assert "scale" in key_bar(dashboard)
+            await dashboard.press("comma")
+            await dashboard.until(lambda: "scale" not in key_bar(dashboard), "keys of the past")
+            assert "quit" in key_bar(dashboard)
+            assert "stage.more" not in {command.binding.id for command in dashboard.app.commands()}
+            await dashboard.press("end")
+            await dashboard.until(lambda: "scale" in key_bar(dashboard), "keys of the present")
 
     async def test_quitting_returns_to_the_present_first(self, live: Show) -> None:
         async with live() as dashboard:
