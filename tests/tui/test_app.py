@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import signal
 import sys
 import threading
@@ -364,7 +363,7 @@ class TestRun:
             """The pipeline at its end, and the signals that came before."""
             pipeline.step = ShutdownLevel.DRAIN
             for number in signals:
-                os.kill(os.getpid(), number)
+                signal.raise_signal(number)
             return pipeline
 
         # given a run that ends like this, once with the dashboard

@@ -240,7 +240,7 @@ def test_a_signal_while_psql_starts_ends_it_too(
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             children.append(self)
-            os.kill(os.getpid(), SIGTERM)
+            signal.raise_signal(SIGTERM)
 
     monkeypatch.setattr("sp500tui.cli.commands.data.database.subprocess.Popen", Interrupted)
     monkeypatch.setenv("HOME", str(folder))
