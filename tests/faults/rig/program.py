@@ -64,8 +64,11 @@ class Program:
 
     def hears(self, words: str, timeout: float = 60.0) -> None:
         """Wait until it has said so."""
-        wait_for(lambda: words in self.said() or self.process.poll() is not None, words, timeout)
-        assert words in self.said(), f"it ended with {self.process.returncode}: {self.said()[-2000:]}"
+        with suppress(AssertionError):
+            wait_for(lambda: words in self.said() or self.process.poll() is not None, words, timeout)
+        code = self.process.poll()
+        state = f"it ended with {code}" if code is not None else f"not said within {timeout:g} s"
+        assert words in self.said(), f"{words}: {state}: {self.said()[-2000:]}"
 
     def writers(self) -> list[psutil.Process]:
         """Its writer processes that run now."""
