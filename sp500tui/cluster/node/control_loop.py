@@ -265,9 +265,9 @@ class ControlLoop:
         if not complete:
             return
         if not state.outstanding:
-            seconds = cycles.finish()
+            number, seconds = cycles.finish()
             components.missing.retain(components.current_constituents.symbols)
-            message = f"cycle {cycles.number} finished in {seconds:.2f} s: {state.ledger.summary}"
+            message = f"cycle {number} finished in {seconds:.2f} s: {state.ledger.summary}"
             self._emit(EventKind.CYCLE_FINISHED, message)
         cycles.publish()
 

@@ -117,9 +117,9 @@ class Supervisor(Lifecycle):
                 ledger = components.ledger()
                 finished = not components.outstanding(ledger)
             if finished:
-                seconds = components.cycles.finish()
+                number, seconds = components.cycles.finish()
                 components.missing.retain(components.current_constituents.symbols)
-                message = f"cycle {components.cycles.number} finished in {seconds:.2f} s: {ledger.summary}"
+                message = f"cycle {number} finished in {seconds:.2f} s: {ledger.summary}"
                 self._emit(EventKind.CYCLE_FINISHED, message)
 
     def _report_episodes(self) -> None:

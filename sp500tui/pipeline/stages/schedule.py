@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from sp500tui.pipeline.core.snapshot import CycleSnapshot
 
@@ -70,6 +71,14 @@ class ScheduleState:
     """Duration of the last finished cycle."""
     skipped: int
     interval: float
+
+
+class FinishedCycle(NamedTuple):
+    """A cycle at its end."""
+
+    number: int
+    seconds: float
+    """Its duration."""
 
 
 class SkippedStarts:
@@ -212,15 +221,17 @@ class CycleSchedule:
                 self._due = self._clock()
         self._notify()
 
-    def finish(self) -> float:
-        """Finish the cycle; returns its duration in seconds."""
+    def finish(self) -> FinishedCycle:
+        """Finish the cycle."""
         with self._lock:
             now = self._clock()
             self._last_warmed_up = self._is_warming_up(now)
             self._running = False
-            seconds = self._seconds = now - self._started_at
+            self._seconds = now - self._started_at
+            finished = FinishedCycle(self._number, self._seconds)
+        # The next cycle may begin at once, on another thread.
         self._notify()
-        return seconds
+        return finished
 
     def request(self) -> bool:
         """Request the next cycle now; False while one is running."""

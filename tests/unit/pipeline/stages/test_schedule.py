@@ -46,6 +46,23 @@ def test_the_next_action(
     )
 
 
+def test_the_end_of_a_cycle_has_its_number_although_the_next_one_begins_at_once() -> None:
+    # given a scraper that begins the next cycle as soon as one has ended
+    clock = FakeClock()
+    cycles = CycleSchedule(Plan(), 10, clock)
+    cycles.begin(503)
+    clock.now += 2
+
+    def begin_next() -> None:
+        if not cycles.running:
+            cycles.begin(503)
+
+    cycles.subscribe(begin_next)
+    # when a cycle ends, then it is the one that has ended
+    assert cycles.finish() == (1, 2)
+    assert cycles.number == 2
+
+
 def test_the_interval_is_exact_although_each_cycle_starts_slightly_late() -> None:
     clock = FakeClock()
     cycles = CycleSchedule(Plan(), 10, clock)
@@ -54,7 +71,7 @@ def test_the_interval_is_exact_although_each_cycle_starts_slightly_late() -> Non
     clock.now = 110.3
     assert cycles.begin(503) == 2
     clock.now += 2
-    assert cycles.finish() == 2
+    assert cycles.finish().seconds == 2
     clock.now = 119.9
     assert cycles.next_action() is ScheduleAction.WAIT
     clock.now = 120.0
@@ -84,7 +101,7 @@ def test_starts_due_during_a_cycle_are_counted_and_not_made_up_for() -> None:
     assert cycles.next_action() is ScheduleAction.SKIP
     assert cycles.next_action() is ScheduleAction.WAIT
     assert cycles.snapshot(1, stopping=False).skipped == 3
-    assert cycles.finish() == 35
+    assert cycles.finish().seconds == 35
     clock.now += 5
     assert cycles.next_action() is ScheduleAction.START
     cycles.begin(1)
@@ -98,7 +115,7 @@ def test_a_slow_start_of_the_program_skips_nothing() -> None:
     cycles.begin(1)
     clock.now += 5
     assert cycles.next_action() is ScheduleAction.WAIT
-    assert cycles.finish() == 5
+    assert cycles.finish().seconds == 5
     assert cycles.snapshot(0, stopping=False).next_in == 5, "the rhythm counts from the first cycle"
 
 
