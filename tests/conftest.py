@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.tracing import let_threads_start_while_traced
+
 # Without it, every worker and each of the hundreds of programs compiles all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
@@ -26,6 +28,8 @@ settings.register_profile("fast", deadline=None, max_examples=20)
 FAULTS = Path(__file__).parent / "faults"
 USUAL_SIZE = (120, 40)
 """Columns and lines of the pictures that every run compares."""
+
+let_threads_start_while_traced()
 
 pytest_plugins = [
     "tests.support.isolation",
