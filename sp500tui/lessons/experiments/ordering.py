@@ -59,7 +59,12 @@ class _Delivery:
                 if lease is None:
                     return
                 (batch,) = lease.items
-                insert(connection, encode(batch))
+                try:
+                    insert(connection, encode(batch))
+                except BaseException:
+                    # The other writer waits as long as a batch is leased.
+                    lease.release()
+                    raise
                 with self._lock:
                     self.sent += len(batch)
                     self.last_arrival |= {row.quote.symbol: row for row in batch}
