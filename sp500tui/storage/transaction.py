@@ -8,6 +8,7 @@ reach the next program. Values come back in binary format, which no session sett
 from __future__ import annotations
 
 import logging
+import select
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -168,12 +169,27 @@ def _send(connection: Connection, name: str, parameters: Sequence[bytes]) -> boo
 def _results(pgconn: PGconn) -> list[PGresult]:
     """The results up to the pipeline's synchronization point."""
     results: list[PGresult] = []
-    while (result := pgconn.get_result()) is None or result.status != ExecStatus.PIPELINE_SYNC:
+    while (result := _next_result(pgconn)) is None or result.status != ExecStatus.PIPELINE_SYNC:
         if result is not None:
             results.append(result)
         elif pgconn.status != ConnStatus.OK:
             break
     return results
+
+
+def _next_result(pgconn: PGconn) -> PGresult | None:
+    """The next result; None after those of a command.
+
+    `get_result` would wait for it with the interpreter lock held: the program would stand still as long as the server
+    takes, and without end where the server waits for another transaction of this program.
+    """
+    with suppress(psycopg.OperationalError):  # of a broken connection: the result reports it
+        while (unsent := bool(pgconn.flush())) or pgconn.is_busy():
+            poller = select.poll()
+            poller.register(pgconn.socket, select.POLLIN | select.POLLOUT if unsent else select.POLLIN)
+            poller.poll()
+            pgconn.consume_input()
+    return pgconn.get_result()
 
 
 def raise_on_error(result: PGresult) -> None:

@@ -94,6 +94,27 @@ class TestInsert:
 
         assert stored == 300
 
+    def test_lets_other_threads_run_while_it_waits_for_another_transaction(self, database_url: str) -> None:
+        # given a transaction of this program that has stored the same row
+        apply_schema(database_url)
+        waits = "SELECT wait_event_type FROM pg_stat_activity WHERE application_name = 'second'"
+        with (
+            connect(database_url, application_name="first") as first,
+            connect(database_url, application_name="second", statement_timeout=30) as second,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            insert(first, encode([row()]))
+            first.execute("CREATE TEMPORARY TABLE kept AS TABLE prices")
+            first.execute("DELETE FROM prices")
+            with first.transaction():
+                first.execute("INSERT INTO prices TABLE kept")
+                # when another thread stores it
+                stored = pool.submit(insert, second, encode([row()]))
+                while first.execute(waits).fetchone() != ("Lock",):
+                    first.execute("SELECT pg_stat_clear_snapshot(), pg_sleep(0.01)")
+            # then this one can commit meanwhile, and the other one ends
+            assert stored.result(timeout=60) == 0
+
     def test_survives_a_session_that_forgot_the_statement(self, connection: Connection) -> None:
         insert(connection, encode([row("A")]))
         connection.execute("DEALLOCATE ALL")
