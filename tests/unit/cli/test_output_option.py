@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
             "cannot write {folder}/file/q.csv: Not a directory; name a file that you may",
         ),
         ("/proc/q.csv", "cannot write /proc/q.csv: "),
-        ("~nobody-has-this-name/q.csv", "refers to an unknown home directory"),
+        ("~no-such-user/q.csv", "refers to an unknown home directory"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_a_usage_error(
