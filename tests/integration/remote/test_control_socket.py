@@ -202,7 +202,7 @@ class TestAnswers:
             Session(served.data)
 
     def test_a_long_last_answer_is_sent_completely(self, serve: Serve) -> None:
-        # given a viewer that has asked for more than the socket holds, and has not read it
+        # given a viewer to which more is sent than the socket holds, and which has not read it
         prices = [live_price(f"S{number}", Decimal(number), 0.5, number) for number in range(1, 20_000)]
         served = serve(FakePipeline(prices=prices))
         with served.raw() as viewer:
@@ -213,6 +213,7 @@ class TestAnswers:
                 decoder.feed(viewer.recv(4096))
             served.pipeline.stop(ShutdownLevel.KILL)
             viewer.sendall(frame(Poll(Position())))
+            assert viewer.recv(1, socket.MSG_PEEK)  # the answer has begun
             # when the run ends before the viewer reads
             closing = threading.Thread(target=served.close)
             closing.start()
