@@ -30,8 +30,7 @@ MEMORY = 1.05
 INTERVAL = 0.5
 _EQUAL = (
     f"one headless run on the demo market, 503 symbols every {INTERVAL:g} s; stretches with and without viewers in "
-    "turns, counted from the viewers' first frame; viewers at the lowest priority, so that their drawing does not take "
-    "the processors from the pipeline"
+    "turns, counted from the viewers' first frame; all programs at the same priority"
 )
 _EVERYTHING = Position(1 << 62, 1 << 62, 1 << 62, 0, 1 << 62)
 """Of a poll that reads the snapshot and the list, and no prices."""
@@ -107,10 +106,7 @@ class Viewer:
     def __init__(self, run: Run) -> None:
         self.terminal = PseudoTerminal()
         self.process = subprocess.Popen(
-            [
-                *("nice", "-n", "19", sys.executable, "-m", "sp500tui", "attach", "--demo"),
-                f"--data-dir={run.folder / 'data'}",
-            ],
+            [sys.executable, "-m", "sp500tui", "attach", "--demo", f"--data-dir={run.folder / 'data'}"],
             cwd=ROOT,
             env=child_environment({"HOME": str(run.folder), "TERM": "xterm-256color"}),
             stdin=self.terminal.program_side,
