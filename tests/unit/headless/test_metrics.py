@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -193,3 +195,23 @@ def test_a_scrape_takes_one_snapshot() -> None:
 def test_before_the_run_exists_there_is_only_the_version() -> None:
     names = [family.name for family in registry_of(None).collect()]
     assert names == ["sp500tui_build"]
+
+
+def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
+    # given a run of which everything is known
+    run = Run(
+        replace(
+            a_snapshot(),
+            sources=SourceSnapshot(Health.OK, retry_in=1.0, last_success=1.0, fx_age=1.0),
+            database=DatabaseSnapshot(Health.OK, rows_total=1),
+            interpreter_lock=LockSnapshot(0.25, wait_ms=1.5, longest_ms=5.0),
+        )
+    )
+
+    # when it is scraped
+    endings = {"counter": "_total", "info": "_info"}
+    names = {family.name + endings.get(family.type, "") for family in registry_of(run).collect()}
+
+    # then the page has exactly these
+    page = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert names == set(re.findall(r"`(sp500tui_\w+)", page))
