@@ -1,4 +1,4 @@
-"""The model of a round over many machines: how long it takes, what is busiest, and what has to be there for it."""
+"""The model of a cycle over many machines: how long it takes, what is busiest, and what has to be there for it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Load:
     interval: float = Settings.model_fields["interval"].get_default(
         call_default_factory=True, validated_data={}
     )
-    """Seconds from the start of a round to the start of the next."""
+    """Seconds from the start of a cycle to the start of the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,13 @@ class Fleet:
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """What the model says of a round in the steady state."""
+class Cycle:
+    """What the model says of a cycle in the steady state."""
 
     seconds: float
     """From its start until its last row is committed."""
     period: float
-    """Seconds to the next one: the interval, or the next multiple of it, since rounds are skipped, never stacked."""
+    """Seconds to the next one: the interval, or the next multiple of it, since cycles are skipped, never stacked."""
     busy: dict[str, float]
     """Share of its time that each part is at work, by name."""
 
@@ -87,8 +87,8 @@ class Round:
         return max(self.busy, key=lambda name: self.busy[name])
 
 
-def round_of(load: Load, fleet: Fleet, rates: Rates) -> Round:
-    """How a round over these symbols goes with that fleet."""
+def cycle_of(load: Load, fleet: Fleet, rates: Rates) -> Cycle:
+    """How a cycle over these symbols goes with that fleet."""
     requests = ceil(load.symbols / rates.batch)
     own = ceil(requests / fleet.addresses)
     work = {
@@ -105,7 +105,7 @@ def round_of(load: Load, fleet: Fleet, rates: Rates) -> Round:
     tail = rates.linger + last * fleet.writers / rates.database + HOPS * rates.batch / rates.broker
     seconds = max(fetched + tail, rates.latency + max(work["brokers"], work["databases"]) + rates.linger)
     period = load.interval * max(1, ceil(seconds / load.interval))
-    return Round(seconds, period, {name: taken / period for name, taken in work.items()})
+    return Cycle(seconds, period, {name: taken / period for name, taken in work.items()})
 
 
 def _waves(requests: int, fleet: Fleet, rates: Rates) -> float:
@@ -117,7 +117,7 @@ def _waves(requests: int, fleet: Fleet, rates: Rates) -> float:
 
 
 def fleet_for(load: Load, rates: Rates) -> Fleet:
-    """What has to be there for a round an interval, with some room left."""
+    """What has to be there for a cycle an interval, with some room left."""
     usable = load.interval * HEADROOM
     return Fleet(
         addresses=max(1, ceil(load.symbols / rates.batch / (rates.requests * usable))),
@@ -127,5 +127,5 @@ def fleet_for(load: Load, rates: Rates) -> Fleet:
 
 
 def bytes_a_day(load: Load, rates: Rates, period: float) -> float:
-    """Growth of the table in a trading day in which every price differs from round to round."""
+    """Growth of the table in a trading day in which every price differs from cycle to cycle."""
     return load.symbols * SESSION / period * rates.row_bytes

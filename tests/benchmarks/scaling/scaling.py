@@ -1,4 +1,4 @@
-"""Beyond one machine: the model of a round beside a simulation of it, on what one of each part does here."""
+"""Beyond one machine: the model of a cycle beside a simulation of it, on what one of each part does here."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from sp500tui.cluster.queue.stream_queue import StreamQueue
 from sp500tui.model import ConvertedQuote
 from tests.benchmarks.report.figures import Figure, Scale, Spread
 from tests.benchmarks.rig import distinct_rows, fresh_database, listed_symbols, scratch_server
-from tests.benchmarks.scaling.model import Fleet, Load, Rates, bytes_a_day, fleet_for, round_of
+from tests.benchmarks.scaling.model import Fleet, Load, Rates, bytes_a_day, fleet_for, cycle_of
 from tests.benchmarks.scaling.simulation import Observed, simulate
 from tests.benchmarks.throughput.ingest import ingest
 from tests.support.cluster.valkey import new_server
 
 _BATCH = 50
 _SEEDS = 3
-_ROUNDS = 2
+_CYCLES = 2
 _TOLERANCE = 10.0
 """Per cent by which model and simulation may differ."""
 _KEPT = 90
 """Days of prices in the figure of the storage."""
 _EQUAL = (
     "ours is the model; the same symbols, fleet and rates in the simulation, which follows every request, every pass "
-    f"through a queue and every commit over {_ROUNDS} rounds, with {_SEEDS} seeds"
+    f"through a queue and every commit over {_CYCLES} cycles, with {_SEEDS} seeds"
 )
 _MEASURED = "two processors of this machine, shared with the other side and whatever else runs"
 
@@ -97,14 +97,14 @@ def inputs(scale: Scale) -> tuple[Rates, list[Figure]]:
 
 
 def compared(name: str, load: Load, fleet: Fleet, rates: Rates) -> Figure:
-    """The model's round beside the simulated ones."""
-    said = round_of(load, fleet, rates)
-    seen = [simulate(load, fleet, rates, rounds=_ROUNDS, seed=seed) for seed in range(_SEEDS)]
+    """The model's cycle beside the simulated ones."""
+    said = cycle_of(load, fleet, rates)
+    seen = [simulate(load, fleet, rates, cycles=_CYCLES, seed=seed) for seed in range(_SEEDS)]
     simulated = Spread.of(mean(each.seconds) for each in seen)
     apart = Spread.of(abs(said.seconds / mean(each.seconds) - 1) * 100 for each in seen)
     return Figure(
         "scaling",
-        f"{load.symbols:,} symbols every {load.interval:g} s, {name}: a round",
+        f"{load.symbols:,} symbols every {load.interval:g} s, {name}: a cycle",
         "s",
         Spread.of([said.seconds]),
         _EQUAL,
@@ -113,7 +113,7 @@ def compared(name: str, load: Load, fleet: Fleet, rates: Rates) -> Figure:
         ratio_name="% apart",
         goal=f"≤ {_TOLERANCE:g} % apart",
         met=apart.max <= _TOLERANCE and all(_same_rhythm(said.period, each) for each in seen),
-        note=f"{_words(fleet)}; a round every {said.period:g} s; busiest: {said.bottleneck}, "
+        note=f"{_words(fleet)}; a cycle every {said.period:g} s; busiest: {said.bottleneck}, "
         f"{said.busy[said.bottleneck]:.0%} of the time",
     )
 
@@ -131,14 +131,14 @@ def _words(fleet: Fleet) -> str:
 
 def storage(load: Load, rates: Rates) -> Figure:
     """What a trading day adds to the table."""
-    period = round_of(load, fleet_for(load, rates), rates).period
+    period = cycle_of(load, fleet_for(load, rates), rates).period
     size = bytes_a_day(load, rates, period) / 1e9
     return Figure(
         "scaling",
         f"{load.symbols:,} symbols every {load.interval:g} s: growth of the table",
         "GB a trading day",
         Spread.of([size]),
-        "every price differs from round to round in the regular session; a closed market adds nothing",
+        "every price differs from cycle to cycle in the regular session; a closed market adds nothing",
         note=f"{size * _KEPT / 1000:,.3g} TB for {_KEPT} trading days",
     )
 

@@ -1,4 +1,4 @@
-"""A round over many machines as a discrete simulation: every request, every pass through a queue, every commit."""
+"""A cycle over many machines as a discrete simulation: every request, every pass through a queue, every commit."""
 
 from __future__ import annotations
 
@@ -43,26 +43,26 @@ class Server:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._free_at = 0.0
-        self.record_success = 0.0
-        """Seconds."""
+        self.busy_seconds = 0.0
+        """Seconds for which it has worked."""
 
-    def work(self, seconds: float, on_put: Callable[[], None]) -> None:
+    def work(self, seconds: float, then: Callable[[], None]) -> None:
         """Take so long for it, after all that came before."""
         self._free_at = max(self._clock.now, self._free_at) + seconds
-        self.record_success += seconds
-        self._clock.at(self._free_at, on_put)
+        self.busy_seconds += seconds
+        self._clock.at(self._free_at, then)
 
 
 class Address:
-    """An outgoing address: a token bucket, and price workers who take a batch and wait for a token with it."""
+    """An outgoing address: a token bucket, and price workers that take a batch and wait for a token with it."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._idle = world.fleet.workers
         self._earned = 0.0
-        self.record_success = 0.0
+        self.busy_seconds = 0.0
 
-    def look(self) -> None:
+    def send_requests(self) -> None:
         """Let idle workers take what is there."""
         world, rates = self._world, self._world.rates
         while self._idle and world.tickers:
@@ -70,7 +70,7 @@ class Address:
             self._idle -= 1
             sent = max(world.clock.now, self._earned - (rates.burst - 1) / rates.requests)
             self._earned = max(sent, self._earned) + 1 / rates.requests
-            self.record_success += 1 / rates.requests
+            self.busy_seconds += 1 / rates.requests
             latency = rates.latency * world.rng.uniform(1 - rates.spread, 1 + rates.spread)
             world.clock.at(sent + latency, partial(self._answered, size))
 
@@ -79,7 +79,7 @@ class Address:
         world = self._world
         # Quotes to the converters, then rows to the writers: two queues.
         world.through_broker(size, lambda: world.through_broker(size, lambda: world.add_rows(size)))
-        self.look()
+        self.send_requests()
 
 
 class Writer:
@@ -88,7 +88,7 @@ class Writer:
     def __init__(self, world: World, seconds_a_row: float) -> None:
         self._world = world
         self._seconds_a_row = seconds_a_row
-        self.record_success = 0.0
+        self.busy_seconds = 0.0
 
     def begin(self) -> None:
         """There is a first row."""
@@ -100,7 +100,7 @@ class Writer:
         world = self._world
         size = min(world.rows, world.rates.write_batch)
         world.rows -= size
-        self.record_success += size * self._seconds_a_row
+        self.busy_seconds += size * self._seconds_a_row
         world.clock.at(world.clock.now + size * self._seconds_a_row, lambda: self._committed(size))
 
     def _committed(self, size: int) -> None:
@@ -112,10 +112,10 @@ class Writer:
 
 @dataclass(slots=True)
 class Observed:
-    """What was seen of the rounds."""
+    """What was seen of the cycles."""
 
     seconds: list[float] = field(default_factory=list)
-    """Of each round, from its start to its last commit."""
+    """Of each cycle, from its start to its last commit."""
     periods: list[float] = field(default_factory=list)
     """From start to start."""
     busy: dict[str, float] = field(default_factory=dict)
@@ -123,7 +123,7 @@ class Observed:
 
 
 class World:
-    """Everything, and the rounds over it."""
+    """Everything, and the cycles over it."""
 
     def __init__(self, load: Load, fleet: Fleet, rates: Rates, seed: int) -> None:
         self.load, self.fleet, self.rates = load, fleet, rates
@@ -140,12 +140,12 @@ class World:
         self.seen = Observed()
         self._turn = 0
         self._unsent = self._on_the_way = self._unstored = 0
-        self._rounds_left = 0
+        self._cycles_left = 0
         self._began = 0.0
 
-    def run(self, rounds: int) -> Observed:
-        """Let so many rounds pass."""
-        self._rounds_left = rounds
+    def run(self, cycles: int) -> Observed:
+        """Let so many cycles pass."""
+        self._cycles_left = cycles
         self._begin()
         self.clock.run()
         elapsed = sum(self.seen.periods)
@@ -155,13 +155,13 @@ class World:
             "databases": self.writers,
         }
         self.seen.busy = {
-            name: sum(each.record_success for each in part) / len(part) / elapsed
+            name: sum(each.busy_seconds for each in part) / len(part) / elapsed
             for name, part in parts.items()
         }
         return self.seen
 
     def _begin(self) -> None:
-        self._rounds_left -= 1
+        self._cycles_left -= 1
         self._began = self.clock.now
         self._unsent = self._unstored = self.load.symbols
         self._send_tickers()
@@ -178,11 +178,11 @@ class World:
         self._on_the_way -= size
         self.tickers.append(size)
         # Any of the addresses may be the first to see them.
-        self.addresses[self._turn % len(self.addresses)].look()
+        self.addresses[self._turn % len(self.addresses)].send_requests()
         self._turn += 1
         if self.tickers:
             for address in self.addresses:
-                address.look()
+                address.send_requests()
 
     def take_tickers(self) -> int:
         """A batch for a price worker; the scraper may continue."""
@@ -190,9 +190,9 @@ class World:
         self._send_tickers()
         return size
 
-    def through_broker(self, size: int, on_put: Callable[[], None]) -> None:
+    def through_broker(self, size: int, then: Callable[[], None]) -> None:
         """Onto and off a queue of one of the brokers."""
-        self.rng.choice(self.brokers).work(size / self.rates.broker, on_put)
+        self.rng.choice(self.brokers).work(size / self.rates.broker, then)
 
     def add_rows(self, size: int) -> None:
         """Rows for the writers."""
@@ -205,19 +205,19 @@ class World:
             self.idle_writers.popleft().begin()
 
     def stored(self, size: int) -> None:
-        """So many rows are committed; with the last one the round is over."""
+        """So many rows are committed; with the last one the cycle is over."""
         self._unstored -= size
         if self._unstored:
             return
         seconds = self.clock.now - self._began
-        # Due times that fell into the round are skipped.
+        # Due times that fell into the cycle are skipped.
         period = self.load.interval * max(1, ceil(seconds / self.load.interval))
         self.seen.seconds.append(seconds)
         self.seen.periods.append(period)
-        if self._rounds_left:
+        if self._cycles_left:
             self.clock.at(self._began + period, self._begin)
 
 
-def simulate(load: Load, fleet: Fleet, rates: Rates, *, rounds: int, seed: int) -> Observed:
-    """Rounds over these symbols with that fleet; the same seed gives the same."""
-    return World(load, fleet, rates, seed).run(rounds)
+def simulate(load: Load, fleet: Fleet, rates: Rates, *, cycles: int, seed: int) -> Observed:
+    """Cycles over these symbols with that fleet; the same seed gives the same."""
+    return World(load, fleet, rates, seed).run(cycles)
