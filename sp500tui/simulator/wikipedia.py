@@ -42,11 +42,11 @@ class Wikipedia:
     def __init__(
         self,
         index: Index,
-        rng: FaultSampler,
+        sampler: FaultSampler,
         responses: ResponseWriter,
         statistics: Statistics,
     ) -> None:
-        self._rng = rng
+        self._sampler = sampler
         self._responses = responses
         self._statistics = statistics
         self._index = index
@@ -69,7 +69,7 @@ class Wikipedia:
 
     def _answer(self, request: web.BaseRequest) -> Answer:
         self._render()
-        fault = self._rng.choice("wikipedia")
+        fault = self._sampler.choice("wikipedia")
         if fault == "forbidden" or _ANONYMOUS.match(request.headers.get("User-Agent", "")):
             return Answer(_FORBIDDEN, TEXT, 403)
         if fault == "down":

@@ -84,7 +84,7 @@ class Broker:
         *,
         password: str | None = None,
         timeout: float = _TIMEOUT,
-        rng: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         """`password`: used when the URL has none. `timeout`: socket timeout in seconds."""
         self.address = redact_url(url)
@@ -94,7 +94,7 @@ class Broker:
         self._url = url
         self._password = password
         self._timeout = timeout
-        self._rng = rng
+        self._jitter = jitter
         self._client: Any = None
         self._abandoned = threading.Event()
         self._lock = threading.Lock()
@@ -268,7 +268,7 @@ class Broker:
                     continue
                 if failures == 1 and self._drop_idle_connections(error):
                     continue
-                delay = _RETRY.delay(failures, self._rng())
+                delay = _RETRY.delay(failures, self._jitter())
                 message = self._mark_unhealthy(info, delay)
                 if info.retryability not in retryable:
                     raise BrokerError(message) from error

@@ -21,10 +21,10 @@ class Control:
     """Serves plain HTTP requests to the proxy's own port."""
 
     def __init__(
-        self, market: Market, rng: FaultSampler, statistics: Statistics, events: Events, token: str
+        self, market: Market, sampler: FaultSampler, statistics: Statistics, events: Events, token: str
     ) -> None:
         self._market = market
-        self._rng = rng
+        self._sampler = sampler
         self._statistics = statistics
         self._events = events
         self._token = token
@@ -40,7 +40,7 @@ class Control:
         if (request.method, request.path) == ("GET", "/statistics"):
             return _json(self._statistics.report())
         if (request.method, request.path) == ("GET", "/faults"):
-            return _json(self._rng.faults.as_json())
+            return _json(self._sampler.faults.as_json())
         if (request.method, request.path) == ("POST", "/faults"):
             return await self._set_faults(request)
         if (request.method, request.path) == ("GET", "/events"):
@@ -66,7 +66,7 @@ class Control:
             faults = Faults.parse(values)
         except (ConfigurationError, ValueError) as error:
             return _json({"error": str(error)}, 400)
-        self._rng.set(faults)
+        self._sampler.set(faults)
         return _json(faults.as_json() | ({"warnings": warnings} if warnings else {}))
 
     async def _apply_event(self, request: web.BaseRequest) -> web.Response:

@@ -39,8 +39,8 @@ class Answer:
 class ResponseWriter:
     """Sends responses, with the active faults."""
 
-    def __init__(self, rng: FaultSampler, statistics: Statistics, ledger: ServedQuotesLog | None) -> None:
-        self._rng = rng
+    def __init__(self, sampler: FaultSampler, statistics: Statistics, ledger: ServedQuotesLog | None) -> None:
+        self._sampler = sampler
         self._statistics = statistics
         self._ledger = ledger
 
@@ -52,33 +52,33 @@ class ResponseWriter:
     async def send_data(self, request: web.BaseRequest, make: Callable[[], Answer]) -> web.StreamResponse:
         """Send the answer of `make`, subject to all faults."""
         await self._wait()
-        if self._rng.occurs("drop"):
+        if self._sampler.occurs("drop"):
             return _close(request, web.StreamResponse())
         answer = self._error_answer() or make()
-        if answer.status == 200 and self._rng.occurs("html"):
+        if answer.status == 200 and self._sampler.occurs("html"):
             answer = Answer(_MAINTENANCE, HTML)
-        elif answer.status == 200 and self._rng.occurs("garbage"):
+        elif answer.status == 200 and self._sampler.occurs("garbage"):
             answer = Answer(answer.body[: len(answer.body) // 2] + b'\x00{"]')
-        if self._rng.occurs("truncated_body"):
+        if self._sampler.occurs("truncated_body"):
             return await self._send_truncated(request, answer)
-        if self._rng.occurs("slow_body"):
+        if self._sampler.occurs("slow_body"):
             return await self._send_slowly(request, answer)
         return await self._send_complete(request, answer)
 
     async def _wait(self) -> None:
-        delay = self._rng.delay()
+        delay = self._sampler.delay()
         if delay:
             await asyncio.sleep(delay)
 
     def _error_answer(self) -> Answer | None:
-        if self._rng.occurs("throttle"):
-            seconds = self._rng.faults.retry_after
+        if self._sampler.occurs("throttle"):
+            seconds = self._sampler.faults.retry_after
             headers = {} if seconds is None else {"Retry-After": f"{seconds:.0f}"}
             return Answer(b"Edge: Too Many Requests", TEXT, 429, headers)
-        if self._rng.occurs("throttle_text"):
+        if self._sampler.occurs("throttle_text"):
             return Answer(b"Edge: Too Many Requests", TEXT)
-        if self._rng.occurs("server_error"):
-            status = _SERVER_ERRORS[self._rng.pick(len(_SERVER_ERRORS))]
+        if self._sampler.occurs("server_error"):
+            status = _SERVER_ERRORS[self._sampler.pick(len(_SERVER_ERRORS))]
             return Answer(_MAINTENANCE, HTML, status)
         return None
 
@@ -99,7 +99,7 @@ class ResponseWriter:
         response = await self._begin(request, answer)
         size = max(1, -(-len(answer.body) // _CHUNKS))
         for start in range(0, len(answer.body), size):
-            await asyncio.sleep(self._rng.faults.slow_body_seconds / _CHUNKS)
+            await asyncio.sleep(self._sampler.faults.slow_body_seconds / _CHUNKS)
             await response.write(answer.body[start : start + size])
         await response.write_eof()
         self._record_served(answer)

@@ -82,17 +82,17 @@ class MarketServer:
         clock = DemoClock(options.speed, options.start_at, now)
         self.market = Market([*listings, *extras(options.extra_symbols)], clock, seed)
         self.statistics = Statistics()
-        self.rng = FaultSampler(options.faults, seed, self.statistics.fault)
+        self.sampler = FaultSampler(options.faults, seed, self.statistics.fault)
         self.token = secrets.token_urlsafe(24)
         """Token of the control endpoint."""
         self.port = options.port
         self._ledger = None if options.ledger is None else ServedQuotesLog(options.ledger)
-        responses = ResponseWriter(self.rng, self.statistics, self._ledger)
-        yahoo = Yahoo(self.market, self.rng, responses, self.statistics)
+        responses = ResponseWriter(self.sampler, self.statistics, self._ledger)
+        yahoo = Yahoo(self.market, self.sampler, responses, self.statistics)
         self.index = Index(listings)
-        wikipedia = Wikipedia(self.index, self.rng, responses, self.statistics)
+        wikipedia = Wikipedia(self.index, self.sampler, responses, self.statistics)
         self.events = Events(self.market, self.index)
-        control = Control(self.market, self.rng, self.statistics, self.events, self.token)
+        control = Control(self.market, self.sampler, self.statistics, self.events, self.token)
         self._control = _web_server(control.serve)
         self._hosts = {
             "en.wikipedia.org": _web_server(wikipedia.page),

@@ -60,9 +60,9 @@ class _Fragment:
 class QuoteRenderer:
     """Prints quotes of shares and currency pairs."""
 
-    def __init__(self, market: Market, rng: FaultSampler) -> None:
+    def __init__(self, market: Market, sampler: FaultSampler) -> None:
         self._market = market
-        self._rng = rng
+        self._sampler = sampler
         self._fragments: dict[tuple[str, frozenset[str], bool], _Fragment] = {}
 
     def render(self, symbols: list[str], wanted: frozenset[str], wrap: bool) -> Rendered:
@@ -70,13 +70,13 @@ class QuoteRenderer:
 
         With `wrap` every number comes as an object of its raw and its formatted value.
         """
-        if self._rng.occurs("empty"):
+        if self._sampler.occurs("empty"):
             return Rendered([], ())
         state = self._market.state()
         fragments = [self._fragment(symbol, state, wanted, wrap) for symbol in symbols]
         known = [fragment for fragment in fragments if fragment is not None]
-        if known and self._rng.occurs("unrequested_symbols"):
-            known[self._rng.pick(len(known))] = self._stranger(symbols, state, wanted, wrap)
+        if known and self._sampler.occurs("unrequested_symbols"):
+            known[self._sampler.pick(len(known))] = self._unrequested_fragment(symbols, state, wanted, wrap)
         return Rendered(
             [fragment.text for fragment in known],
             tuple(fragment.quote for fragment in known if fragment.quote is not None),
@@ -91,7 +91,7 @@ class QuoteRenderer:
         if instrument is None:
             pair = self._market.pair(symbol)
             return None if pair is None else self._pair_fragment(pair, wanted, wrap)
-        if self._rng.occurs("missing_symbol"):
+        if self._sampler.occurs("missing_symbol"):
             return None
         spoilt = self._spoilt(instrument, state, wanted)
         if spoilt is not None:
@@ -118,28 +118,29 @@ class QuoteRenderer:
         return replace(fragment, facts=facts, listing=listing, text=f"{{{facts},{fragment.text[1:]}")
 
     def _spoilt(self, instrument: Instrument, state: MarketState, wanted: frozenset[str]) -> Fields | None:
-        if self._rng.occurs("stale"):
+        if self._sampler.occurs("stale"):
             return select(_stale(share_quote(instrument, state), instrument), wanted)
-        session = self._rng.choice("session")
+        session = self._sampler.choice("session")
         if session != "ok":
             return select(in_session(share_quote(instrument, state), session), wanted)
         for fault in _PRICE_FAULTS:
-            if self._rng.occurs(fault):
+            if self._sampler.occurs(fault):
                 return select(_with_price(share_quote(instrument, state), fault), wanted)
         return None
 
-    def _stranger(
+    def _unrequested_fragment(
         self, symbols: list[str], state: MarketState, wanted: frozenset[str], wrap: bool
     ) -> _Fragment:
         others = [symbol for symbol in self._market.symbols() if symbol not in symbols]
-        instrument = self._market.instrument(others[self._rng.pick(len(others))] if others else symbols[0])
+        symbol = others[self._sampler.pick(len(others))] if others else symbols[0]
+        instrument = self._market.instrument(symbol)
         if instrument is None:
             return _Fragment(0, state, "{}", None)
         text = _print(instrument, state, select(share_quote(instrument, state), wanted), wrap).text
         return _Fragment(instrument.trades, state, text, None)
 
     def _pair_fragment(self, pair: CurrencyPair, wanted: frozenset[str], wrap: bool) -> _Fragment | None:
-        fault = self._rng.choice("fx")
+        fault = self._sampler.choice("fx")
         if fault == "missing":
             return None
         fields = pair_quote(pair)

@@ -25,14 +25,14 @@ class Yahoo:
     """Serves all hosts of Yahoo except the stream."""
 
     def __init__(
-        self, market: Market, rng: FaultSampler, responses: ResponseWriter, statistics: Statistics
+        self, market: Market, sampler: FaultSampler, responses: ResponseWriter, statistics: Statistics
     ) -> None:
         self._market = market
-        self._rng = rng
+        self._sampler = sampler
         self._responses = responses
         self._statistics = statistics
         self._sessions = Sessions()
-        self._renderer = QuoteRenderer(market, rng)
+        self._renderer = QuoteRenderer(market, sampler)
 
     async def data(self, request: web.BaseRequest) -> web.StreamResponse:
         """query1 and query2.finance.yahoo.com."""
@@ -89,7 +89,7 @@ class Yahoo:
         return _redirect(f"https://guce.yahoo.com/copyConsent?sessionId={session}")
 
     def _crumb(self, request: web.BaseRequest) -> Answer:
-        if self._rng.occurs("corrupt_crumb"):
+        if self._sampler.occurs("corrupt_crumb"):
             return Answer(b"Too Many Requests\r\n", TEXT, 429)
         cookie = self._sessions.cookie_of(request.headers.get("Cookie", ""))
         if cookie is None:
@@ -101,7 +101,7 @@ class Yahoo:
         if cookie is None:
             return _refusal(401, "Unauthorized", "Invalid Cookie")
         expected = self._sessions.crumb_for(cookie)
-        if request.query.get("crumb") != expected or self._rng.occurs("invalid_crumb"):
+        if request.query.get("crumb") != expected or self._sampler.occurs("invalid_crumb"):
             return _refusal(401, "Unauthorized", "Invalid Crumb")
         return None
 
@@ -109,7 +109,7 @@ class Yahoo:
         rejection = self._reject_unauthorized(request)
         if rejection is not None:
             return rejection
-        if self._rng.occurs("consent_loop"):
+        if self._sampler.occurs("consent_loop"):
             return _redirect("https://guce.yahoo.com/consent")
         symbols = [word for word in request.query.get("symbols", "").upper().split(",") if word]
         if not symbols:
@@ -126,12 +126,12 @@ class Yahoo:
     def _chart(self, request: web.BaseRequest) -> Answer:
         symbol = unquote(request.path.removeprefix(CHART)).upper()
         try:
-            made = chart(self._market, symbol, request.query, self._rng.faults)
+            made = chart(self._market, symbol, request.query, self._sampler.faults)
         except ChartError as error:
             failure = {"result": None, "error": {"code": error.code, "description": str(error)}}
             return Answer(json.dumps({"chart": failure}).encode(), status=error.status)
         for name in made.faults:
-            self._rng.affected(name)
+            self._sampler.affected(name)
         body = json.dumps({"chart": {"result": [made.result], "error": None}}, separators=(",", ":"))
         return Answer(body.encode(), headers={"Cache-Control": "public, max-age=10"}, chart=made.served)
 

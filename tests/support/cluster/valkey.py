@@ -173,7 +173,7 @@ def broker(valkey: ValkeyServer, make_broker: Callable[..., Broker]) -> Broker:
 @pytest.fixture
 def cut(valkey: ValkeyServer, broker: Broker) -> Iterator[CutBroker]:
     """Another open broker in the same namespace, whose connection can be cut."""
-    cut = CutBroker(valkey.url, broker.cluster_name, rng=lambda: 0.0)
+    cut = CutBroker(valkey.url, broker.cluster_name, jitter=lambda: 0.0)
     cut.open()
     yield cut
     cut.close()

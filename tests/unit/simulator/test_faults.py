@@ -49,16 +49,16 @@ def test_faults_survive_the_way_through_json() -> None:
 
 
 def test_by_default_nothing_happens() -> None:
-    rng = FaultSampler(Faults(), 1, ignore)
-    assert not any(rng.occurs(name) for name in ("drop", "throttle", "html") for _ in range(100))
-    assert rng.choice("wikipedia") == "ok"
-    assert rng.delay() == 0
+    sampler = FaultSampler(Faults(), 1, ignore)
+    assert not any(sampler.occurs(name) for name in ("drop", "throttle", "html") for _ in range(100))
+    assert sampler.choice("wikipedia") == "ok"
+    assert sampler.delay() == 0
 
 
 @given(st.integers(), st.floats(0.05, 0.95))
 def test_a_fault_happens_about_as_often_as_it_should(seed: int, probability: float) -> None:
-    rng = FaultSampler(Faults(drop=probability), seed, ignore)
-    happened = sum(rng.occurs("drop") for _ in range(2_000))
+    sampler = FaultSampler(Faults(drop=probability), seed, ignore)
+    happened = sum(sampler.occurs("drop") for _ in range(2_000))
     assert abs(happened / 2_000 - probability) < 0.08
 
 
@@ -73,21 +73,21 @@ def test_a_limit_ends_a_fault_until_it_is_set_again() -> None:
     # given a fault that may happen twice
     names: list[str] = []
     faults = Faults(throttle=1, wikipedia="down", limits={"throttle": 2, "wikipedia": 1})
-    rng = FaultSampler(faults, 1, names.append)
+    sampler = FaultSampler(faults, 1, names.append)
 
     # then it does, and no more
-    assert [rng.occurs("throttle") for _ in range(4)] == [True, True, False, False]
-    assert [rng.choice("wikipedia") for _ in range(2)] == ["down", "ok"]
+    assert [sampler.occurs("throttle") for _ in range(4)] == [True, True, False, False]
+    assert [sampler.choice("wikipedia") for _ in range(2)] == ["down", "ok"]
     assert names == ["throttle", "throttle", "wikipedia"]
 
     # when the same faults are set again, then so do they happen again
-    rng.set(faults)
-    assert rng.occurs("throttle")
+    sampler.set(faults)
+    assert sampler.occurs("throttle")
 
 
 def test_the_delay_is_the_latency_and_some_jitter() -> None:
-    rng = FaultSampler(Faults(latency=0.2, jitter=0.1), 1, ignore)
-    delays = [rng.delay() for _ in range(200)]
+    sampler = FaultSampler(Faults(latency=0.2, jitter=0.1), 1, ignore)
+    delays = [sampler.delay() for _ in range(200)]
     assert min(delays) >= 0.2
     assert max(delays) < 0.3
     assert max(delays) - min(delays) > 0.05

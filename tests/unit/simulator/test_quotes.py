@@ -37,8 +37,8 @@ class WriterHarness:
         self.time = SettableTime()
         self.market: Market = new_market(self.time, start_at=start_at)
         self.happened: list[str] = []
-        self.rng = FaultSampler(Faults(**faults), 1, self.happened.append)
-        self.renderer = QuoteRenderer(self.market, self.rng)
+        self.sampler = FaultSampler(Faults(**faults), 1, self.happened.append)
+        self.renderer = QuoteRenderer(self.market, self.sampler)
 
     def render(self, *symbols: str, wanted: frozenset[str] = EVERYTHING, wrap: bool = False) -> Rendered:
         return self.renderer.render(list(symbols or SYMBOLS), wanted, wrap)

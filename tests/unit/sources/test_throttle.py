@@ -304,16 +304,16 @@ def test_an_opening_wakes_waiting_threads() -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(
-    rng=st.lists(st.floats(0, 1, exclude_min=True), min_size=30, max_size=30),
+    jitters=st.lists(st.floats(0, 1, exclude_min=True), min_size=30, max_size=30),
     requests_a_probe=st.integers(1, 2),
     latency=st.floats(0.0, 2.0),
 )
 def test_a_minute_of_429_admits_ten_requests_after_its_first_five_seconds(
-    rng: list[float], requests_a_probe: int, latency: float
+    jitters: list[float], requests_a_probe: int, latency: float
 ) -> None:
     clock = FakeClock(0.0)
-    rolls = iter(rng * 10)
-    gate = Throttle(100, burst=16, clock=clock, jitter=lambda: next(rolls))
+    drawn = iter(jitters * 10)
+    gate = Throttle(100, burst=16, clock=clock, jitter=lambda: next(drawn))
     late = 0
     while clock.now < 60:
         try:
