@@ -1,4 +1,4 @@
-"""The one checker: what the demo market handed out against what table, journal and dead letters hold."""
+"""Compares what the demo market served with the contents of the table, the journal and the dead letters."""
 
 from __future__ import annotations
 

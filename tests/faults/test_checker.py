@@ -1,4 +1,4 @@
-"""The checker must be seen to fail: as a table, and with a program that is broken on purpose."""
+"""The checker finds what is wrong: in tables, and in a program that is broken on purpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promise: the whole program may be killed, stopped, hung up on or piped into nothing, and keeps its word."""
+"""Guarantee: a program that is killed, stopped or whose output is closed loses nothing that is in the journal."""
 
 from __future__ import annotations
 

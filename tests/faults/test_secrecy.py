@@ -1,4 +1,4 @@
-"""Promise: what is kept is readable by its owner only, and no password is seen anywhere."""
+"""Guarantee: files are readable by their owner only, and no output contains a password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promise: a Yahoo Finance that misbehaves is retried with back-off; every symbol is fetched or named missing."""
+"""Guarantee: requests that fail are retried with back-off; every symbol is priced or named missing."""
 
 from __future__ import annotations
 

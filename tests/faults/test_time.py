@@ -1,4 +1,4 @@
-"""Promise: whatever clocks say, no row is lost and none comes in the wrong order."""
+"""Guarantee: no clock, however wrong, loses a row or changes the order of rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compose file: every command and variable in it is one of the program's, and its broker keeps what it promises."""
+"""The compose file: its commands and variables are those of the program, and its broker is durable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The image and the compose file, built and run by Podman with the rights taken away that a service does not need."""
+"""The image and the compose file, built and run by Podman without the privileges that a service does not need."""
 
 from __future__ import annotations
 

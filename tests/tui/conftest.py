@@ -1,4 +1,4 @@
-"""What every test of the dashboard starts from: a fake pipeline, a clock that stands still, no animation."""
+"""Fixtures of the dashboard's tests: a fake pipeline, a clock that moves only when set, no animation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dashboard in every state of the pipeline: what it tells, how it stops, what it remembers."""
+"""The dashboard in every state of the pipeline: what it shows, how it stops, what it stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every key of the dashboard does what it says."""
+"""Every key of the dashboard has its effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The series of the last seconds: aligned at the newest one, without inventing what was not measured."""
+"""The series of the last seconds: aligned at the newest one, blank where nothing was measured."""
 
 from __future__ import annotations
 

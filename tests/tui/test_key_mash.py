@@ -1,4 +1,4 @@
-"""Keys mashed at random on every screen, in windows of every size, break nothing."""
+"""Random keys on every screen, in windows of every size, cause no error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of the whole main screen at its sizes, compared with the ones that were looked at."""
+"""Pictures of the main screen at its sizes, compared with approved ones."""
 
 from __future__ import annotations
 

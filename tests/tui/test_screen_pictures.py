@@ -1,4 +1,4 @@
-"""Pictures of the screens above the main one, compared with the ones that were looked at."""
+"""Pictures of the screens above the main one, compared with approved ones."""
 
 from __future__ import annotations
 

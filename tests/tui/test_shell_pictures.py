@@ -1,4 +1,4 @@
-"""Pictures of the shell at the three sizes and in every kind of theme, compared with the ones that were looked at."""
+"""Pictures of the shell at three sizes and in every kind of theme, compared with approved ones."""
 
 from __future__ import annotations
 

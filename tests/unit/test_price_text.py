@@ -1,4 +1,4 @@
-"""A price shows the digits that make it a price, whatever its size."""
+"""Prices as text, with as many digits as their size needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real programs as nodes: killed, stopped for a while and going on, and what the others make of it."""
+"""Nodes that are killed, suspended and resumed: their leases go to others, their later acknowledgements fail."""
 
 from __future__ import annotations
 

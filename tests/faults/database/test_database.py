@@ -1,4 +1,4 @@
-"""Promise: a database that is away, slow, full, read-only, crowded, locked or picky costs time, and no row."""
+"""Guarantee: a database that is down, slow, full, read-only, out of connections or locked costs time and no row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promise: a refused row is kept with the reason, can be read, and goes to the database once that takes it."""
+"""Guarantee: a rejected row is kept with the reason, can be listed, and is stored once the database accepts it."""
 
 from __future__ import annotations
 

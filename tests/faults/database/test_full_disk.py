@@ -1,4 +1,4 @@
-"""Promise: a disk that is really full costs time and no row, whether it is the journal's, PostgreSQL's or both."""
+"""Guarantee: a full disk of the journal, of PostgreSQL or of both costs time and no row."""
 
 from __future__ import annotations
 

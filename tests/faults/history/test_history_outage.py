@@ -1,4 +1,4 @@
-"""Guarantee: a collector that was dead over the close of a session leaves no hole that is not known and not filled."""
+"""Guarantee: a collector that was killed over the close of a session leaves no gap that is not listed and filled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The broker when it is not well: away, killed, too full, read-only, or kept from us by a password."""
+"""A broker that is unreachable, killed, full or read-only: calls are retried, or fail with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The broker at the start: what it must be, what it had better be, and who may use it."""
+"""Checks of the broker at the start: what is required, what is warned about, and the permissions of its user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The broker over TLS: whom we believe, what is refused in words, and a connection that is cut."""
+"""The broker over TLS: trusted certificates, the message of each refusal, and a connection that is cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo markets of several nodes agree on one walk."""
+"""The demo markets of several nodes share one seed and show the same prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cluster's bad days: no broker, the wrong password, another version, a broker that goes and comes back."""
+"""Outages of a cluster: no broker, a wrong password, another version, a broker that goes and returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sp500tui worker` as people start it: one cycle in a script, a service that is stopped."""
+"""`sp500tui worker` as a command: one cycle in a script, and a service that is stopped."""
 
 from __future__ import annotations
 

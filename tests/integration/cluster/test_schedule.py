@@ -1,4 +1,4 @@
-"""One scheduler at a time: the lease, its token, and how the next one continues."""
+"""One scheduler at a time: its lease, its fencing token, and how the next one continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nodes learn from each other over a real broker: rates, missing symbols, the list, and who keeps a batch."""
+"""State shared over a real broker: rates, missing symbols, the list of constituents, and the leases of batches."""
 
 from __future__ import annotations
 

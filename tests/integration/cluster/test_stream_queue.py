@@ -1,4 +1,4 @@
-"""What a queue on a broker promises beyond the protocol: leases that several nodes cannot both hold, and poison."""
+"""A queue on the broker beyond the protocol: leases that two nodes cannot both hold, and poison messages."""
 
 from __future__ import annotations
 

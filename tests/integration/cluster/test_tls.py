@@ -1,4 +1,4 @@
-"""Whole programs and nodes whose broker speaks TLS."""
+"""Programs and nodes whose broker requires TLS."""
 
 from __future__ import annotations
 

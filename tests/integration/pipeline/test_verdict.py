@@ -1,4 +1,4 @@
-"""Every advice of the verdict held to an experiment: what it says would help does, and what would not does not."""
+"""The advice of the verdict, checked by experiments: what it recommends helps, and what it rules out does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dashboard in a real Chromium: rows, keys, two sessions, and nothing asked of another host."""
+"""The dashboard in a real Chromium: rows, keys, two sessions, and no request to another host."""
 
 from __future__ import annotations
 

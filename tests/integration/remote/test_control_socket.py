@@ -1,4 +1,4 @@
-"""The control socket of a running pipeline: who may use it, what it answers, and what cannot harm it."""
+"""The control socket of a running pipeline: permissions, answers, and clients that are slow, broken or hostile."""
 
 from __future__ import annotations
 

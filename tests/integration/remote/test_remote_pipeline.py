@@ -1,4 +1,4 @@
-"""A pipeline behind a socket looks like one in the same process, whatever becomes of the connection."""
+"""A pipeline behind a socket has the interface of one in the same process, also when the connection is lost."""
 
 from __future__ import annotations
 

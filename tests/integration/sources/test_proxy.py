@@ -1,4 +1,4 @@
-"""A proxy that refuses is named as such, with the remedy, whichever library asked it."""
+"""A proxy that refuses is named as the cause, with the remedy, by both sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Yahoo Finance's libraries come late and keep quiet."""
+"""The libraries of Yahoo Finance are loaded late and write nothing to the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A replica that serves the dashboard's reading: the pipeline writes to the one, the screens read the other."""
+"""A read replica for the dashboard: the pipeline writes to the primary, the screens read the replica."""
 
 from __future__ import annotations
 

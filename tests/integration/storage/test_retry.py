@@ -1,4 +1,4 @@
-"""A server that has transactions lose (SQLSTATE 40001), as distributed ones and replicas do in ordinary service."""
+"""A server that fails transactions with SQLSTATE 40001, as distributed ones and replicas do in ordinary service."""
 
 from __future__ import annotations
 

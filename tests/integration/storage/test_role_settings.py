@@ -1,4 +1,4 @@
-"""Settings that a database or a role brings along change neither what is stored nor what is read."""
+"""Settings of a database or a role change neither what is stored nor what is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers through a broker's queue under faults: none may be lost or come twice."""
+"""Numbered items through a queue of a broker under faults: none may be lost or doubled."""
 
 from __future__ import annotations
 

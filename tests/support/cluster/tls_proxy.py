@@ -1,4 +1,4 @@
-"""A door in front of the real broker that speaks TLS: the Valkey of the tests was built without."""
+"""A TLS proxy for the real broker, because the Valkey of the tests is built without TLS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database in memory, and a writer process that is none, so that every fault can be had at will."""
+"""An in-memory database and a fake writer process, whose faults are set by a test."""
 
 from __future__ import annotations
 

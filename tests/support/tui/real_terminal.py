@@ -1,4 +1,4 @@
-"""The real program in a terminal of its own, read as a person sees it."""
+"""The real program in a terminal of its own, whose screen is read."""
 
 from __future__ import annotations
 

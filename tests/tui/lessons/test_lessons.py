@@ -1,4 +1,4 @@
-"""The screen of the lessons: predicting, progress, results, stopping, and what stands in the way."""
+"""The screen of the lessons: predicting, progress, results, stopping, and the obstacles to a lesson."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables that leave the program."""
+"""Tables exported to files and the clipboard."""
 
 from __future__ import annotations
 

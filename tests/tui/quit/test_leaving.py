@@ -1,4 +1,4 @@
-"""The real program with its real pipeline, ended in every way: what it says, its exit code, and no process is left."""
+"""The real program ended in every way: its last line, its exit code, and no process is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every screen keeps to at the smallest size."""
+"""The layout of every screen at the smallest size."""
 
 from __future__ import annotations
 

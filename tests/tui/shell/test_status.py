@@ -1,4 +1,4 @@
-"""The status bar tells state, progress, equation and trouble at every width, in words."""
+"""The status bar: state, progress, equation and verdict at every width."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the terminal gets of a frame: few bytes, and after them the same picture as a whole one gives."""
+"""The output of a frame: few bytes, and the same screen as after a complete one."""
 
 from __future__ import annotations
 

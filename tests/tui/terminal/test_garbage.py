@@ -1,4 +1,4 @@
-"""Garbage from a real terminal: the dashboard lives, answers the next key and ends when it should."""
+"""Garbage from a real terminal: the dashboard continues, answers the next key and ends on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dashboard in a real terminal: it draws, leaves in good order whatever ends it, and gives the terminal back."""
+"""The dashboard in a real terminal: it draws, ends in every way, and restores the terminal."""
 
 from __future__ import annotations
 

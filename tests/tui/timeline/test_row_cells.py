@@ -1,4 +1,4 @@
-"""Rows that are drawn from kept cells look like those that are drawn from all spans."""
+"""Rows drawn from cached cells equal those drawn from all spans."""
 
 from __future__ import annotations
 

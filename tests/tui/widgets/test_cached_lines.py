@@ -1,4 +1,4 @@
-"""What the base of the line widgets avoids: a layout of the whole screen, and lines that are unchanged."""
+"""What the line widgets avoid: a layout of the whole screen, and repainting unchanged lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Titles of panels: what a person typed is text, whatever markup it resembles."""
+"""Titles of panels are plain text, whatever markup they resemble."""
 
 from __future__ import annotations
 

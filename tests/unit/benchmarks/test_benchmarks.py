@@ -1,4 +1,4 @@
-"""The benchmarks run at a tiny size and report sane figures. How fast anything is, is not for a test to judge."""
+"""The benchmarks run at a tiny size and report plausible figures; how fast anything is, is not tested here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the broker's refusals mean, of which some only come from servers that the tests do not run."""
+"""The meaning of the broker's errors, of which some only occur on servers that the tests do not run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever lies on the broker, a node reads what makes sense, leaves the rest out, and reports it once."""
+"""Values on the broker that are invalid are left out and reported once; the others are read."""
 
 from __future__ import annotations
 

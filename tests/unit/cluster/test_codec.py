@@ -1,4 +1,4 @@
-"""What lies on the broker: every item comes back as it was, and nothing else comes back at all."""
+"""Every item is decoded as it was encoded, and any other payload is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What no node is to get again is kept for a person to see."""
+"""Items that are never delivered again become dead letters or missing symbols."""
 
 from __future__ import annotations
 

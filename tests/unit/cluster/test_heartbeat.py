@@ -1,4 +1,4 @@
-"""What a node tells of itself reaches the others whole; what cannot be read does no harm."""
+"""Heartbeats are decoded as they were encoded; an unreadable one is ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which stages a node runs, and what it needs to be one."""
+"""Which stages a node runs, and the settings that it requires."""
 
 from __future__ import annotations
 

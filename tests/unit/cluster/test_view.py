@@ -1,4 +1,4 @@
-"""Who is there, who is lost, and how many workers each node is to have."""
+"""The view of the cluster: live and lost nodes, and the desired number of workers of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a run: the contract's JSON and the exit code that it means."""
+"""The report of a run: its JSON and the exit code."""
 
 from __future__ import annotations
 

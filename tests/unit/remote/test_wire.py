@@ -1,4 +1,4 @@
-"""Messages survive the way over the wire unchanged, and anything else is refused."""
+"""Messages are decoded as they were encoded, and anything else is refused."""
 
 from __future__ import annotations
 

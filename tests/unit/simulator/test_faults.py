@@ -1,4 +1,4 @@
-"""Faults: what may be asked for, and how the dice fall."""
+"""Faults: which values are valid, and how often they occur."""
 
 from __future__ import annotations
 

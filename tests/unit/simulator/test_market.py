@@ -1,4 +1,4 @@
-"""The market model: reproducible, finite, consistent, and cheap to sleep through."""
+"""The market model: reproducible, finite, consistent, and cheap after a long pause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quotes of the demo market: their shape, their arithmetic, and how they are spoilt on purpose."""
+"""Quotes of the demo market: their shape, their arithmetic, and the faults in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients of the demo market's price stream send: any text, any JSON, nested as deep as they like."""
+"""The demo market's price stream with arbitrary messages of clients: any text, any JSON, nested to any depth."""
 
 from __future__ import annotations
 

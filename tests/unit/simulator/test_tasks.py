@@ -1,4 +1,4 @@
-"""The tasks of the simulated market: none ends without a word."""
+"""The tasks of the demo market: an exception that ends one is logged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever comes in, the parsers raise nothing but the project's own errors and let no senseless number through."""
+"""For any input the parsers raise only the project's own errors and return no NaN or infinite number."""
 
 from __future__ import annotations
 

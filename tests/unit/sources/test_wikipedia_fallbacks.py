@@ -1,4 +1,4 @@
-"""Wikipedia's list, else the last good one, else the bundled one; a small injected transport stands for the net."""
+"""Wikipedia's list, else the last good one, else the bundled one, over an injected transport."""
 
 from __future__ import annotations
 

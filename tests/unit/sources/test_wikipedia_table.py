@@ -1,4 +1,4 @@
-"""The table of constituents, whatever the page looks like this year."""
+"""The table of constituents in the forms that the page has had."""
 
 from __future__ import annotations
 

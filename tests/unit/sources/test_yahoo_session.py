@@ -1,4 +1,4 @@
-"""The session under yfinance judges every answer and bounds what one question may cost."""
+"""The session under yfinance checks every response and limits the requests of one query."""
 
 from __future__ import annotations
 

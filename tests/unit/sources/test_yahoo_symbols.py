@@ -1,4 +1,4 @@
-"""How symbols and pairs are spelt at the boundary to Yahoo Finance."""
+"""Symbols and currency pairs as Yahoo Finance spells them."""
 
 from __future__ import annotations
 

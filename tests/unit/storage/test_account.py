@@ -1,4 +1,4 @@
-"""Who runs the embedded server, and with which programs."""
+"""The account that runs the embedded server, and the programs that it uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the reason why the data directory of the embedded server could not be created."""
+"""The reason why the data directory of the embedded server could not be created."""
 
 from __future__ import annotations
 

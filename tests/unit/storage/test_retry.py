@@ -1,4 +1,4 @@
-"""Which failures of a statement are with_retry at once, and how often."""
+"""Which failures of a statement are retried immediately, and how often."""
 
 from __future__ import annotations
 

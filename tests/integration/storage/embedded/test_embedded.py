@@ -1,4 +1,4 @@
-"""The embedded server is shared, and comes back."""
+"""The embedded server is shared by programs, and restarted after a crash."""
 
 from __future__ import annotations
 

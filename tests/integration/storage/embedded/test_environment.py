@@ -1,4 +1,4 @@
-"""The embedded server is reached whatever libpq's environment variables name; a server by URL heeds them."""
+"""Environment variables of libpq do not affect the embedded server, and do affect a server given by URL."""
 
 from __future__ import annotations
 

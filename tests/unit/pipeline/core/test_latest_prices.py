@@ -1,4 +1,4 @@
-"""The board of the newest prices."""
+"""The cache of the latest prices."""
 
 from __future__ import annotations
 

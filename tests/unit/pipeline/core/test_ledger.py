@@ -1,4 +1,4 @@
-"""The equation in words."""
+"""The conservation equation as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A journal whose files are cut or changed under its hands: what is harmed is named and counted, the rest goes on."""
+"""Journal files cut or changed while they are open: the damage is named and counted, the rest is written."""
 
 from __future__ import annotations
 

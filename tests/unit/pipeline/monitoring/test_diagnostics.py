@@ -1,4 +1,4 @@
-"""How Yahoo Finance does, in words."""
+"""The health of Yahoo Finance, from the throttle and the exchange rates."""
 
 from __future__ import annotations
 

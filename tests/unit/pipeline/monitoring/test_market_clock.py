@@ -1,4 +1,4 @@
-"""The thread that asks for the trading periods."""
+"""The thread that requests the trading periods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pauses are reported once, whichever of several front ends asks for them."""
+"""Pauses are reported once, whichever of several front ends requests them."""
 
 from __future__ import annotations
 

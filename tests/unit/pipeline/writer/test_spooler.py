@@ -1,4 +1,4 @@
-"""Rows that no writer takes go to the journal, where they survive the program, whatever keeps the writers."""
+"""Rows that no writer takes are spooled to the journal, whatever keeps the writers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The writers against a database that fails in every way it can, in memory."""
+"""The writers with an in-memory database that fails in every way."""
 
 from __future__ import annotations
 
