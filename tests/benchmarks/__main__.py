@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def with_load(figures: list[Figure]) -> list[Figure]:
-    """The figures with a word on what else the machine had to do in that minute, and on how fast it was just then."""
+    """The figures with a note on the load of the machine and its speed at that moment."""
     load = f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
     words = f"{load}, {_pace():.0f} ms a million additions"
     return [replace(figure, note=f"{figure.note}; {words}" if figure.note else words) for figure in figures]

@@ -1,4 +1,4 @@
-"""The ground the benchmarks stand on: a scratch PostgreSQL, fresh tables, quotes, child processes and their cost."""
+"""What the benchmarks share: a scratch PostgreSQL, fresh tables, quotes, child processes and their cost."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def distinct_rows(count: int, symbols: Sequence[str]) -> list[ConvertedQuote]:
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Look every 2 ms whether it is so.
+    """Check a condition every 2 ms until it holds.
 
     Raises:
         TimeoutError: it was not within that time.
@@ -132,7 +132,7 @@ def run_child(arguments: Sequence[str], env: Mapping[str, str] | None = None, ti
     """Run Python with these arguments to its end.
 
     Raises:
-        RuntimeError: it ended with an error; the message has its last words.
+        RuntimeError: it ended with an error; the message has the end of its output.
     """
     before = os.times()
     started = time.perf_counter()

@@ -11,7 +11,7 @@ import time
 
 
 def main(started: float, options: list[str]) -> None:
-    """Go the way of the command line, and look at the ledger all the time."""
+    """Start a run as the command line does, and poll its ledger until the first row is stored."""
     from sp500tui.cli.runtime_tuning import tune_gc
 
     tune_gc()

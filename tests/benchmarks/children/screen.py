@@ -1,7 +1,7 @@
 """One screen of the dashboard benchmark, as a program of its own for a pseudo-terminal.
 
-Run as `-m tests.benchmarks.children.screen KIND ROWS LOOKS SECONDS FILE`: shows `ROWS` symbols of which 503 change ten
-times a second (`idle`: none), looks at them `LOOKS` times a second, and writes what it cost to `FILE` as JSON.
+Run as `-m tests.benchmarks.children.screen KIND ROWS REFRESHES SECONDS FILE`: shows `ROWS` symbols, of which 503 change
+ten times a second (`idle`: none), refreshes `REFRESHES` times a second, and writes what it cost to `FILE` as JSON.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _MARGIN = 4.0
 """Seconds of changes beyond those measured."""
 CHANGING = 503
 _PULSE = 0.01
-"""Seconds between two looks at the event loop's lag."""
+"""Seconds between two measurements of the event loop's lag."""
 _SCENE = 125.0
 """Seconds that a scene has; the measured ones begin in their middle."""
 _SETTLE = 1.0
@@ -57,7 +57,7 @@ _SETTLE = 1.0
 
 
 class Feed:
-    """Prices that change, made beforehand; the same sequence for every kind of screen."""
+    """Changing prices, generated in advance: the same sequence for every kind of screen."""
 
     def __init__(self, rows: int, seconds: float, *, still: bool) -> None:
         known = {constituent.symbol: constituent for constituent in listed()}
@@ -86,11 +86,11 @@ class Feed:
         return replace(live, row=replace(live.row, quote=replace(live.row.quote, quote_time=at)))
 
     def begin(self) -> None:
-        """The changes come from now on."""
+        """Begin to change prices."""
         self._begun = time.monotonic()
 
     def changes(self) -> list[LivePrice]:
-        """The newest price of what changed since the last look, as the pipeline's board hands it out."""
+        """The newest price of each symbol that changed since the last refresh, as the pipeline returns them."""
         tick = min(round((time.monotonic() - self._begun) * RATE), len(self._later) - 1)
         if tick <= self._given:
             return []
@@ -100,13 +100,13 @@ class Feed:
 
 
 class ChangingPipeline(FakePipeline):
-    """Hands the feed's changes to the whole dashboard, whose snapshot changes too."""
+    """Serves the changes of a feed to the whole dashboard, with snapshots that change too."""
 
     def __init__(self, feed: Feed) -> None:
         super().__init__(prices=feed.first)
         self.names = feed.constituents
         self._feed = feed
-        self._looks = 0
+        self._polls = 0
         self._past = past_seconds(SECONDS_KEPT + 120)
         self._begun = time.monotonic()
         feed.begin()
@@ -116,15 +116,15 @@ class ChangingPipeline(FakePipeline):
         return last, self._past[second:last]
 
     def snapshot(self) -> Snapshot:
-        self._looks += 1
+        self._polls += 1
         calm = self.now_shows
-        fetched = calm.ledger.fetched + self._looks * CHANGING
+        fetched = calm.ledger.fetched + self._polls * CHANGING
         return replace(
             calm,
             taken_at=datetime.now(UTC),
-            uptime=calm.uptime + self._looks / RATE,
+            uptime=calm.uptime + self._polls / RATE,
             ledger=replace(calm.ledger, fetched=fetched, stored=fetched - 255),
-            cycle=replace(calm.cycle, done=self._looks % CHANGING),
+            cycle=replace(calm.cycle, done=self._polls % CHANGING),
         )
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
@@ -161,12 +161,12 @@ class QuietLog:
 
 
 class BareApp(App[None]):
-    """An app without anything: the floor."""
+    """An app without widgets: the lower limit."""
 
-    def __init__(self, feed: Feed, looks: float) -> None:
+    def __init__(self, feed: Feed, refresh_rate: float) -> None:
         super().__init__()
         self.feed = feed
-        self.looks = looks
+        self.refresh_rate = refresh_rate
 
     def on_mount(self) -> None:
         self.feed.begin()
@@ -177,10 +177,10 @@ class OurTable(DiffingApp[None]):
 
     CSS_PATH = [style_sheet("prices.tcss")]  # noqa: RUF012
 
-    def __init__(self, feed: Feed, looks: float) -> None:
+    def __init__(self, feed: Feed, refresh_rate: float) -> None:
         super().__init__()
         self.feed = feed
-        self.looks = looks
+        self.refresh_rate = refresh_rate
         self.register_theme(DARK)
         self.theme = DARK.name
 
@@ -192,7 +192,9 @@ class OurTable(DiffingApp[None]):
         table.set_constituents(self.feed.constituents)
         table.update_prices(self.feed.first, datetime.now(UTC))
         self.feed.begin()
-        self.set_interval(1 / self.looks, lambda: table.update_prices(self.feed.changes(), datetime.now(UTC)))
+        self.set_interval(
+            1 / self.refresh_rate, lambda: table.update_prices(self.feed.changes(), datetime.now(UTC))
+        )
 
 
 class TextualTable(BareApp):
@@ -208,7 +210,7 @@ class TextualTable(BareApp):
         for constituent, live in zip(self.feed.constituents, self.feed.first, strict=True):
             words = (constituent.symbol, constituent.name, constituent.sector, *self._cells(live))
             table.add_row(*words, key=constituent.symbol)
-        self.set_interval(1 / self.looks, self._update)
+        self.set_interval(1 / self.refresh_rate, self._update)
 
     @staticmethod
     def _cells(live: LivePrice) -> tuple[str, ...]:
@@ -232,10 +234,10 @@ class TextualTable(BareApp):
 
 
 def dashboard(
-    feed: Feed, looks: float, folder: Path, kind: type[ChangingPipeline] = ChangingPipeline
+    feed: Feed, refresh_rate: float, folder: Path, kind: type[ChangingPipeline] = ChangingPipeline
 ) -> DashboardApp:
     """The whole main screen of the program over the same changes."""
-    settings = Settings(demo=True, refresh_rate=looks, data_dir=folder)
+    settings = Settings(demo=True, refresh_rate=refresh_rate, data_dir=folder)
     return DashboardApp(
         lambda: kind(feed),
         settings,
@@ -245,13 +247,13 @@ def dashboard(
     )
 
 
-def make(kind: str, feed: Feed, looks: float, folder: Path) -> App[Any]:
+def make(kind: str, feed: Feed, refresh_rate: float, folder: Path) -> App[Any]:
     """The app of that kind."""
     if kind == "dashboard":
-        return dashboard(feed, looks, folder)
+        return dashboard(feed, refresh_rate, folder)
     if kind == "timeline":
-        return dashboard(feed, looks, folder, WorkingPipeline)
-    return {"idle": BareApp, "table": OurTable, "datatable": TextualTable}[kind](feed, looks)
+        return dashboard(feed, refresh_rate, folder, WorkingPipeline)
+    return {"idle": BareApp, "table": OurTable, "datatable": TextualTable}[kind](feed, refresh_rate)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -261,7 +263,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 async def _measure(kind: str, app: App[Any], feed: Feed, seconds: float, target: Path) -> None:
-    """How late the event loop is, and what the process takes, once the screen stands."""
+    """Measure the lag of the event loop and the cost of the process, once the screen is drawn."""
     await asyncio.sleep(_SETTLE)
     if kind == "timeline":
         app.simulate_key("5")
@@ -280,7 +282,7 @@ async def _measure(kind: str, app: App[Any], feed: Feed, seconds: float, target:
     cpu = after.ru_utime + after.ru_stime - usage.ru_utime - usage.ru_stime
     words = {
         "cpu": cpu / elapsed,
-        "cpu_a_look": cpu * 1000 / max(1, feed.taken - taken),
+        "cpu_a_refresh": cpu * 1000 / max(1, feed.taken - taken),
         "lag_p50": percentile(lags, 0.5) * 1000,
         "lag_p99": percentile(lags, 0.99) * 1000,
         "seconds": elapsed,
@@ -289,12 +291,12 @@ async def _measure(kind: str, app: App[Any], feed: Feed, seconds: float, target:
     app.exit()
 
 
-def main(kind: str, rows: int, looks: float, seconds: float, target: Path) -> None:
+def main(kind: str, rows: int, refresh_rate: float, seconds: float, target: Path) -> None:
     """Run the screen in the present terminal."""
     tune_gc()
     tune_for_ui()
     feed = Feed(rows, seconds, still=kind == "idle")
-    app = make(kind, feed, looks, target.parent)
+    app = make(kind, feed, refresh_rate, target.parent)
 
     async def run() -> None:
         task = asyncio.create_task(_measure(kind, app, feed, seconds, target))

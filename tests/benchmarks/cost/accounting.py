@@ -45,7 +45,7 @@ _EQUAL = (
 
 
 class Instant:
-    """A source whose answers are made beforehand, and read as those of Yahoo Finance are."""
+    """A source with prepared answers, which are parsed like those of Yahoo Finance."""
 
     def __init__(self, quotes: Sequence[Quote]) -> None:
         self._answers = {quote.symbol: json.dumps(_answer(quote)) for quote in quotes}

@@ -23,8 +23,8 @@ class Shown:
 
     cpu: float
     """Share of a core, percent."""
-    cpu_a_look: float
-    """Milliseconds of processor time for a look that found 503 changes, painting included."""
+    cpu_a_refresh: float
+    """Milliseconds of processor time for a refresh that finds 503 changes, painting included."""
     lag_p50: float
     """Milliseconds."""
     lag_p99: float
@@ -32,8 +32,8 @@ class Shown:
     """To the terminal a second."""
 
 
-def show(kind: str, rows: int, looks: float, seconds: float) -> Shown:
-    """Run a screen and tell what it cost.
+def show(kind: str, rows: int, refresh_rate: float, seconds: float) -> Shown:
+    """Run a screen and measure its cost.
 
     Raises:
         RuntimeError: it ended before it had measured.
@@ -45,7 +45,7 @@ def show(kind: str, rows: int, looks: float, seconds: float) -> Shown:
             "tests.benchmarks.children.screen",
             kind,
             str(rows),
-            str(looks),
+            str(refresh_rate),
             str(seconds),
             str(target),
         ]
@@ -61,7 +61,7 @@ def show(kind: str, rows: int, looks: float, seconds: float) -> Shown:
         reported = json.loads(target.read_text())
     return Shown(
         reported["cpu"] * 100,
-        reported["cpu_a_look"],
+        reported["cpu_a_refresh"],
         reported["lag_p50"],
         reported["lag_p99"],
         sent / 1000 / seconds,
@@ -93,8 +93,8 @@ def measured(scale: Scale) -> dict[str, Kind]:
     }
     runs: dict[str, list[Shown]] = {name: [] for name in wanted}
     for _ in range(min(3, scale.runs)):
-        for name, (kind, rows, looks) in wanted.items():
-            runs[name].append(show(kind, rows, looks, length))
+        for name, (kind, rows, refresh_rate) in wanted.items():
+            runs[name].append(show(kind, rows, refresh_rate, length))
     return {name: Kind(shown) for name, shown in runs.items()}
 
 
@@ -138,14 +138,14 @@ def _beside(kinds: dict[str, Kind], kind: str, peer: str, name: str) -> list[Fig
 
 
 def _times_less(ours: Kind, peer: Kind, name: str) -> Figure:
-    ratio = Spread.pairwise([r.cpu_a_look for r in peer.runs], [r.cpu_a_look for r in ours.runs])
+    ratio = Spread.pairwise([r.cpu_a_refresh for r in peer.runs], [r.cpu_a_refresh for r in ours.runs])
     return Figure(
         "dashboard",
         f"processor a look with 503 changes: {name}",
         "ms",
-        ours.spread("cpu_a_look"),
+        ours.spread("cpu_a_refresh"),
         _EQUAL,
-        {"Textual's DataTable": peer.spread("cpu_a_look")},
+        {"Textual's DataTable": peer.spread("cpu_a_refresh")},
         ratio=ratio,
         ratio_name="DataTable : ours",
         goal="≥ 5× less",

@@ -17,11 +17,11 @@ _EQUAL = (
 
 def run(scale: Scale) -> list[Figure]:
     """Processor share of the timeline less that of the main screen, the runs in turns."""
-    length, looks = min(10.0, scale.seconds), Settings().refresh_rate
+    length, refresh_rate = min(10.0, scale.seconds), Settings().refresh_rate
     kinds: dict[str, list[Shown]] = {"dashboard": [], "timeline": []}
     for _ in range(scale.runs):
         for kind, runs in kinds.items():
-            runs.append(show(kind, 503, looks, length))
+            runs.append(show(kind, 503, refresh_rate, length))
     main, timeline = kinds["dashboard"], kinds["timeline"]
     more = Spread.of(ours.cpu - other.cpu for ours, other in zip(timeline, main, strict=True))
     return [

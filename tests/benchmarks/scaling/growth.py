@@ -40,11 +40,11 @@ def ingest_costs(sizes: Sequence[int], rows: int, runs: int) -> dict[int, list[f
 
 def dashboard_costs(sizes: Sequence[int], seconds: float, runs: int) -> dict[int, list[float]]:
     """Microseconds of processor time a second and symbol, 503 of them changing ten times a second."""
-    looks = Settings().refresh_rate
+    refresh_rate = Settings().refresh_rate
     costs: dict[int, list[float]] = {size: [] for size in sizes}
     for _ in range(runs):
         for size in sizes:
-            costs[size].append(show("dashboard", size, looks, seconds).cpu / 100 / size * 1e6)
+            costs[size].append(show("dashboard", size, refresh_rate, seconds).cpu / 100 / size * 1e6)
     return costs
 
 

@@ -30,7 +30,7 @@ def pressed(url: str, symbols: int, seconds: float) -> dict[str, Any]:
 
 
 def run(scale: Scale) -> list[Figure]:
-    """Speeds, memory, lag and the books of each run."""
+    """Speeds, memory, lag and the ledger of each run."""
     symbols = max(20_000, scale.sizes[-1])
     reported = []
     with scratch_server() as server:

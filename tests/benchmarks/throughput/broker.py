@@ -55,8 +55,8 @@ def run(scale: Scale) -> list[Figure]:
         server = stack.enter_context(scratch_server())
         folder = stack.enter_context(public_folder())
         market = stack.enter_context(DemoMarket.start(seed=7, latency=0.05, extra_symbols=_SYMBOLS))
-        ground = Ground(valkey, server, market, folder)
-        return [*figures, _fetching(ground, scale), _storing(ground, scale)]
+        servers = Servers(valkey, server, market, folder)
+        return [*figures, _fetching(servers, scale), _storing(servers, scale)]
 
 
 # --- the cost of a row ------------------------------------------------------------------------------------------
@@ -107,8 +107,8 @@ def _cpu_of(valkey: ValkeyServer) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """What the workers of all runs stand on."""
+class Servers:
+    """The servers and the folder that all runs share."""
 
     valkey: ValkeyServer
     server: EmbeddedServer
@@ -119,8 +119,8 @@ class Ground:
 class Cluster:
     """The workers of one run."""
 
-    def __init__(self, ground: Ground, broker: Broker, database: str, launch: Launcher) -> None:
-        self._ground = ground
+    def __init__(self, servers: Servers, broker: Broker, database: str, launch: Launcher) -> None:
+        self._servers = servers
         self._database = database
         self._launch = launch
         self.broker = broker
@@ -131,35 +131,35 @@ class Cluster:
             command=("-m", "sp500tui", "worker"),
             database=self._database,
             interval=1.0,
-            broker=self._ground.valkey.url,
+            broker=self._servers.valkey.url,
             cluster_name=self.broker.cluster_name,
             stages=stages,
             **settings,
         )
 
     def waits_for(self, condition: Callable[[BrokerState], bool], what: str) -> float:
-        """Wait until the cluster is so; the broker's time then."""
+        """Wait until the state of the cluster meets the condition; returns the time of the broker."""
         found: list[BrokerState] = []
 
-        def look() -> bool:
+        def met() -> bool:
             time.sleep(_POLL_INTERVAL)
             found[:] = [read_state(self.broker, retry_for=5.0)]
             return condition(found[0])
 
-        wait_until(look, _TIMEOUT, what)
+        wait_until(met, _TIMEOUT, what)
         return found[0].now
 
 
 @contextmanager
-def _cluster(ground: Ground) -> Iterator[Cluster]:
+def _cluster(servers: Servers) -> Iterator[Cluster]:
     with (
-        _namespace(ground.valkey) as broker,
-        fresh_database(ground.server) as database,
+        _namespace(servers.valkey) as broker,
+        fresh_database(servers.server) as database,
         public_folder() as folder,
     ):
-        launch = Launcher(ground.market, folder)
+        launch = Launcher(servers.market, folder)
         try:
-            yield Cluster(ground, broker, database, launch)
+            yield Cluster(servers, broker, database, launch)
         finally:
             launch.close()
 
@@ -174,12 +174,12 @@ def _namespace(valkey: ValkeyServer) -> Iterator[Broker]:
         broker.close()
 
 
-def _fetching(ground: Ground, scale: Scale) -> Figure:
-    listing = ground.folder / "symbols.txt"
+def _fetching(servers: Servers, scale: Scale) -> Figure:
+    listing = servers.folder / "symbols.txt"
     listing.write_text("\n".join(many_symbols(_SYMBOLS)) + "\n", encoding="utf-8")
 
     def fetched(workers: int) -> float:
-        with _cluster(ground) as cluster:
+        with _cluster(servers) as cluster:
             cluster.work("scraper,converter=1,writer=1", symbols_file=listing)
             for number in range(workers):
                 cluster.work("price=4", fetch_group=f"address-{number}", requests_per_second=_RATE)
@@ -195,19 +195,19 @@ def _fetching(ground: Ground, scale: Scale) -> Figure:
     )
 
 
-def _rate(cluster: Cluster, book: str, beyond: int, seconds: float) -> float:
-    """Items a second that a book grows by, from a reading on, for so many seconds."""
-    begin = cluster.waits_for(lambda state: state.counters.get(book, 0) >= beyond, f"{beyond} {book}")
-    first = read_state(cluster.broker).counters[book]
+def _rate(cluster: Cluster, counter: str, beyond: int, seconds: float) -> float:
+    """Items a second by which a counter of the ledger rises in `seconds` after it has reached `beyond`."""
+    begin = cluster.waits_for(lambda state: state.counters.get(counter, 0) >= beyond, f"{beyond} {counter}")
+    first = read_state(cluster.broker).counters[counter]
     end = cluster.waits_for(lambda state: state.now >= begin + seconds, "the end of the measurement")
-    return (read_state(cluster.broker).counters[book] - first) / (end - begin)
+    return (read_state(cluster.broker).counters[counter] - first) / (end - begin)
 
 
-def _storing(ground: Ground, scale: Scale) -> Figure:
+def _storing(servers: Servers, scale: Scale) -> Figure:
     rows = distinct_rows(scale.quotes // 2, listed_symbols())
 
     def stored(workers: int) -> float:
-        with _cluster(ground) as cluster:
+        with _cluster(servers) as cluster:
             quotes = StreamQueue(
                 cluster.broker,
                 "quotes",
