@@ -325,6 +325,6 @@ class Throttle:
 
     def _throttled_error(self, retry_after: float) -> ThrottledError:
         return ThrottledError(
-            f"Yahoo Finance {self._message or 'holds us back'}; next attempt in {retry_after:.0f} s",
+            f"Yahoo Finance {self._message or 'allows no requests'}; next attempt in {retry_after:.0f} s",
             retry_after,
         )

@@ -38,6 +38,8 @@ class EventKind(StrEnum):
     CYCLE_BEHIND = "cycle behind"
     CYCLE_ON_TIME = "cycle on time"
     LIST_CHANGED = "list changed"
+    INDEX_CHANGED = "index changed"
+    """Companies joined or left the index, or have another ticker."""
     LIMIT_LOWERED = "limit lowered"
     LIMIT_RAISED = "limit raised"
     THROTTLED = "throttled"
@@ -48,8 +50,6 @@ class EventKind(StrEnum):
     DATABASE_BACK = "database back"
     REPLAYING = "replaying"
     """The journal holds rows of an earlier run."""
-    INDEX_CHANGED = "index changed"
-    """Companies joined or left the index, or have another ticker."""
     REPLAYED = "replayed"
     DEAD_LETTER = "dead letter"
     NODE_JOINED = "node joined"
@@ -105,20 +105,6 @@ class Notice:
         return PipelineEvent(
             self.kind, self.message, self.level, at, self.stage, seconds=self.seconds, count=self.count
         )
-
-
-ENDED_BY = {
-    EventKind.WORKER_DIED: EventKind.WORKER_RESTARTED,
-    EventKind.PAUSED: EventKind.RESUMED,
-    EventKind.CYCLE_BEHIND: EventKind.CYCLE_ON_TIME,
-    EventKind.LIMIT_LOWERED: EventKind.LIMIT_RAISED,
-    EventKind.THROTTLED: EventKind.SOURCE_RECOVERED,
-    EventKind.SOURCE_SLOW: EventKind.SOURCE_RECOVERED,
-    EventKind.SOURCE_FAILED: EventKind.SOURCE_RECOVERED,
-    EventKind.DATABASE_DOWN: EventKind.DATABASE_BACK,
-    EventKind.REPLAYING: EventKind.REPLAYED,
-}
-"""The events that begin something, with the event that ends it."""
 
 
 def deliver(event: PipelineEvent, *listeners: Callable[[PipelineEvent], None]) -> None:

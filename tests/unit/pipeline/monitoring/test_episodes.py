@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sp500tui.pipeline.core.events import ENDED_BY, EventKind, Notice
+from sp500tui.pipeline.core.events import EventKind, Notice
 from sp500tui.pipeline.core.snapshot import CycleSnapshot
 from sp500tui.pipeline.monitoring.episodes import BehindEpisode, LimitEpisode, ReplayEpisode
 from sp500tui.pipeline.writer.database_health import Outage
@@ -146,7 +146,3 @@ class TestReplay:
         report = self.update(episode, 50.0, outage=None, replayed=3)
         assert report is not None
         assert report.message == "3 rows replayed from the journal, none missing"
-
-
-def test_every_beginning_has_another_kind_as_its_end() -> None:
-    assert not set(ENDED_BY) & set(ENDED_BY.values())
