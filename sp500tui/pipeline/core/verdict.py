@@ -34,7 +34,7 @@ class Severity(StrEnum):
 
     OK = "ok"
     NOTE = "note"
-    """Not wrong, but good to know."""
+    """For information: nothing needs to be done."""
     WARNING = "warning"
     PROBLEM = "problem"
 

@@ -59,7 +59,7 @@ _INPUT = {
     StageName.WRITER: QueueName.ROWS,
 }
 _TAKEN = {QueueName.TICKERS: "requested", QueueName.QUOTES: "in flight", QueueName.ROWS: "in flight"}
-"""What is said of the items leased from a queue; in flight are the quotes that the equation counts as such."""
+"""Label of the items leased from a queue; in flight are the quotes that the equation counts as such."""
 _FULL, _CROWDED = 0.9, 0.6
 _NOTABLE = 0.005
 """Share of the last ten seconds from which it is shown that a queue holds its producers back."""

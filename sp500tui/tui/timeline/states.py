@@ -12,7 +12,7 @@ from sp500tui.tui.render.lines import Role
 
 
 class StateSign(NamedTuple):
-    """The looks of a state."""
+    """How a state is shown."""
 
     word: str
     """Begins with the letter that stands for it."""
