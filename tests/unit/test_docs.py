@@ -114,7 +114,9 @@ def test_every_command_line_of_a_document_is_accepted(document: Path) -> None:
 
 
 def test_a_command_line_with_an_unknown_option_is_found() -> None:
-    (line,) = command_lines("`other --x`\n```sh\nuv run sp500tui --no-such-option | head   # a comment\n```\n")
+    (line,) = command_lines(
+        "`other --x`\n```sh\nuv run sp500tui --no-such-option | head   # a comment\n```\n"
+    )
     assert line == "sp500tui --no-such-option"
     with pytest.raises(ConfigurationError):
         parse(line.split()[1:])

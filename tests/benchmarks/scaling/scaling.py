@@ -14,7 +14,7 @@ from sp500tui.cluster.queue.stream_queue import StreamQueue
 from sp500tui.model import ConvertedQuote
 from tests.benchmarks.report.figures import Figure, Scale, Spread
 from tests.benchmarks.rig import distinct_rows, fresh_database, listed_symbols, scratch_server
-from tests.benchmarks.scaling.model import Fleet, Load, Rates, bytes_a_day, fleet_for, cycle_of
+from tests.benchmarks.scaling.model import Fleet, Load, Rates, bytes_a_day, cycle_of, fleet_for
 from tests.benchmarks.scaling.simulation import Observed, simulate
 from tests.benchmarks.throughput.ingest import ingest
 from tests.support.cluster.valkey import new_server

@@ -10,7 +10,7 @@ from tests.benchmarks.__main__ import ALONE, NAMES, benchmark
 from tests.benchmarks.report.figures import TINY, Figure, Spread
 from tests.benchmarks.rig import distinct_rows, listed_symbols
 from tests.benchmarks.scaling import scaling
-from tests.benchmarks.scaling.model import Fleet, Load, Rates, bytes_a_day, fleet_for, cycle_of
+from tests.benchmarks.scaling.model import Fleet, Load, Rates, bytes_a_day, cycle_of, fleet_for
 from tests.benchmarks.scaling.simulation import simulate
 
 RATES = Rates(broker=20_000, database=30_000, row_bytes=200)

@@ -30,8 +30,8 @@ EVERYTHING: frozenset[str] = frozenset()
 SYMBOLS = ["MMM", "AOS", "ABT"]
 
 
-class WriterHarness:
-    """A market with a renderer and its dice."""
+class RenderedMarket:
+    """A market, and the renderer of its quotes with the faults of a test."""
 
     def __init__(self, start_at: float = OPENING + 60, **faults: Any) -> None:
         self.time = SettableTime()
@@ -70,7 +70,7 @@ def kinds(quote: dict[str, Any]) -> dict[str, str]:
 def test_a_share_has_the_keys_and_types_of_a_recorded_one(path: Path) -> None:
     # given a recorded quote of a closed market, and one of ours in the evening
     real = kinds(recorded(path))
-    ours = kinds(WriterHarness(start_at=22.5 * 3600).quotes("MMM")[0])
+    ours = kinds(RenderedMarket(start_at=22.5 * 3600).quotes("MMM")[0])
 
     # then ours has all of its keys but what only a real company has, with the same types
     assert real.keys() - ours.keys() <= CALENDAR_FACTS
@@ -82,13 +82,13 @@ def test_a_share_has_the_keys_and_types_of_a_recorded_one(path: Path) -> None:
 
 @pytest.mark.parametrize("path", own_and_real("yahoo/2026_quote-pair.json", "yahoo/2025_quote-EURUSD=X.json"))
 def test_a_pair_has_the_keys_and_types_of_a_recorded_one(path: Path) -> None:
-    real, ours = kinds(recorded(path)), kinds(WriterHarness().quotes("EURUSD=X")[0])
+    real, ours = kinds(recorded(path)), kinds(RenderedMarket().quotes("EURUSD=X")[0])
     assert real == ours
 
 
 @pytest.mark.parametrize("path", own_and_real("yahoo/2026_quote-dead.json", "yahoo/2025_quote-BRKS.json"))
 def test_a_delisted_symbol_has_the_fields_of_a_recorded_one(path: Path) -> None:
-    (quote,) = WriterHarness().quotes("BRKS")
+    (quote,) = RenderedMarket().quotes("BRKS")
     assert quote == dead_quote("BRKS")
     assert set(recorded(path)) - set(quote) <= {"messageBoardId"}
 
@@ -98,14 +98,14 @@ def test_a_delisted_symbol_has_the_fields_of_a_recorded_one(path: Path) -> None:
 )
 def test_a_filtered_quote_has_the_recorded_core_and_what_was_asked_for(path: Path) -> None:
     real = set(recorded(path)) - {"beta"}
-    ours = set(WriterHarness().quotes("MMM", wanted=frozenset({"currency"}))[0])
+    ours = set(RenderedMarket().quotes("MMM", wanted=frozenset({"currency"}))[0])
     assert ours == real | {"currency"}
     assert real == CORE
 
 
 def test_the_change_is_the_price_less_the_previous_close_to_the_last_digit() -> None:
     # given quotes as printed, read without rounding
-    fragments = WriterHarness().render("MMM", "AOS", "ABT", "USDDKK=X").fragments
+    fragments = RenderedMarket().render("MMM", "AOS", "ABT", "USDDKK=X").fragments
     for quote in (json.loads(fragment, parse_float=Decimal) for fragment in fragments):
         change = quote["regularMarketPrice"] - quote["regularMarketPreviousClose"]
         # then the arithmetic holds exactly
@@ -127,7 +127,7 @@ def test_the_change_is_the_price_less_the_previous_close_to_the_last_digit() -> 
 )
 def test_each_session_prints_its_own_price(start_at: float, state: str, prefix: str) -> None:
     # given a quote in that session
-    harness = WriterHarness(start_at)
+    harness = RenderedMarket(start_at)
     (quote,) = harness.quotes("MMM")
 
     # then it says so, has that session's price, and that price goes into the ledger
@@ -143,7 +143,7 @@ def test_each_session_prints_its_own_price(start_at: float, state: str, prefix: 
 
 def test_a_fragment_is_made_once_a_trade() -> None:
     # given two looks within a second, and one a while later
-    harness = WriterHarness()
+    harness = RenderedMarket()
     first, again = harness.render("MMM").fragments, harness.render("MMM").fragments
     harness.time.now += 30
     later = harness.render("MMM").fragments
@@ -163,14 +163,14 @@ def test_unknown_symbols_are_left_out_and_dotted_ones_are_not_yahoos() -> None:
 
 
 def test_formatted_numbers_come_as_objects() -> None:
-    (quote,) = WriterHarness().quotes("MMM", wrap=True)
+    (quote,) = RenderedMarket().quotes("MMM", wrap=True)
     assert set(quote["regularMarketPrice"]) == {"raw", "fmt"}
     assert quote["symbol"] == "MMM"
     assert quote["tradeable"] is False
 
 
 def test_currency_pairs_are_not_in_the_ledger() -> None:
-    rendered = WriterHarness().render("USDDKK=X")
+    rendered = RenderedMarket().render("USDDKK=X")
     assert len(rendered.fragments) == 1
     assert rendered.quotes == ()
 
@@ -179,7 +179,7 @@ def test_currency_pairs_are_not_in_the_ledger() -> None:
     ("fault", "text"), [("nan_price", "NaN"), ("null_price", "null"), ("negative_price", "-1.0")]
 )
 def test_a_spoilt_price_is_printed_and_kept_out_of_the_ledger(fault: str, text: str) -> None:
-    harness = WriterHarness(18 * 3600, **{fault: 1})
+    harness = RenderedMarket(18 * 3600, **{fault: 1})
     rendered = harness.render("MMM")
     assert f'"regularMarketPrice":{text}' in rendered.fragments[0]
     assert f'"postMarketPrice":{text}' in rendered.fragments[0]
@@ -189,7 +189,7 @@ def test_a_spoilt_price_is_printed_and_kept_out_of_the_ledger(fault: str, text: 
 
 def test_a_stale_quote_is_that_of_the_previous_close() -> None:
     # given a market in which every quote is stale
-    harness = WriterHarness(stale=1)
+    harness = RenderedMarket(stale=1)
     (quote,) = harness.quotes("MMM")
     day = known(harness.market, "MMM").today
 
@@ -203,18 +203,18 @@ def test_a_stale_quote_is_that_of_the_previous_close() -> None:
 
 
 def test_missing_symbols_are_missing() -> None:
-    assert WriterHarness(missing_symbol=1).quotes() == []
-    harness = WriterHarness(missing_symbol=0.5)
+    assert RenderedMarket(missing_symbol=1).quotes() == []
+    harness = RenderedMarket(missing_symbol=0.5)
     assert 0 < sum(len(harness.quotes()) for _ in range(20)) < 60
 
 
 def test_an_empty_answer_has_no_quotes_at_all() -> None:
-    assert WriterHarness(empty=1).quotes("MMM", "USDDKK=X") == []
+    assert RenderedMarket(empty=1).quotes("MMM", "USDDKK=X") == []
 
 
 def test_an_unrequested_symbol_replaces_a_quote() -> None:
     # given answers with a symbol that was not requested
-    harness = WriterHarness(unrequested_symbols=1)
+    harness = RenderedMarket(unrequested_symbols=1)
     rendered = harness.render()
     symbols = [json.loads(fragment)["symbol"] for fragment in rendered.fragments]
 
@@ -226,10 +226,10 @@ def test_an_unrequested_symbol_replaces_a_quote() -> None:
 
 def test_faulty_rates() -> None:
     # given a rate, then each of its faults
-    normal = WriterHarness().quotes("DKK=X")[0]
-    assert WriterHarness(fx="missing").quotes("DKK=X") == []
-    assert WriterHarness(fx="zero").quotes("DKK=X")[0]["regularMarketPrice"] == 0
-    old = WriterHarness(fx="old").quotes("DKK=X")[0]
+    normal = RenderedMarket().quotes("DKK=X")[0]
+    assert RenderedMarket(fx="missing").quotes("DKK=X") == []
+    assert RenderedMarket(fx="zero").quotes("DKK=X")[0]["regularMarketPrice"] == 0
+    old = RenderedMarket(fx="old").quotes("DKK=X")[0]
     assert normal["regularMarketTime"] - old["regularMarketTime"] >= 2 * 86_400
 
 
