@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from sp500tui.backoff import BackOff
 from sp500tui.errors import ThrottledError
 
 MAX_RETRY_AFTER = 3600.0
@@ -27,25 +28,6 @@ _PROBE_TIMEOUT = 60.0
 """Seconds after which a probe without an outcome is abandoned."""
 _PROBE_INTERVAL = 0.5
 """Seconds after which a thread that was refused because of another thread's probe should try again."""
-
-
-@dataclass(frozen=True, slots=True)
-class BackOff:
-    """Exponential back-off with jitter."""
-
-    base: float
-    """Maximum delay after the first failure, in seconds."""
-    cap: float
-    """Maximum delay after any failure, in seconds."""
-
-    def delay(self, failures: int, jitter: float) -> float:
-        """Seconds to wait after that many failures; `jitter` from 0 to 1 spreads them over the upper half.
-
-        The lower half is fixed, so that the number of requests during an outage is bounded for every jitter.
-        """
-        doublings = min(max(failures, 1) - 1, 32)
-        longest = min(self.cap, self.base * float(2**doublings))
-        return longest * (0.5 + 0.5 * min(max(jitter, 0.0), 1.0))
 
 
 THROTTLE_BACKOFF = BackOff(base=4.0, cap=60.0)

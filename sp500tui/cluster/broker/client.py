@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sp500tui.backoff import BackOff
 from sp500tui.cluster.broker.checks import check_server
 from sp500tui.cluster.broker.errors import (
     BrokerAwayError,
@@ -28,7 +29,6 @@ from sp500tui.cluster.broker.values import to_text
 from sp500tui.logs.redaction import plain, redact_url
 from sp500tui.pipeline.core.queue import CancelledError
 from sp500tui.pipeline.core.snapshot import Health
-from sp500tui.sources.throttle import BackOff
 
 _log = logging.getLogger(__name__)
 

@@ -119,7 +119,7 @@ LESSON = Lesson(
     ),
     source=(
         Source("sources/throttle.py", "Throttle.failed"),
-        Source("sources/throttle.py", "BackOff.delay"),
+        Source("backoff.py", "BackOff.delay"),
     ),
     figures=(
         Figure("clients", "workers, and clients without a breaker"),

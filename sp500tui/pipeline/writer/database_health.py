@@ -10,19 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sp500tui.backoff import BackOff
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent, deliver
 from sp500tui.pipeline.core.metrics import LatencyHistogram
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Health
 
-_MAX_BACKOFF = 2.0
-"""Seconds; short, so that writing resumes within five seconds of the database's return."""
-
-
-def backoff_delay(failures: int, jitter: float) -> float:
-    """Seconds until the next attempt after `failures` in a row: 0.1·2ⁿ, at most 2, half of it random."""
-    longest = min(_MAX_BACKOFF, 0.1 * 2 ** min(failures, 10))
-    return float(longest * (0.5 + 0.5 * jitter))
+_RETRY = BackOff(base=0.2, cap=2.0)
+"""Short, so that writing resumes within five seconds of the return of the database."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +84,7 @@ class DatabaseHealth:
             self._down_since = self._changed_at = now
         self._failures += 1
         self.status, self.message, self.sqlstate = Health.DOWN, message, sqlstate
-        self._retry_at = now + backoff_delay(self._failures, self._jitter())
+        self._retry_at = now + _RETRY.delay(self._failures, self._jitter())
 
     def record_success(self, began: float | None = None) -> None:
         """Record a committed batch or another answer, and report the end of an outage.

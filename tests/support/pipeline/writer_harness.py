@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sp500tui.backoff import BackOff
 from sp500tui.model import ConvertedQuote
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.latest_prices import LatestPrices
@@ -114,7 +115,7 @@ def open_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
         if away:
             harness.health.ready.clear()
         monkeypatch.setattr(writing_module, "WriterClient", harness.database.client)
-        monkeypatch.setattr(database_state, "_MAX_BACKOFF", 0.05)
+        monkeypatch.setattr(database_state, "_RETRY", BackOff(base=0.05, cap=0.05))
         unbalanced: list[Ledger] = []
         over = threading.Event()
 

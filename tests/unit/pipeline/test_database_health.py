@@ -91,3 +91,15 @@ def test_an_outage_at_the_start_of_the_program_is_reported() -> None:
     health = DatabaseHealth(events.append, lambda: 1.0, clock)
     health.record_failure("connection refused", "08006", clock.now)
     assert [event.kind for event in events] == [EventKind.DATABASE_DOWN]
+
+
+@pytest.mark.parametrize(
+    ("failures", "jitter", "pause"), [(1, 1.0, 0.2), (1, 0.0, 0.1), (2, 1.0, 0.4), (99, 1.0, 2.0)]
+)
+def test_the_pause_between_attempts_doubles_up_to_two_seconds(
+    failures: int, jitter: float, pause: float
+) -> None:
+    health = DatabaseHealth(lambda _event: None, lambda: jitter, FakeClock())
+    for _ in range(failures):
+        health.record_failure("connection refused", "08006")
+    assert health.retry_in == pytest.approx(pause)

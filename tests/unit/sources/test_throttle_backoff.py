@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sp500tui.backoff import BackOff
 from sp500tui.sources.throttle import (
     FAILURE_BACKOFF,
     MAX_RETRY_AFTER,
     THROTTLE_BACKOFF,
-    BackOff,
     burst_at,
     decrease_rate,
     default_burst,

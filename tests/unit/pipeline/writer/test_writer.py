@@ -20,7 +20,6 @@ from sp500tui.pipeline.journal.dead_letters import DeadLetter
 from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.writer import worker as writing_module
 from sp500tui.pipeline.writer.client import WriterDiedError
-from sp500tui.pipeline.writer.database_health import backoff_delay
 from sp500tui.pipeline.writer.worker import WriterTask
 from tests.support.pipeline.fake_database import RefusedError
 from tests.support.pipeline.rows import bad_row, row
@@ -363,13 +362,6 @@ def test_a_writer_can_be_killed_as_a_demonstration(open_writers: Open, eventuall
         harness.put(rows(5, first=1))
         eventually(harness.settled)
         assert len(harness.database.clients) == 2
-
-
-@pytest.mark.parametrize(
-    ("failures", "jitter", "pause"), [(1, 1.0, 0.2), (1, 0.0, 0.1), (2, 1.0, 0.4), (99, 1.0, 2.0)]
-)
-def test_the_backoff_of_the_database(failures: int, jitter: float, pause: float) -> None:
-    assert backoff_delay(failures, jitter) == pytest.approx(pause)
 
 
 def test_random_faults_lose_and_alter_no_row(
