@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
@@ -82,6 +83,11 @@ class Welcome(msgspec.Struct, tag="welcome", frozen=True):
     """UTC."""
     run: RunFacts
 
+    @property
+    def identity(self) -> tuple[int, datetime]:
+        """What distinguishes this run from others on the same data folder."""
+        return self.pid, self.started
+
 
 class Refusal(msgspec.Struct, tag="refusal", frozen=True):
     """Why the connection is closed, in one line."""
@@ -148,8 +154,27 @@ _encoder = msgspec.msgpack.Encoder(enc_hook=_encode_other)
 
 
 def encode(message: object) -> bytes:
-    """A message without a frame."""
-    return _encoder.encode(message)
+    """A message without a frame. Characters without an encoding, as undecodable names of files have, become `?`."""
+    try:
+        return _encoder.encode(message)
+    except UnicodeEncodeError:
+        values = msgspec.to_builtins(message, builtin_types=(bytes, datetime, Decimal), enc_hook=_plain_value)
+        return _encoder.encode(_encodable(values))
+
+
+def _plain_value(value: object) -> object:
+    return msgspec.msgpack.decode(value) if isinstance(value, msgspec.Raw) else _encode_other(value)
+
+
+def _encodable(value: Any) -> Any:
+    """Builtin values in which every text can be encoded."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(each) for each in value]
+    return value
 
 
 def frame(message: object) -> bytes:

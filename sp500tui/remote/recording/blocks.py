@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import sys
 import zlib
+from binascii import crc_hqx
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -32,8 +33,13 @@ VERSION = 2
 FILE_HEADER = struct.Struct("!8sHI")
 """Magic, version, length of the run's facts."""
 MARK = b"\x89blk"
-_BLOCK = struct.Struct("!4sHHHHHxxIIdd")
-"""Mark, number in its chunk, counts, length and checksum of the payload, first and last time."""
+_BLOCK = struct.Struct("!4sHHHHHHIIdd")
+"""Mark, number in its chunk, counts, checksum of the header; length and checksum of the payload, both times."""
+_COUNTED = slice(0, 14)
+_TIMED = slice(16, None)
+"""The bytes of the header before and behind its checksum."""
+_LATEST = 253_402_300_799.0
+"""POSIX time of the end of the year 9999, after which there is no date."""
 BLOCK_SIZE = _BLOCK.size
 """Bytes of a block's header."""
 _SECONDS = 5.0
@@ -96,20 +102,31 @@ class Block(NamedTuple):
     def encoded(self) -> bytes:
         """The bytes of the header."""
         counts = (min(each, 0xFFFF) for each in (self.moments, self.events, self.notable, self.errors))
-        return _BLOCK.pack(MARK, self.number, *counts, self.length, self.checksum, self.first, self.last)
+        before = (MARK, self.number, *counts)
+        behind = (self.length, self.checksum, self.first, self.last)
+        return _BLOCK.pack(*before, _checksum(_BLOCK.pack(*before, 0, *behind)), *behind)
 
     @classmethod
     def decoded(cls, data: bytes, offset: int) -> Block | None:
-        """The header at `offset`; None if there is none, or not all of it."""
-        if offset + BLOCK_SIZE > len(data):
+        """The header at `offset`; None if there is none, or not all of it, or if it is damaged."""
+        header = data[offset : offset + BLOCK_SIZE]
+        if len(header) < BLOCK_SIZE or header[: len(MARK)] != MARK:
             return None
-        values = _BLOCK.unpack_from(data, offset)
-        block = cls._make(values[1:])
-        return block if values[0] == MARK and block.first <= block.last else None
+        values = _BLOCK.unpack(header)
+        # Files of before the checksum have zeros in its place.
+        if values[6] and values[6] != _checksum(header):
+            return None
+        block = cls._make(values[1:6] + values[7:])
+        return block if 0 <= block.first <= block.last <= _LATEST else None
 
     def holds(self, payload: bytes) -> bool:
         """Whether this is the block's whole payload."""
         return len(payload) == self.length and zlib.crc32(payload) == self.checksum
+
+
+def _checksum(header: bytes) -> int:
+    """The checksum of a header, from its other bytes; never 0, which stands for none."""
+    return crc_hqx(header[_TIMED], crc_hqx(header[_COUNTED], 0)) or 0xFFFF
 
 
 class BlockWriter:
@@ -121,6 +138,7 @@ class BlockWriter:
         self._number = 0
         self._chunk_first = 0.0
         self._chunk_prices = 0
+        self._chunk_requested = False
         self._moments: list[Moment] = []
         self._payload = bytearray()
         self._last = float("-inf")
@@ -159,16 +177,18 @@ class BlockWriter:
             return
         if (
             self._compressor is None
+            or self._chunk_requested
             or at - self._chunk_first >= _CHUNK_SECONDS
             or self._chunk_prices >= _CHUNK_PRICES
         ):
             self._compressor = zstd.ZstdCompressor(options=_OPTIONS)
             self._number = 0
             self._chunk_first, self._chunk_prices = at, 0
+            self._chunk_requested = False
 
     def begin_chunk(self) -> None:
-        """Begin a chunk with the next update, as at the start of a file; call `finish` before."""
-        self._compressor = None
+        """Have the next block begin a chunk, as at the start of a file; the present block is completed as it is."""
+        self._chunk_requested = True
 
     def finish(self) -> tuple[Block, bytes] | None:
         """The block of the updates so far; None without any."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import mmap
+import os
 import stat
+import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from sp500tui.remote.recording.blocks import (
@@ -22,6 +25,10 @@ from sp500tui.remote.recording.blocks import (
 from sp500tui.remote.recording.moments import Moment, errors, notable
 from sp500tui.remote.recording.stores import SUFFIX, StoredBlock
 from sp500tui.remote.wire import ProtocolError, decode
+
+
+class _NoBlocksError(RecordingError):
+    """There is no block that can be read."""
 
 
 class Recording:
@@ -56,31 +63,22 @@ class Recording:
         Raises:
             RecordingError: one line with the file, the reason and the remedy.
         """
-        data = _mapped(path)
-        facts, offset = _file_facts(path, data)
-        blocks: list[Block] = []
-        starts: list[int] = []
-        end = len(data)
-        while offset < end:
-            block = Block.decoded(data, offset)  # type: ignore[arg-type]  # a map is read like bytes
-            start = offset + BLOCK_SIZE
-            if block is None or start + block.length > end:
-                # Damaged, or torn at the end: continue at the next block that can be found.
-                offset = data.find(MARK, offset + 1)
-                if offset < 0:
-                    break
-                continue
-            offset = start + block.length
-            blocks.append(block)
-            starts.append(start)
+        descriptor = _opened(path)
         try:
-            return cls(
-                facts, blocks, lambda index: data[starts[index] : starts[index] + blocks[index].length]
+            with _mapped(path, descriptor) as data:
+                facts, begin = _file_facts(path, data)
+                blocks, starts = _blocks(data, begin)
+            recording = cls(
+                facts, blocks, lambda index: _read(descriptor, starts[index], blocks[index].length)
             )
-        except RecordingError:
-            raise RecordingError(
-                f"the recording {path} ends before its first moment; there is nothing to show"
-            ) from None
+        except _NoBlocksError:
+            os.close(descriptor)
+            raise _too_short(path) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        weakref.finalize(recording, os.close, descriptor)
+        return recording
 
     @property
     def first(self) -> float:
@@ -200,20 +198,47 @@ def _readable(blocks: Sequence[Block]) -> tuple[list[int], list[int]]:
     """
     indices: list[int] = []
     chunks: list[int] = []
-    chunk, last = -1, float("-inf")
-    for index, block in enumerate(blocks):
-        if block.begins_chunk:
+    chunk = -1
+    for index in _in_order(blocks):
+        if blocks[index].begins_chunk:
             chunk = len(indices)
-        if chunk >= 0 and block.first >= last:
+        if chunk >= 0:
             indices.append(index)
             chunks.append(chunk)
-            last = block.last
     if not indices:
-        raise RecordingError("nothing is recorded yet")
+        raise _NoBlocksError("nothing is recorded yet")
     return indices, chunks
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def _in_order(blocks: Sequence[Block]) -> Sequence[int]:
+    """The indices of as many blocks as possible, of which each begins after the end of the one before.
+
+    A damaged time, which headers without a checksum may have, thus hides its own block and none of the others.
+    """
+    if all(before.last <= after.first for before, after in pairwise(blocks)):
+        return range(len(blocks))
+    ends: list[float] = []  # by the length of a sequence: the earliest time at which one ends
+    members: list[int] = []  # the block that ends it
+    before: list[
+        int
+    ] = []  # for each block, the one before it in the longest sequence that it ends; -1 for none
+    for index, block in enumerate(blocks):
+        length = bisect_right(ends, block.first)
+        before.append(members[length - 1] if length else -1)
+        if length == len(ends):
+            ends.append(block.last)
+            members.append(index)
+        elif block.last < ends[length]:
+            ends[length], members[length] = block.last, index
+    order, index = [], members[-1]
+    while index >= 0:
+        order.append(index)
+        index = before[index]
+    return order[::-1]
+
+
+def _opened(path: Path) -> int:
+    """A descriptor of the file."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -222,17 +247,58 @@ def _mapped(path: Path) -> mmap.mmap:
             raise RecordingError(f"{path} is a folder{hint}")
         if not stat.S_ISREG(mode):
             raise RecordingError(f"{path} is no regular file; copy the recording to one")
-        with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise RecordingError(f"the recording {path} cannot be read: {error.strerror}") from None
+
+
+def _mapped(path: Path, descriptor: int) -> mmap.mmap:
+    try:
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise RecordingError(f"the recording {path} cannot be read: {error.strerror}") from None
     except ValueError:
         raise RecordingError(f"the recording {path} is empty; there is nothing to show") from None
 
 
+def _blocks(data: mmap.mmap, offset: int) -> tuple[list[Block], list[int]]:
+    """The headers of all blocks from `offset` on, and where their payloads begin."""
+    blocks: list[Block] = []
+    starts: list[int] = []
+    end = len(data)
+    while offset < end:
+        block = Block.decoded(data, offset)  # type: ignore[arg-type]  # a map is read like bytes
+        start = offset + BLOCK_SIZE
+        if block is None or start + block.length > end:
+            # Damaged, or torn at the end: continue at the next block that can be found.
+            offset = data.find(MARK, offset + 1)
+            if offset < 0:
+                break
+            continue
+        offset = start + block.length
+        blocks.append(block)
+        starts.append(start)
+    return blocks, starts
+
+
+def _read(descriptor: int, start: int, length: int) -> bytes:
+    """The payload of a block, or less, which counts as damaged: the file was truncated, or its disk fails.
+
+    Not from a map, where either would end the process.
+    """
+    try:
+        return os.pread(descriptor, length, start)
+    except OSError:
+        return b""
+
+
+def _too_short(path: Path) -> RecordingError:
+    return RecordingError(f"the recording {path} ends before its first moment; there is nothing to show")
+
+
 def _file_facts(path: Path, data: mmap.mmap) -> tuple[FileFacts, int]:
     if len(data) < FILE_HEADER.size and MAGIC.startswith(data[: len(MAGIC)]):
-        raise RecordingError(f"the recording {path} ends before its first moment; there is nothing to show")
+        raise _too_short(path)
     if data[: len(MAGIC)] != MAGIC:
         raise RecordingError(
             f"{path} is no recording of sp500tui; name a file that --record FOLDER has written (*{SUFFIX})"
@@ -244,7 +310,7 @@ def _file_facts(path: Path, data: mmap.mmap) -> tuple[FileFacts, int]:
         )
     end = FILE_HEADER.size + length
     if end > len(data):
-        raise RecordingError(f"the recording {path} ends before its first moment; there is nothing to show")
+        raise _too_short(path)
     try:
         facts: FileFacts = decode(data[FILE_HEADER.size : end], FileFacts)
     except ProtocolError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 _INTERVAL = 1.0
 _KEPT_FAILURES = 10
 """Recordings of failed runs kept in a folder."""
+_LINGER = 10.0
+"""Seconds for which the end waits for a moment that is being recorded."""
 
 
 class Recorder(Closable):
@@ -60,6 +63,8 @@ class Recorder(Closable):
         self._position = Position()
         self._writer = BlockWriter()
         self._lock = threading.Lock()
+        self._unwritten: deque[StoredBlock] = deque()
+        """Blocks for the file: written by the thread, so that a slow disk delays neither looking back nor the end."""
         self._failures = failures
         self._interval = interval
         self._due = time.monotonic()
@@ -84,6 +89,7 @@ class Recorder(Closable):
         self._position = update.position
         with self._lock:
             self._keep(self._writer.add(update))
+        self._write()
 
     def flush(self) -> None:
         """Make everything recorded so far available in `recent`."""
@@ -100,17 +106,26 @@ class Recorder(Closable):
         if complete is not None:
             self.recent.append(*complete)
             if self._folder is not None:
-                self._folder.append(*complete)
+                self._unwritten.append(complete)
+
+    def _write(self) -> None:
+        """Write to the file what is complete. May take long; for the thread, and for the end once that has ended."""
+        while self._folder is not None and self._unwritten:
+            self._folder.append(*self._unwritten.popleft())
 
     def close(self) -> None:
         """Record the end and close the file; a run that failed leaves a recording of its last minutes."""
         self.thread.stop()
-        self.thread.join(2.0)
-        with suppress(Exception):  # of a pipeline that was killed; what was recorded before is complete
-            self.record()
+        idle = self.thread.join(_LINGER)
+        if idle:
+            with suppress(Exception):  # of a pipeline that was killed; what was recorded before is complete
+                self.record()
         self.flush()
-        if self._folder is not None:
+        if self._folder is not None and idle:
+            self._write()
             self._folder.close()
+        elif self._folder is not None:
+            _log.warning("the end of the recording is missing: its disk or the pipeline does not answer")
         elif self._failures is not None and self._pipeline.outcome().failure:
             self._save(self._failures)
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from sp500tui.config.paths import ensure_folder
@@ -84,6 +85,7 @@ class RecordingFile:
         """Create the file; raises OSError if it exists or cannot be written."""
         self.path = path
         self.bytes = 0
+        self._has_blocks = False
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             self._write(file_header(facts))
@@ -94,6 +96,7 @@ class RecordingFile:
     def append(self, block: Block, payload: bytes) -> None:
         """Write a block; raises OSError."""
         self._write(block.encoded() + payload)
+        self._has_blocks = True
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -103,13 +106,17 @@ class RecordingFile:
         self.bytes += len(data)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; one without a complete block is removed, so that a full disk leaves no empty ones."""
         os.close(self._descriptor)
+        if not self._has_blocks:
+            with suppress(OSError):
+                self.path.unlink()
 
 
 class RecordingFolder:
-    """A folder of recordings, with a new file every two days and after the clock was set back.
+    """A folder of recordings.
 
+    A new file is begun by the first chunk after two days, or after a gibibyte, and when the clock was set back.
     A disk that is full costs a warning and the recording, never the run.
     """
 
@@ -122,7 +129,7 @@ class RecordingFolder:
         prefix: str = "sp500tui",
         keep: int = _FILES,
     ) -> None:
-        """Create the folder; `begin_chunk` has the next block begin a chunk, as every file must.
+        """Create the folder; `begin_chunk` has one of the next blocks begin a chunk, as every file must.
 
         Raises:
             ConfigurationError: the folder cannot be created or written.
@@ -136,8 +143,8 @@ class RecordingFolder:
         self._file: RecordingFile | None = None
         self._first = self._last = 0.0
         """Times of the present file."""
-        self._failed_at = float("-inf")
-        """Time at which a block could not be written."""
+        self._paused_at = float("-inf")
+        """Time of the last attempt to write after a failure."""
 
     @property
     def path(self) -> Path | None:
@@ -146,13 +153,14 @@ class RecordingFolder:
 
     def append(self, block: Block, payload: bytes) -> None:
         """Write a block to the present file, or begin the next one."""
-        if block.first < self._last:
+        if block.first < self._last or (block.begins_chunk and self._is_complete(block.first)):
             self.close()
         try:
             if self._file is None:
                 if not block.begins_chunk:
                     # By a clock that may have been set back in between.
-                    if not 0 <= block.first - self._failed_at < _RETRY_AFTER:
+                    if not 0 <= block.first - self._paused_at < _RETRY_AFTER:
+                        self._paused_at = block.last
                         self._begin_chunk()
                     return
                 self._open(block.first)
@@ -167,28 +175,29 @@ class RecordingFolder:
                 _RETRY_AFTER,
             )
             self.close()
-            self._failed_at = block.last
-            return
-        if block.last - self._first >= _FILE_SECONDS or self._file.bytes >= _FILE_BYTES:
-            self.close()
-            self._begin_chunk()
+            self._paused_at = block.last
+
+    def _is_complete(self, at: float) -> bool:
+        return self._file is not None and (
+            at - self._first >= _FILE_SECONDS or self._file.bytes >= _FILE_BYTES
+        )
 
     def _open(self, at: float) -> None:
-        stamp = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
-        path = self._folder / f"{self._prefix}-{stamp}{SUFFIX}"
-        number = 1
-        while path.exists():
-            number += 1
-            path = self._folder / f"{self._prefix}-{stamp}-{number}{SUFFIX}"
-        self._file = RecordingFile(path, self._facts)
+        name = f"{self._prefix}-{datetime.fromtimestamp(at, UTC):%Y%m%dT%H%M%SZ}"
+        for number in count(1):
+            path = self._folder / f"{name}{f'-{number}' if number > 1 else ''}{SUFFIX}"
+            # Another program may record to the same folder.
+            with suppress(FileExistsError):
+                self._file = RecordingFile(path, self._facts)
+                break
         self._first = at
-        _log.info("recording to %s", path)
+        _log.info("recording to %s", self.path)
         self._remove_oldest()
 
     def _remove_oldest(self) -> None:
         """Remove the oldest files; never the present one, which a clock that was set back makes look old."""
         older = [path for path in self._folder.glob(f"{self._prefix}-*{SUFFIX}") if path != self.path]
-        older.sort(key=lambda path: (path.stat().st_mtime, path.name), reverse=True)
+        older.sort(key=lambda path: (_changed_at(path), path.name), reverse=True)
         for path in older[self._keep - 1 :]:
             with suppress(OSError):
                 path.unlink()
@@ -199,6 +208,14 @@ class RecordingFolder:
         self._last = 0.0
         if file is not None:
             file.close()
+
+
+def _changed_at(path: Path) -> float:
+    """When a file was changed, POSIX time; 0 for one that another program has removed meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def save(

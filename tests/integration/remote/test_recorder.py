@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,13 +18,15 @@ from sp500tui.logs.setup import NoLog
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.snapshot import Phase
+from sp500tui.remote.recording import blocks, stores
 from sp500tui.remote.recording.playback import Playback
 from sp500tui.remote.recording.reader import Recording
 from sp500tui.remote.recording.recorder import Recorder
 from sp500tui.remote.recording.replay import ReplayedPipeline
+from sp500tui.remote.recording.stores import RecordingFolder
 from sp500tui.remote.run_services import RunServices
-from tests.support.remote.recorded import FACTS
-from tests.support.tui.fake_pipeline import FakePipeline, failed, running
+from tests.support.remote.recorded import FACTS, START
+from tests.support.tui.fake_pipeline import NOON, FakePipeline, failed, running
 from tests.support.waiting import Wait
 
 
@@ -50,6 +55,79 @@ def test_a_run_is_recorded_to_its_last_moment(tmp_path: Path, eventually: Wait) 
     shown = last_of(path)
     assert shown.snapshot().ledger == Ledger(503, 503)
     assert len(shown.prices_since(0)[1]) == 503
+
+
+def test_the_next_file_continues_where_the_last_one_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a recorder whose chunks last 10 s and whose files 20 s
+    monkeypatch.setattr(blocks, "_CHUNK_SECONDS", 10.0)
+    monkeypatch.setattr(stores, "_FILE_SECONDS", 20.0)
+    # when a minute is recorded
+    record_seconds(tmp_path, 60)
+    # then it is in several files, without a gap
+    found = sorted(map(Recording.open, tmp_path.iterdir()), key=lambda each: each.first)
+    assert len(found) > 1
+    assert (found[0].first, found[-1].last) == (START, START + 59)
+    assert all(after.first - before.last == 1 for before, after in pairwise(found))
+
+
+def test_a_disk_that_was_full_leaves_no_empty_files_and_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given a disk that is full from the first to the fifth minute
+    write = os.write
+
+    def limited(descriptor: int, data: bytes) -> int:
+        if 60 <= clock[0] < 300:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data)
+
+    clock = [0]
+    monkeypatch.setattr(os, "write", limited)
+    # when seven minutes are recorded
+    record_seconds(tmp_path, 420, clock)
+    # then only the time in which the disk was full is missing, and at most a minute more
+    before, after = sorted(map(Recording.open, tmp_path.iterdir()), key=lambda each: each.first)
+    assert (before.first, after.last) == (START, START + 419)
+    assert before.last >= START + 50
+    assert after.first <= START + 300 + 75
+    assert caplog.text.count("is interrupted: No space left on device") <= 5
+
+
+def record_seconds(folder: Path, seconds: int, clock: list[int] | None = None) -> None:
+    """Record a pipeline second by second; `clock` is set to the second."""
+    clock = clock if clock is not None else [0]
+    pipeline = FakePipeline(prices=())
+    with Recorder(pipeline, FACTS.run, NoLog(), folder=folder) as recorder:
+        for second in range(seconds):
+            clock[0] = second
+            pipeline.now_shows = replace(running(), taken_at=NOON + timedelta(seconds=second))
+            recorder.record()
+
+
+def test_a_disk_that_does_not_answer_delays_neither_looking_back_nor_the_end(
+    tmp_path: Path, eventually: Wait, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given a recorder that waits for its disk
+    writing, released = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> None:
+        writing.set()
+        released.wait(60)
+
+    monkeypatch.setattr(RecordingFolder, "append", hang)
+    monkeypatch.setattr("sp500tui.remote.recording.recorder._LINGER", 0.01)
+    recorder = Recorder(Living(prices=()), FACTS.run, NoLog(), folder=tmp_path, interval=0.01)
+    recorder.start()
+    eventually(lambda: recorder.recent_recording() is not None)
+    eventually(writing.is_set)
+    # when the last minutes are read and the run ends, then both do not wait for it
+    assert recorder.recent_recording() is not None
+    recorder.close()
+    assert "the end of the recording is missing" in caplog.text
+    released.set()
+    recorder.thread.join(10)
 
 
 def test_an_error_of_the_pipeline_costs_moments_only(

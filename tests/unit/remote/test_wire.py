@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from signal import SIGTERM
 
 import msgspec
@@ -58,6 +59,28 @@ def test_an_update_arrives_as_it_was_sent(snapshot: Snapshot) -> None:
     )
     # when it is encoded and decoded, then nothing has changed
     assert decode(encode(update), Update) == update
+
+
+def test_text_that_cannot_be_encoded_is_replaced() -> None:
+    # given an update whose snapshot names a file with an undecodable name
+    failed = replace(fake_pipeline.failed(), failure="/tmp/\udcff cannot be written")
+    update = Update(
+        position=Position(503, 7, 3, 1),
+        snapshot=failed,
+        prices=tuple(seeded_prices()[:20]),
+        constituents=tuple(listed()),
+        lines=(LogLine(7, NOON, 20, "price-3", "fifty quotes — “ok”"),),
+        events=(PipelineEvent(EventKind.THROTTLED, "429\ud800", 30, NOON, StageName.PRICE, "price-3"),),
+        seconds=(second_sample(7),),
+        report=RunReport.from_snapshot(fake_pipeline.running()),
+    )
+    # when it is encoded and decoded, then only the characters that have no encoding have changed
+    expected = msgspec.structs.replace(
+        update,
+        snapshot=replace(failed, failure="/tmp/? cannot be written"),
+        events=(replace(update.events[0], message="429?"),),
+    )
+    assert decode(encode(update), Update) == expected
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -56,6 +58,12 @@ def half_a_minute() -> tuple[list[StoredBlock], list[Snapshot]]:
     return recorded(30)
 
 
+@cache
+def twelve_minutes() -> tuple[list[StoredBlock], list[Snapshot]]:
+    """Two chunks."""
+    return recorded(720)
+
+
 class TestReplay:
     def test_every_second_is_as_it_was(self) -> None:
         # given a run of twelve minutes, which is more than one chunk
@@ -105,6 +113,15 @@ class TestReplay:
         assert len(shown.since(0)[1]) == 301
         assert list(shown.constituents()) == listed()
         assert len(shown.seconds_since(0)[1]) >= 60
+
+    def test_text_that_cannot_be_encoded_is_replaced(self) -> None:
+        def notes(life: FakeLife) -> None:
+            life.line(f"second {life.second} \udcff")
+
+        shown = replayed(recording(12, notes))
+        shown.playback.seek(START + 12)
+        assert shown.snapshot().uptime == 12.0
+        assert [line.message for line in shown.since(0)[1]] == [f"second {n} ?" for n in range(1, 13)]
 
     def test_another_time_is_announced_and_the_next_moment_is_not(self) -> None:
         shown = replayed(recording(60))
@@ -272,6 +289,59 @@ class TestFiles:
         # then the second chunk is shown
         assert shown.snapshot() == snapshots[-1]
 
+    @pytest.mark.parametrize("checked", [True, False], ids=["with a checksum", "of before the checksum"])
+    @pytest.mark.parametrize("place", [BLOCK_SIZE - 16, BLOCK_SIZE - 8], ids=["first", "last"])
+    @pytest.mark.parametrize("time", [0.0, START + 10_000, 1e300, math.inf, math.nan])
+    def test_a_damaged_time_hides_no_later_block(
+        self, tmp_path: Path, checked: bool, place: int, time: float
+    ) -> None:
+        # given a file of two chunks, in the first of which the header of a block has another time
+        blocks, snapshots = twelve_minutes()
+        headers = [bytearray(block.encoded()) for block, _ in blocks]
+        headers[3][place : place + 8] = struct.pack("!d", time)
+        for header in headers if not checked else ():
+            header[14:16] = bytes(2)
+        path = tmp_path / "damaged.sp5"
+        path.write_bytes(
+            file_header(FACTS)
+            + b"".join(header + payload for header, (_, payload) in zip(headers, blocks, strict=True))
+        )
+        # when it is opened
+        found = Recording.open(path)
+        # then what is before the block and the second chunk are shown
+        assert (found.first, found.last) == (START + 1, START + 720)
+        shown = replayed(found)
+        for second in (12, 700, 720):
+            shown.playback.seek(START + second)
+            assert shown.snapshot() == snapshots[second - 1]
+
+    def test_a_damaged_length_within_the_file_costs_at_most_its_chunk(self, tmp_path: Path) -> None:
+        # given a file of two chunks, whose first block announces half of the file
+        blocks, snapshots = twelve_minutes()
+        content = bytearray(
+            file_header(FACTS) + b"".join(block.encoded() + payload for block, payload in blocks)
+        )
+        begin = len(file_header(FACTS))
+        content[begin + 16 : begin + 20] = struct.pack("!I", len(content) - begin - 1_000)
+        path = tmp_path / "damaged.sp5"
+        path.write_bytes(content)
+        # when it is opened, then the second chunk is shown
+        shown = replayed(Recording.open(path))
+        shown.playback.seek(START + 720)
+        assert shown.snapshot() == snapshots[-1]
+
+    def test_a_file_that_is_truncated_while_it_is_shown_counts_as_damaged(self, tmp_path: Path) -> None:
+        blocks, snapshots = twelve_minutes()
+        path = written(tmp_path, blocks)
+        shown = replayed(Recording.open(path))
+        os.truncate(path, path.stat().st_size // 2)
+        shown.playback.seek(START + 720)
+        assert shown.snapshot() in snapshots
+        os.truncate(path, 0)
+        shown.playback.seek(START + 719)
+        with pytest.raises(RecordingError, match="damaged from its beginning to its end"):
+            shown.snapshot()
+
     def test_a_clock_that_is_set_back_begins_a_new_file(self, tmp_path: Path) -> None:
         # given a run of 40 s, in whose tenth second the clock is set back by an hour
         def notes(life: FakeLife) -> None:
@@ -397,9 +467,9 @@ class TestFiles:
             first = START + number * 2 * 86_400
             folder.append(block._replace(first=first, last=first + 2 * 86_400), payload)
         folder.close()
-        # then the newest two are left, and each began a chunk
+        # then the newest two are left, and no chunk was requested: each began with one
         assert len(list(tmp_path.iterdir())) == 2
-        assert len(renewed) == 5
+        assert not renewed
 
     def test_a_full_disk_costs_the_recording_only(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
