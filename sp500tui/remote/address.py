@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -10,16 +11,23 @@ import stat
 import struct
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sp500tui.errors import ConfigurationError
+from sp500tui.errors import ConfigurationError, Sp500tuiError
 from sp500tui.storage.embedded.lock import FileLock
 
 _FOLDER = "run"
 _LONGEST_PATH = 107 if sys.platform == "linux" else 103
 """Bytes of a socket's path: `sun_path` of `unix(7)` without its final null byte."""
-_BACKLOG = 64
+_BACKLOG = 128
+NO_ANSWER = "does not answer; it may be stopped or overloaded"
+_QUEUE_DELAY = 0.02
+_PROBE_LIMIT = 0.2
+"""Seconds for which the lock may be held by a command that looks whether a pipeline holds it."""
 
 
 class PipelineRunsError(ConfigurationError):
@@ -39,6 +47,10 @@ class NoPipelineError(ConfigurationError):
     """No pipeline runs on the data folder, or none that this user may use."""
 
 
+class NoAnswerError(Sp500tuiError):
+    """The pipeline does not answer in time, or the connection was lost."""
+
+
 @dataclass(frozen=True, slots=True)
 class ControlFolder:
     """The folder of the socket and its lock below a data folder."""
@@ -56,28 +68,46 @@ class ControlFolder:
         return self.path / "control.lock"
 
     def socket_path(self) -> Path:
-        """Where the socket is created: in the folder, or in the runtime folder where that path is too long."""
+        """Where the socket is created: in the folder, or in a runtime folder where that path is too long.
+
+        Raises:
+            OSError: no such folder can be used.
+        """
         path = self.path / "control.sock"
-        if len(os.fsencode(path)) <= _LONGEST_PATH:
+        if _fits(path):
             return path
         name = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:20]
-        return _runtime_folder() / f"{name}.sock"
+        problem = OSError(errno.ENAMETOOLONG, f"the path {path} is too long for a socket")
+        for folder in _runtime_folders():
+            short = folder / f"{name}.sock"
+            try:
+                if _fits(short):
+                    _ensure_private(folder)
+                    return short
+            except OSError as error:
+                problem = error
+        raise problem
 
     def owner(self) -> tuple[int | None, Path | None]:
-        """Process id and socket of the last pipeline that ran here; None where they are unknown.
+        """Process id and socket of the last pipeline that ran here; None where it has none, or they are unknown.
 
         Raises:
             NoPipelineError: the folder belongs to another user.
         """
         try:
             known = json.loads(self.lock_file.read_text(encoding="utf-8"))
-            return int(known["pid"]), Path(known["socket"])
+            return int(known["pid"]), None if known["socket"] is None else Path(known["socket"])
         except PermissionError:
             raise NoPipelineError(
                 f"data folder {self.data} belongs to another user; run this command as the user of its pipeline"
             ) from None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
             return None, None
+
+    def record_owner(self, socket_path: Path | None) -> None:
+        """Record this process and its socket in the lock file; the lock is held."""
+        path = None if socket_path is None else os.fspath(socket_path)
+        self.lock_file.write_text(json.dumps({"pid": os.getpid(), "socket": path}), encoding="utf-8")
 
 
 class Claim:
@@ -100,8 +130,10 @@ class Claim:
         folder = ControlFolder(data)
         _ensure_private(folder.path)
         lock = FileLock(folder.lock_file)
-        if not lock.try_acquire_exclusive():
+        if not lock.acquire_exclusive(_PROBE_LIMIT):
             raise PipelineRunsError(data, folder.owner()[0])
+        with suppress(OSError):  # the lock protects the folder in any case
+            folder.record_owner(None)
         return cls(folder, lock)
 
     def listen(self) -> socket.socket:
@@ -119,12 +151,28 @@ class Claim:
             listener.listen(_BACKLOG)
             listener.setblocking(False)
             self._path = path
-            content = json.dumps({"pid": os.getpid(), "socket": os.fspath(path)})
-            self._folder.lock_file.write_text(content, encoding="utf-8")
+            self._folder.record_owner(path)
         except BaseException:
             listener.close()
             raise
         return listener
+
+    def renew(self) -> socket.socket | None:
+        """A new listening socket if that of `listen` was removed from its folder; None while it is there.
+
+        Raises:
+            ConfigurationError: another pipeline has taken the data folder, whose lock was removed too.
+            OSError: it cannot be created.
+        """
+        if self._path is None or os.path.lexists(self._path) or not self._folder.data.is_dir():
+            return None
+        _ensure_private(self._folder.path)
+        if not self._folder.lock_file.exists():
+            self._lock.release()
+            if not self._lock.acquire_exclusive(_PROBE_LIMIT):
+                self._path = None
+                raise PipelineRunsError(self._folder.data, self._folder.owner()[0])
+        return self.listen()
 
     def release(self) -> None:
         """Remove the socket and release the lock. The lock file stays: others may be waiting for it."""
@@ -138,23 +186,55 @@ def connect(data: Path, timeout: float) -> socket.socket:
 
     Raises:
         NoPipelineError: none runs there, or it belongs to another user.
+        NoAnswerError: one runs there, and accepts no connection.
     """
     _, path = ControlFolder(data).owner()
     if path is None:
-        raise _none_runs(data)
+        raise _unreachable(data)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(timeout)
     try:
-        connection.connect(os.fspath(path))
+        _connect(connection, path, time.monotonic() + timeout)
     except PermissionError:
         connection.close()
         raise NoPipelineError(
             f"the pipeline on data folder {data} belongs to another user; run this command as that user"
         ) from None
-    except OSError:
+    except BlockingIOError:
+        connection.close()
+        raise NoAnswerError(f"the pipeline on data folder {data} {NO_ANSWER}") from None
+    except ConnectionRefusedError:  # left over from a pipeline that was killed
         connection.close()
         raise _none_runs(data) from None
+    except (OSError, ValueError):
+        connection.close()
+        raise _unreachable(data) from None
     return connection
+
+
+def _connect(connection: socket.socket, path: Path, deadline: float) -> None:
+    """Connect; raises BlockingIOError if more connections wait than the system queues until `deadline`."""
+    while True:
+        try:
+            connection.connect(os.fspath(path))
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_QUEUE_DELAY)
+        else:
+            return
+
+
+def _unreachable(data: Path) -> Sp500tuiError:
+    """The error for a folder on whose socket no program listens."""
+    if not _is_claimed(data):
+        return _none_runs(data)
+    pid, _ = ControlFolder(data).owner()
+    end = f"kill {pid}" if pid else "a signal"
+    return NoAnswerError(
+        f"the pipeline on data folder {data} cannot be reached: it is starting or ending, or its socket was removed "
+        f"or could not be created; try again, or end it with {end}"
+    )
 
 
 def _none_runs(data: Path) -> NoPipelineError:
@@ -192,13 +272,18 @@ def peer_user(connection: socket.socket) -> int:
     return int(user)
 
 
-def _runtime_folder() -> Path:
-    """A short private folder: that of the session, or one below the temporary folder."""
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path)) <= _LONGEST_PATH
+
+
+def _runtime_folders() -> Iterator[Path]:
+    """Short private folders: that of the session, which may be gone or another user's, and two for temporary files."""
     named = os.environ.get("XDG_RUNTIME_DIR", "")
-    parent = Path(named) if named and Path(named).is_dir() else None
-    folder = parent / "sp500tui" if parent else Path(tempfile.gettempdir()) / f"sp500tui-{os.getuid()}"
-    _ensure_private(folder)
-    return folder
+    # Path.is_dir raises below a folder that cannot be read; os.path does not.
+    if named and os.path.isdir(named):  # noqa: PTH112
+        yield Path(named, "sp500tui")
+    for folder in dict.fromkeys((tempfile.gettempdir(), "/tmp")):  # noqa: S108  # a private folder in it
+        yield Path(folder, f"sp500tui-{os.getuid()}")
 
 
 def _ensure_private(folder: Path) -> None:

@@ -21,9 +21,9 @@ from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.report import RunReport
 from sp500tui.remote import commands
-from sp500tui.remote.address import NoPipelineError
+from sp500tui.remote.address import NoAnswerError, NoPipelineError
 from sp500tui.remote.mirror import Mirror
-from sp500tui.remote.session import CommandFailedError, NoAnswerError, Session
+from sp500tui.remote.session import CommandFailedError, Session
 from sp500tui.remote.wire import Update, Welcome
 
 T = TypeVar("T")
@@ -253,7 +253,7 @@ class RemotePipeline:
         except Sp500tuiError as error:
             self._lose(str(error))
             return None
-        if (session.welcome.pid, session.welcome.started) != (self.welcome.pid, self.welcome.started):
+        if session.welcome.identity != self.welcome.identity:
             session.close()
             self._lose("the pipeline was restarted; leave and attach again to see the new one")
             return None

@@ -54,7 +54,12 @@ class ControlSocket(Closable):
             _log.warning("no viewer can attach to this pipeline: %s", error)
             return
         self._server = ControlServer(
-            listener, pipeline, RunFacts.of(self._settings), logs.current_ring(), on_viewer=on_viewer
+            listener,
+            pipeline,
+            RunFacts.of(self._settings),
+            logs.current_ring(),
+            on_viewer=on_viewer,
+            renew=self._claim.renew,
         )
         self._server.start()
 

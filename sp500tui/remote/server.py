@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from sp500tui import __version__
-from sp500tui.errors import Sp500tuiError
+from sp500tui.errors import ConfigurationError, Sp500tuiError
 from sp500tui.logs.setup import LogSource
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.service_thread import ServiceThread
@@ -34,7 +34,6 @@ from sp500tui.remote.wire import (
     ProtocolError,
     Refusal,
     RunFacts,
-    Update,
     Welcome,
     decode,
     encode,
@@ -52,6 +51,8 @@ _PIECE = 1 << 16
 _SNAPSHOT_AGE = 0.05
 """Seconds for which one snapshot answers all viewers."""
 _NO_DESCRIPTOR_DELAY = 0.2
+_RENEWAL = 10.0
+"""Seconds between two looks whether the socket is still in its folder."""
 
 
 class _Connection:
@@ -104,8 +105,20 @@ class ControlServer:
         clock: Callable[[], float] = time.monotonic,
         user_of: Callable[[socket.socket], int] = peer_user,
         on_viewer: Callable[[], None] = lambda: None,
+        renew: Callable[[], socket.socket | None] = lambda: None,
     ) -> None:
-        """`on_viewer` is called when a viewer begins to read."""
+        """Prepare to answer.
+
+        Args:
+            listener: The listening socket.
+            pipeline: What viewers see.
+            run: Facts of the run, for the viewers.
+            log: Source of the log lines.
+            clock: Monotonic seconds.
+            user_of: The user id at the other end of a connection.
+            on_viewer: Called when a viewer begins to read.
+            renew: Called now and then; returns a new listening socket where the one of before was removed.
+        """
         self._listener = listener
         self._pipeline = pipeline
         self._source = UpdateSource(pipeline, log, reuse=_SNAPSHOT_AGE)
@@ -113,6 +126,9 @@ class ControlServer:
         self._clock = clock
         self._user_of = user_of
         self._on_viewer = on_viewer
+        self._renew = renew
+        self._renewal_due = clock() + _RENEWAL
+        self._renewal_error = ""
         self._selector = selectors.DefaultSelector()
         self._wakeup = SelfPipe()
         self._connections: set[_Connection] = set()
@@ -157,14 +173,35 @@ class ControlServer:
             connection.outgoing += answer
             self._guarded(connection, selectors.EVENT_WRITE)
         self._close_quiet()
+        self._renew_listener()
         if self._ending and not any(
             each.polls and (each.outgoing or not each.knows_end) for each in self._connections
         ):
             self._all_informed.set()
         return 0.0
 
-    def _timeout(self) -> float | None:
-        return 1.0 if self._connections else None
+    def _timeout(self) -> float:
+        return 1.0 if self._connections else _RENEWAL
+
+    def _renew_listener(self) -> None:
+        """Listen again where the socket was removed, as programs that clean up folders of temporary files do."""
+        now = self._clock()
+        if now < self._renewal_due:
+            return
+        self._renewal_due = now + _RENEWAL
+        try:
+            listener = self._renew()
+        except (OSError, ConfigurationError) as error:
+            if str(error) != self._renewal_error:
+                self._renewal_error = str(error)
+                _log.warning("no viewer can attach any more: the control socket was removed; %s", error)
+            return
+        if listener is not None:
+            self._selector.unregister(self._listener)
+            self._listener.close()
+            self._listener = listener
+            self._selector.register(listener, selectors.EVENT_READ)
+            _log.warning("the control socket was removed; there is a new one")
 
     def _accept(self) -> None:
         try:
@@ -239,9 +276,7 @@ class ControlServer:
             connection.polls = True
             if request.position == Position():
                 self._on_viewer()
-            update = self._update(request)
-            connection.knows_end = update is not None and update.report is not None
-            answer = _failed_update() if update is None else _answered(update)
+            answer, connection.knows_end = self._update(request)
             self._send(connection, answer)
         elif request.changes and not connection.steering:
             self._send(connection, frame(Failure(READ_ONLY)))
@@ -251,12 +286,14 @@ class ControlServer:
         else:
             self._send(connection, self._result(request))
 
-    def _update(self, poll: Poll) -> Update | None:
+    def _update(self, poll: Poll) -> tuple[bytes, bool]:
+        """The answer to a poll, and whether it reports the end of the run."""
         try:
-            return self._source.since(poll.position, poll.symbol)
+            update = self._source.since(poll.position, poll.symbol)
+            return _answered(update), update.report is not None
         except Exception as error:  # noqa: BLE001  # of the pipeline; the connection is not to blame
             _log.error("no update for a viewer: %s", error, exc_info=error)
-            return None
+            return frame(Failure("the pipeline could not be read; its log has the reason")), False
 
     def _start(self, connection: _Connection, request: Command) -> None:
         """Run a command that may take seconds on a thread of its own."""
@@ -320,7 +357,3 @@ class ControlServer:
 
 def _answered(value: object) -> bytes:
     return frame(Answer(msgspec.Raw(encode(value))))
-
-
-def _failed_update() -> bytes:
-    return frame(Failure("the pipeline could not be read; its log has the reason"))

@@ -15,7 +15,7 @@ from sp500tui import __version__
 from sp500tui.closable import Closable
 from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError
-from sp500tui.remote.address import connect
+from sp500tui.remote.address import NO_ANSWER, NoAnswerError, connect
 from sp500tui.remote.commands import Command, Poll
 from sp500tui.remote.wire import (
     MAX_ANSWER,
@@ -51,10 +51,6 @@ class ForeignAnswerError(ProtocolError):
     exit_code = ExitCode.USAGE
 
 
-class NoAnswerError(Sp500tuiError):
-    """The pipeline does not answer in time, or the connection was lost."""
-
-
 class CommandFailedError(Sp500tuiError):
     """The pipeline could not carry out a command."""
 
@@ -74,7 +70,8 @@ class Session(Closable):
             RefusedError: it refuses this user or this version.
             NoAnswerError, ForeignAnswerError: it does not answer, or something else listens there.
         """
-        self._data = data
+        self.data = data
+        """Data folder of the pipeline."""
         self._timeout = timeout
         self._decoder = FrameDecoder(MAX_ANSWER)
         self._connection = connect(data, timeout)
@@ -109,6 +106,7 @@ class Session(Closable):
     def _exchange(self, request: Poll | Command) -> msgspec.Raw:
         """Send a request and return its result as it was encoded."""
         blocks = isinstance(request, Command) and request.blocks
+        self._connection.settimeout(self._timeout)
         self._connection.sendall(frame(request))
         answer: Answer | Failure = self._decoded(
             self._receive(BLOCKING_TIMEOUT if blocks else self._timeout), Answer | Failure
@@ -168,13 +166,11 @@ class Session(Closable):
                 f"the pipeline is sp500tui {welcome.program}, this program {__version__}; use the same version"
             )
         return ForeignAnswerError(
-            f"what listens on data folder {self._data} is no sp500tui pipeline ({error}); end that program, or name "
+            f"what listens on data folder {self.data} is no sp500tui pipeline ({error}); end that program, or name "
             "the folder of a pipeline with --data-dir DIR"
         )
 
     def _lost(self, error: OSError | None = None) -> NoAnswerError:
         if isinstance(error, socket.timeout):
-            return NoAnswerError(
-                f"the pipeline on data folder {self._data} does not answer; it may be stopped or overloaded"
-            )
-        return NoAnswerError(f"the pipeline on data folder {self._data} closed the connection")
+            return NoAnswerError(f"the pipeline on data folder {self.data} {NO_ANSWER}")
+        return NoAnswerError(f"the pipeline on data folder {self.data} closed the connection")

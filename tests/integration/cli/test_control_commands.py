@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from sp500tui.cli import main as cli
-from sp500tui.cli.commands.running import attach
+from sp500tui.cli.commands.running import attach, control
 from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import LockSnapshot, Phase
-from sp500tui.remote.address import PipelineRunsError
+from sp500tui.remote.address import NoAnswerError, PipelineRunsError
+from sp500tui.remote.session import Session
+from sp500tui.remote.wire import Update
 from tests.support.remote.control_socket import Serve, Served
 from tests.support.tui.fake_pipeline import FakePipeline, degraded, running
 
@@ -128,6 +130,67 @@ def test_stop_reports_what_was_not_stored(
     served.pipeline.now_shows = replace(running(), ledger=Ledger(503, 500, spooled=3))
     assert run(data, "stop", "--now") == ExitCode.INCOMPLETE
     assert "spooled 3" in capsys.readouterr().out
+
+
+def test_stop_connects_again_to_a_pipeline_that_has_not_answered(
+    served: Served, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a pipeline that answers too late once, while it drains
+    served.pipeline.now_shows = replace(running(), ledger=Ledger(503, 503))
+    served.pipeline.ends_at = ShutdownLevel.DRAIN
+    state, silent = Session.state, [True]
+
+    def once_silent(session: Session) -> Update:
+        if silent:
+            silent.clear()
+            session.close()
+            raise NoAnswerError("does not answer")
+        return state(session)
+
+    monkeypatch.setattr(Session, "state", once_silent)
+    # when it is stopped, then its end is awaited nevertheless
+    assert run(data, "stop") == ExitCode.OK
+
+
+def test_stop_reports_a_pipeline_that_ends_without_a_report(
+    served: Served, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def die(*_: object) -> None:
+        served.close()
+        raise NoAnswerError("closed the connection")
+
+    monkeypatch.setattr(Session, "state", die)
+    assert run(data, "stop") == ExitCode.INCOMPLETE
+    assert "the pipeline ended without a report" in capsys.readouterr().err
+
+
+def test_stop_does_not_wait_for_the_next_run(
+    serve: Serve, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given a service manager that starts the next run at once
+    first, state = serve(), Session.state
+
+    def restart(*_: object) -> None:
+        monkeypatch.setattr(Session, "state", state)
+        first.close()
+        serve()
+        raise NoAnswerError("closed the connection")
+
+    monkeypatch.setattr(Session, "state", restart)
+    assert run(data, "stop") == ExitCode.INCOMPLETE
+    assert "the pipeline ended without a report" in capsys.readouterr().err
+
+
+def test_stop_gives_up_on_a_pipeline_that_is_silent(
+    served: Served, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def silent(_: Session) -> Update:
+        raise NoAnswerError("the pipeline does not answer")
+
+    monkeypatch.setattr(Session, "state", silent)
+    monkeypatch.setattr(control, "_SILENCE_LIMIT", 0.0)
+    assert run(data, "stop") == ExitCode.INCOMPLETE
+    assert "the pipeline does not answer" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["status", "pause", "resume", "run-cycle", "stop"])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import socket
 import stat
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -24,14 +25,13 @@ from sp500tui.errors import DatabaseError, ExitCode
 from sp500tui.pipeline.api import ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.writer.framing import FrameDecoder
-from sp500tui.remote import commands, server
-from sp500tui.remote.address import Claim, NoPipelineError, PipelineRunsError
+from sp500tui.remote import address, commands, server
+from sp500tui.remote.address import Claim, NoAnswerError, NoPipelineError, PipelineRunsError
 from sp500tui.remote.commands import Poll
 from sp500tui.remote.control_socket import ControlSocket
 from sp500tui.remote.session import (
     CommandFailedError,
     ForeignAnswerError,
-    NoAnswerError,
     RefusedError,
     Session,
 )
@@ -47,6 +47,7 @@ from sp500tui.remote.wire import (
     decode,
     frame,
 )
+from sp500tui.storage.embedded.lock import FileLock
 from tests.support.remote.control_socket import FACTS, Serve
 from tests.support.tui.fake_pipeline import FakePipeline, live_price, running
 from tests.support.waiting import FakeClock, Wait
@@ -157,6 +158,26 @@ class TestAnswers:
                 poll(session)
             with pytest.raises(CommandFailedError, match="unexpected ZeroDivisionError"):
                 session.call(commands.RunCycle(), bool)
+
+    def test_a_value_that_cannot_be_sent_is_one_line_and_closes_nothing(
+        self, serve: Serve, eventually: Wait
+    ) -> None:
+        # given a pipeline with a number that no message can hold
+        served = serve()
+        served.pipeline.now_shows = replace(running(), uptime=1 << 70)
+        with Session(served.data) as session:
+            # when it is read, then the reason is reported
+            with pytest.raises(CommandFailedError, match="its log has the reason"):
+                poll(session)
+            # and the same connection shows what follows
+            served.pipeline.now_shows = running()
+
+            def is_shown() -> bool:
+                with suppress(CommandFailedError):
+                    return poll(session).snapshot == running()
+                return False
+
+            eventually(is_shown)
 
     def test_a_command_that_takes_long_delays_neither_viewers_nor_other_commands(
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch
@@ -273,6 +294,68 @@ class TestClaims:
             assert not list((runtime / "sp500tui").iterdir())
             (runtime / "sp500tui").rmdir()
             runtime.rmdir()
+
+    def test_a_pipeline_that_does_not_listen_yet_is_no_missing_one(self, data: Path) -> None:
+        # given a pipeline that has claimed the folder, in which another one ran before
+        before = Claim.take(data)
+        before.listen().close()
+        before.release()
+        claim = Claim.take(data)
+        # when a command looks for it, then it is not told to start one
+        with pytest.raises(NoAnswerError, match=rf"is starting or ending.*kill {os.getpid()}"):
+            Session(data)
+        with pytest.raises(PipelineRunsError, match=f"process {os.getpid()}"):
+            Claim.take(data)
+        claim.release()
+
+    def test_a_command_that_looks_at_the_lock_keeps_no_pipeline_from_starting(self, data: Path) -> None:
+        # given a command that holds the lock for an instant
+        Claim.take(data).release()
+        lock = FileLock(data / "run" / "control.lock")
+        assert lock.try_acquire_exclusive()
+        releasing = threading.Timer(0.02, lock.release)
+        releasing.start()
+        # when a pipeline starts, then it waits for the command
+        Claim.take(data).release()
+        releasing.join()
+
+    @pytest.mark.parametrize("removed", ["run/control.sock", "run"])
+    def test_a_socket_that_is_removed_is_created_again(
+        self, data: Path, eventually: Wait, monkeypatch: pytest.MonkeyPatch, removed: str
+    ) -> None:
+        # given a pipeline with a viewer
+        monkeypatch.setattr(server, "_RENEWAL", 0.01)
+        with ControlSocket(data, Settings()) as control:
+            control.serve(FakePipeline(prices=()))
+            with Session(data) as viewer:
+                # when its socket is removed, or the folder of it
+                path = data / removed
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                # then another viewer can attach, and the first one stays attached
+                eventually((data / "run" / "control.sock").exists)
+                eventually(lambda: (data / "run" / "control.lock").stat().st_size)
+                with Session(data) as other:
+                    assert poll(other).snapshot == running()
+                assert poll(viewer).snapshot == running()
+            # and the data folder is still claimed
+            with pytest.raises(PipelineRunsError, match=f"process {os.getpid()}"):
+                Claim.take(data)
+        assert not (data / "run" / "control.sock").exists()
+
+    def test_a_runtime_folder_that_cannot_be_used_is_passed_over(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # given a runtime folder in which this user has no folder, and a data folder with a long path
+        (tmp_path / "runtime").mkdir()
+        (tmp_path / "runtime" / "sp500tui").write_text("in the way")
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
+        data = tmp_path / ("long" * 30) / "live"
+        claim = Claim.take(data)
+        try:
+            with claim.listen(), pytest.raises(NoAnswerError, match="does not answer"):
+                Session(data, timeout=0.01)
+        finally:
+            claim.release()
 
     def test_the_pipeline_of_the_other_market_is_named(self, serve: Serve, data: Path) -> None:
         serve()
@@ -425,6 +508,34 @@ class TestBadInput:
             served.pipeline.now_shows = changed
             served.pipeline.prices = [live_price("AAPL", Decimal("187.22"), 1.5, 504)]
             assert poll(viewer, Position(prices=503)).prices == tuple(served.pipeline.prices)
+
+    def test_more_connections_than_the_system_queues_are_no_missing_pipeline(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # given a pipeline that is stopped while many viewers try to connect
+        monkeypatch.setattr(address, "_BACKLOG", 0)
+        claim = Claim.take(data)
+        with claim.listen(), ExitStack() as waiting:
+            for _ in range(3):
+                connection = waiting.enter_context(socket.socket(socket.AF_UNIX))
+                connection.setblocking(False)
+                with suppress(BlockingIOError):
+                    connection.connect(str(data / "run" / "control.sock"))
+            # when one more does, then it is reported as a pipeline that does not answer
+            with pytest.raises(NoAnswerError, match="does not answer; it may be stopped or overloaded"):
+                Session(data, timeout=0.05)
+        claim.release()
+
+    @pytest.mark.parametrize(
+        "content",
+        ["", "[]", "{}", '{"pid": 1e999, "socket": "x"}', '{"pid": 1, "socket": "\\ud800"}', "[" * 100_000],
+    )
+    def test_a_damaged_lock_file_is_a_folder_without_a_pipeline(self, data: Path, content: str) -> None:
+        Claim.take(data).release()
+        (data / "run" / "control.lock").write_text(content)
+        with pytest.raises(NoPipelineError, match="no pipeline runs on data folder"):
+            Session(data)
+        Claim.take(data).release()
 
     @pytest.mark.parametrize("sent", [b"220 mail.example ESMTP\r\n" * 10, b"\xff" * 16, frame("hello")])
     def test_something_else_on_the_socket_is_no_pipeline(self, data: Path, sent: bytes) -> None:

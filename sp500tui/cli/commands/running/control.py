@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from argparse import Namespace
+from contextlib import ExitStack
 
 from sp500tui.cli.context import configuration_of, start
 from sp500tui.config.suggestions import suggestion
@@ -18,12 +19,14 @@ from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import LockSnapshot, Phase, Snapshot
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.remote import commands
-from sp500tui.remote.address import NoPipelineError
-from sp500tui.remote.session import NoAnswerError, Session
+from sp500tui.remote.address import NoAnswerError, NoPipelineError
+from sp500tui.remote.session import Session
 from sp500tui.remote.wire import Welcome
 
 _POLL_INTERVAL = 0.2
 """Seconds between two polls while a stop is awaited."""
+_SILENCE_LIMIT = 30.0
+"""Seconds without an answer after which a stop is no longer awaited."""
 _NOT_PAUSABLE = (Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED, Phase.FAILED)
 
 
@@ -114,15 +117,31 @@ def _stop(session: Session, namespace: Namespace) -> int:
 
 
 def _await_end(session: Session) -> RunReport | None:
-    """The report at the end of the run; None if the pipeline ends without one."""
-    while True:
-        try:
-            update = session.state()
-        except (NoAnswerError, NoPipelineError):
-            return None
-        if update.report is not None:
-            return update.report
-        time.sleep(_POLL_INTERVAL)
+    """The report at the end of the run; None if the pipeline ends without one.
+
+    Raises:
+        NoAnswerError: it has not answered for `_SILENCE_LIMIT` seconds.
+    """
+    data, run = session.data, session.welcome.identity
+    connection: Session | None = session
+    answered = time.monotonic()
+    with ExitStack() as connections:
+        while True:
+            try:
+                if connection is None:
+                    connection = connections.enter_context(Session(data))
+                if connection.welcome.identity != run:
+                    return None
+                if (report := connection.state().report) is not None:
+                    return report
+                answered = time.monotonic()
+            except NoPipelineError:
+                return None
+            except NoAnswerError:
+                connection = None
+                if time.monotonic() - answered > _SILENCE_LIMIT:
+                    raise
+            time.sleep(_POLL_INTERVAL)
 
 
 _ACTIONS = {
