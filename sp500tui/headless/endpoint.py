@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import select
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from socketserver import ThreadingMixIn
+from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -71,7 +72,12 @@ class Endpoint:
         return 0.0
 
     def _answer(self, environment: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        body = self._respond_to(environment, start_response)
+        try:
+            body = self._respond_to(environment, start_response)
+        except Exception as error:  # noqa: BLE001  # of the pipeline; the base class would print a traceback
+            _log.error("metrics: the pipeline could not be read: %s", error, exc_info=error)
+            text = "the pipeline could not be read; its log has the reason"
+            body = _respond(start_response, "500 Internal Server Error", text)
         return () if environment.get("REQUEST_METHOD") == "HEAD" else body
 
     def _respond_to(self, environment: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -97,7 +103,7 @@ class Endpoint:
 
 
 def _respond(start_response: StartResponse, status: str, text: str) -> Iterable[bytes]:
-    body = f"{text}\n".encode()
+    body = f"{text}\n".encode(errors="replace")
     headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
     start_response(status, headers)
     return [body]
@@ -110,6 +116,13 @@ class _Server(ThreadingMixIn, WSGIServer):
     request_queue_size = 128
     # An address in use is an error also where another program allowed sharing it.
     allow_reuse_port = False
+
+    def server_bind(self) -> None:
+        """Bind the address; the base class queries a name server for the name of the host."""
+        TCPServer.server_bind(self)
+        host, self.server_port = self.server_address[:2]
+        self.server_name = str(host)
+        self.setup_environ()
 
     def get_request(self) -> tuple[Any, Any]:
         """Accept a connection. After a failure it may still be pending, such as while no descriptor is free."""
@@ -136,6 +149,10 @@ class _Handler(WSGIRequestHandler):
         """The client's address; the base class may query a name server."""
         return str(self.client_address[0])
 
+    def get_stderr(self) -> io.StringIO:
+        """Where the base class writes the traceback of a connection that broke: nowhere."""
+        return io.StringIO()
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name of the base class
         """Log nothing: a scrape every few seconds would fill the log."""
 
@@ -144,9 +161,9 @@ def _listen(address: str, app: WSGIApplication) -> _Server:
     host, port = split_address(address)
     try:
         server = (_Server6 if ":" in host else _Server)((host, port), _Handler)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        in_use = error.errno == errno.EADDRINUSE
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        in_use = getattr(error, "errno", None) == errno.EADDRINUSE
         remedy = "choose another, or end the program that listens there" if in_use else "choose another"
         raise ConfigurationError(f"--metrics {address} cannot be used: {reason}; {remedy}") from None
     server.set_app(app)

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Mapping
 
 from sp500tui.headless.health import not_ready, unhealthy
-from sp500tui.pipeline.core.snapshot import Snapshot
+from sp500tui.pipeline.core.snapshot import Phase, Snapshot
 
 _log = logging.getLogger(__name__)
 _STATUS_INTERVAL = 5.0
 """Seconds between two updates of the status line."""
+_LONGEST_STEP = 2.0
+"""Seconds for which the supervisor makes no progress at times, whatever the time of the watchdog is."""
 
 
 class ServiceManager:
@@ -26,6 +28,7 @@ class ServiceManager:
         self._watchdog = _watchdog_seconds(environment)
         self._clock = clock
         self._ready = False
+        self._stopping = False
         self._status = ""
         self._status_at = float("-inf")
 
@@ -39,41 +42,49 @@ class ServiceManager:
     def update(self, snapshot: Snapshot, stalled: float) -> None:
         """Report what has changed; `stalled` is the time since the supervisor's last step.
 
-        READY is sent once, when the run collects prices. The watchdog is fed while the supervisor makes progress, so
-        that systemd restarts a run that hangs, but not one that waits for the database or for Yahoo Finance.
+        READY is sent once, when the run collects prices, and STOPPING once, when it ends; both again after a failure.
+        The watchdog is fed while the supervisor makes progress, so that systemd restarts a run that hangs, but not one
+        that waits for the database or for Yahoo Finance.
         """
         if not self._address:
             return
         now = self._clock()
         lines: list[str] = []
-        if not self._ready and not not_ready(snapshot):
-            self._ready = True
+        if ready := not self._ready and not not_ready(snapshot):
             lines.append("READY=1")
-        reason = unhealthy(snapshot, stalled) or (not_ready(snapshot) if not self._ready else "")
+        if stopping := not self._stopping and snapshot.phase in (Phase.DRAINING, Phase.SPOOLING):
+            lines.append("STOPPING=1")
+        reason = unhealthy(snapshot, stalled) or ("" if self._ready else not_ready(snapshot))
         status = f"{snapshot.ledger.summary}; {reason}" if reason else snapshot.ledger.summary
         if lines or (status != self._status and now >= self._status_at + _STATUS_INTERVAL):
             self._status, self._status_at = status, now
             lines.append(f"STATUS={status}")
-        if self._watchdog is not None and stalled < self._watchdog / 2:
+        if self._watchdog is not None and stalled < max(self._watchdog / 2, _LONGEST_STEP):
             lines.append("WATCHDOG=1")
-        self._send(lines)
+        if self._send(lines):
+            self._ready |= ready
+            self._stopping |= stopping
 
     def stopping(self, message: str) -> None:
         """Report that the run is shutting down."""
-        if self._address:
-            self._send(["STOPPING=1", f"STATUS={message}"])
+        if self._address and self._send(["STOPPING=1", f"STATUS={message}"]):
+            self._stopping = True
 
-    def _send(self, lines: list[str]) -> None:
+    def _send(self, lines: list[str]) -> bool:
+        """Send a message; returns whether it was received."""
         if not lines:
-            return
+            return True
         # An address that begins with @ is in Linux' abstract namespace, which a zero byte marks.
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
                 sender.setblocking(False)
-                sender.sendto("\n".join(line.replace("\n", " ") for line in lines).encode(), address)
+                text = "\n".join(line.replace("\n", " ") for line in lines)
+                sender.sendto(text.encode(errors="replace"), address)
         except OSError as error:
             _log.debug("the service manager at %s was not notified: %s", self._address, error)
+            return False
+        return True
 
 
 def _watchdog_seconds(environment: Mapping[str, str]) -> float | None:

@@ -116,12 +116,40 @@ def test_clients_that_are_silent_or_send_garbage_delay_no_other(endpoint: Endpoi
         client.close()
 
 
+@pytest.mark.parametrize(("path", "method"), [("/metrics", "GET"), ("/healthz", "GET"), ("/readyz", "HEAD")])
+def test_a_pipeline_that_cannot_be_read_is_an_answer_and_no_traceback(
+    endpoint: Endpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+    method: str,
+) -> None:
+    monkeypatch.setattr(endpoint.run, "snapshot", lambda: 1 / 0)
+    status, text = ask(endpoint, path, method)
+    assert status == 500
+    assert text in ("", "the pipeline could not be read; its log has the reason\n")
+    assert "division by zero" in caplog.text
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_no_name_server_is_queried(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> str:
+        raise AssertionError("a name server was queried")
+
+    monkeypatch.setattr(socket, "getfqdn", refuse)
+    with serving(f"127.0.0.1:{free_port()}") as endpoint:
+        assert ask(endpoint, "/healthz") == (200, "ok\n")
+
+
 def test_a_port_in_use_is_refused_with_the_remedy(endpoint: Endpoint) -> None:
     with pytest.raises(ConfigurationError, match="Address already in use; choose another"):
         Endpoint(f"127.0.0.1:{endpoint.port}")
 
 
-@pytest.mark.parametrize("address", ["192.0.2.1:9464", "no-such-host.invalid:9464"])
+@pytest.mark.parametrize(
+    "address", ["192.0.2.1:9464", "no-such-host.invalid:9464", f"{'x' * 70}.invalid:9464"]
+)
 def test_an_address_of_another_machine_is_refused(address: str) -> None:
     with pytest.raises(ConfigurationError, match=f"--metrics {address} cannot be used: .*; choose another$"):
         Endpoint(address)

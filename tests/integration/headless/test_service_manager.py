@@ -115,6 +115,41 @@ def test_the_end_is_reported(manager: Manager) -> None:
     assert manager.received() == ["STOPPING=1", "STATUS=draining: storing everything already fetched now"]
 
 
+def test_ready_is_sent_until_it_is_received(address: str) -> None:
+    # given a service manager that does not listen yet
+    service = ServiceManager({"NOTIFY_SOCKET": address})
+    service.update(RUNNING, 0.0)
+    # when it listens, then it learns that the run is ready, once
+    manager = Manager(address)
+    service.update(RUNNING, 0.0)
+    service.update(RUNNING, 0.0)
+    assert [line for line in manager.received() if line.startswith("READY")] == ["READY=1"]
+    manager.socket.close()
+
+
+def test_an_end_without_a_signal_is_reported_too(manager: Manager) -> None:
+    manager.service.update(RUNNING, 0.0)
+    manager.received()
+    draining = replace(RUNNING, phase=Phase.DRAINING)
+    manager.service.update(draining, 0.0)
+    manager.service.update(draining, 0.0)
+    assert [line for line in manager.received() if line.startswith("STOPPING")] == ["STOPPING=1"]
+
+
+def test_a_short_watchdog_is_fed_during_a_step_of_the_supervisor(address: str) -> None:
+    manager = Manager(address, WATCHDOG_USEC="1000000")
+    manager.service.update(RUNNING, 1.1)
+    assert "WATCHDOG=1" in manager.received()
+    manager.service.update(RUNNING, 3.0)
+    assert "WATCHDOG=1" not in manager.received()
+    manager.socket.close()
+
+
+def test_text_without_an_encoding_is_replaced(manager: Manager) -> None:
+    manager.service.update(replace(RUNNING, database=DatabaseSnapshot(Health.DOWN, "\udcff")), 0.0)
+    assert any(line.endswith("; database: ?") for line in manager.received())
+
+
 def test_without_a_service_manager_nothing_is_sent() -> None:
     service = ServiceManager({})
     service.update(RUNNING, 0.0)
