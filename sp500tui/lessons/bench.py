@@ -227,10 +227,12 @@ def restored(pipeline: PipelineControl) -> Iterator[None]:
         def afterwards(what: str, act: Callable[[], object]) -> None:
             stack.callback(_attempt, what, act)
 
+        intake: tuple[StageName, ...] = ()
         if before.phase is Phase.PAUSED:
+            intake = (StageName.SCRAPER, StageName.PRICE)
             afterwards("the pause", pipeline.pause)
         for stage in before.stages:
-            if stage.paused and before.phase is not Phase.PAUSED:
+            if stage.paused and stage.name not in intake:
                 afterwards(f"the pause of the {stage.name} stage", partial(pipeline.pause, stage.name))
             afterwards(f"the {stage.name} workers", partial(pipeline.scale, stage.name, stage.size))
         afterwards("the interval", lambda: pipeline.set_interval(before.cycle.interval))

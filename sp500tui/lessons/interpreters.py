@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,10 @@ class Interpreter:
 
 def find_interpreters() -> list[Interpreter]:
     """This interpreter first, then others that are found on PATH or were installed by uv or pyenv."""
-    return [each for each in map(_probed, [PYTHON, *_others()]) if each is not None]
+    gil = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+    # On a busy machine it may not answer in time.
+    own = _probed(PYTHON) or Interpreter(PYTHON, sys.version_info[:2], gil)
+    return [own, *(each for each in map(_probed, _others()) if each is not None)]
 
 
 def _others() -> Iterator[str]:

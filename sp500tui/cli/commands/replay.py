@@ -147,7 +147,7 @@ def _time_of_day(text: str, recording: Recording) -> float:
     """The first local time of day within the recording."""
     pattern = "%H:%M" if text.count(":") == 1 else "%H:%M:%S.%f" if "." in text else "%H:%M:%S"
     clock = datetime.strptime(text, pattern).time()
-    at = datetime.combine(datetime.fromtimestamp(recording.first).astimezone().date(), clock).astimezone()
-    if at.timestamp() < recording.first - 1:
-        at += timedelta(days=1)
-    return at.timestamp()
+    day = datetime.fromtimestamp(recording.first).astimezone().date()
+    # By the calendar: a day in which the clocks change does not have 24 hours.
+    today, tomorrow = (datetime.combine(each, clock).timestamp() for each in (day, day + timedelta(days=1)))
+    return tomorrow if today < recording.first - 1 else today

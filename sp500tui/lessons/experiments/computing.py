@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from sp500tui.config.child_processes import python_command, python_environment
 from sp500tui.lessons.bench import Bench
@@ -21,6 +21,7 @@ _TASK_SECONDS = 0.03
 _MAX_THREAD_SPEEDUP = 1.25
 _MIN_ADVANTAGE = 1.15
 """How much faster than the threads the processes are at least."""
+_ENDED_EARLY = "a process of the experiment ended early; see the log"
 
 
 def _rounds_of_a_task() -> int:
@@ -41,41 +42,53 @@ def _in_threads(rounds: int) -> None:
 @contextmanager
 def _processes(rounds: int) -> Iterator[Callable[[], None]]:
     """Processes that are ready to compute; yields the function that starts them and waits for their ends."""
-    children = [
-        subprocess.Popen(
-            python_command("sp500tui.lessons.children.computing", str(rounds)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # Linux shares the processors among sessions first: on a busy machine, two processes of one session would
-            # get hardly more than one.
-            start_new_session=True,
-            env=python_environment(),
-        )
-        for _ in range(_TASKS)
-    ]
+    children: list[subprocess.Popen[bytes]] = []
 
     def run() -> None:
         for child in children:
-            assert child.stdin is not None  # noqa: S101  # started with a pipe
-            child.stdin.write(b"go\n")
-            child.stdin.flush()
+            _begin(child)
         for child in children:
             _expect(child, b"done")
 
-    try:
+    with ExitStack() as stack:
+        for _ in range(_TASKS):
+            children.append(_started(rounds))
+            stack.callback(_end, children[-1])
         for child in children:
             _expect(child, b"ready")
         yield run
-    finally:
-        for child in children:
-            child.kill()
-            child.communicate()
+
+
+def _started(rounds: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        python_command("sp500tui.lessons.children.computing", str(rounds)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # Linux shares the processors among sessions first: on a busy machine, two processes of one session would
+        # get hardly more than one.
+        start_new_session=True,
+        env=python_environment(),
+    )
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.communicate()
+
+
+def _begin(child: subprocess.Popen[bytes]) -> None:
+    assert child.stdin is not None  # noqa: S101  # started with a pipe
+    try:
+        child.stdin.write(b"go\n")
+        child.stdin.flush()
+    except BrokenPipeError:
+        raise LessonError(_ENDED_EARLY) from None
 
 
 def _expect(child: subprocess.Popen[bytes], line: bytes) -> None:
     assert child.stdout is not None  # noqa: S101  # started with a pipe
     if child.stdout.readline().strip() != line:
-        raise LessonError("a process of the experiment ended early; see the log")
+        raise LessonError(_ENDED_EARLY)
 
 
 def _measure(bench: Bench) -> dict[str, Value]:

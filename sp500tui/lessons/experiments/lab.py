@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sp500tui.config.child_processes import PYTHON, isolated_command
+from sp500tui.config.child_processes import isolated_command
 from sp500tui.lessons import children
 from sp500tui.lessons.bench import Bench
 from sp500tui.lessons.interpreters import Interpreter, find_interpreters
@@ -43,6 +42,10 @@ def _report_of(bench: Bench, interpreter: Interpreter, rounds: int) -> dict[str,
     try:
         while child.poll() is None and time.monotonic() < deadline:
             bench.sleep(0.05)
+        if child.returncode is None:
+            raise LessonError(
+                f"{interpreter.program} did not finish within {_LIMIT:.0f} s; try again on a less busy machine"
+            )
         if child.returncode != 0:
             raise LessonError(f"{interpreter.program} could not run the computation; remove it from PATH")
         report: dict[str, Any] = json.loads(child.stdout.read()) if child.stdout is not None else {}
@@ -85,7 +88,7 @@ def measured_values(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Value
 def _measure(bench: Bench) -> dict[str, Value]:
     bench.report("looking for Python interpreters")
     rounds = _rounds_of_a_task()
-    chosen = choose(find_interpreters() or [Interpreter(PYTHON, sys.version_info[:2], gil=True)])
+    chosen = choose(find_interpreters())
     reports: dict[Interpreter, dict[str, Any]] = {}
     for interpreter in chosen.values():
         if interpreter not in reports:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import shlex
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from html import escape
 from importlib.resources import files
 from string import Template
 from urllib.parse import urlsplit
@@ -75,7 +77,9 @@ class ViewerServer(Server):
             try:
                 await site.start()
             except OSError as error:
-                reason = "is in use" if error.errno == 98 else f"cannot be used: {error.strerror}"
+                reason = (
+                    "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+                )
                 raise ConfigurationError(f"port {self.port} {reason}; name another with --port N") from None
             started(f"http://{LOOPBACK if not self._public else self.host}:{_port_of(runner)}/")
             return await _signal()
@@ -97,7 +101,7 @@ class ViewerServer(Server):
         """The page; its session goes to the address by which it was opened."""
         scheme = "wss" if request.headers.get("X-Forwarded-Proto", request.scheme) == "https" else "ws"
         font_size = whole_number(request.query.get("fontsize", ""), *_FONT_SIZES) or _FONT_SIZE
-        page = self._page.substitute(websocket=f"{scheme}://{request.host}/ws", font_size=font_size)
+        page = self._page.substitute(websocket=escape(f"{scheme}://{request.host}/ws"), font_size=font_size)
         return web.Response(text=page, content_type="text/html")
 
     async def on_startup(self, app: web.Application) -> None:

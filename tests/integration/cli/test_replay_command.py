@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -46,9 +47,9 @@ def test_the_summary_as_text(file: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "last       fetched 12 = stored 12" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("time", ["+30s", "+0.5m", "2026-05-14T17:46:30Z", "2026-05-14T19:46:30+02:00"])
-def test_times_that_can_be_named(file: Path, capsys: pytest.CaptureFixture[str], time: str) -> None:
-    assert cli.main(["replay", str(file), "--no-ui", "--json", "--at", time]) == ExitCode.OK
+@pytest.mark.parametrize("at", ["+30s", "+0.5m", "2026-05-14T17:46:30Z", "2026-05-14T19:46:30+02:00"])
+def test_times_that_can_be_named(file: Path, capsys: pytest.CaptureFixture[str], at: str) -> None:
+    assert cli.main(["replay", str(file), "--no-ui", "--json", "--at", at]) == ExitCode.OK
     assert cli.main(["replay", str(file), "--no-ui", "--json", "--at=-10s"]) == ExitCode.OK
 
 
@@ -105,6 +106,23 @@ def test_a_time_of_day_may_have_fractions(file: Path, capsys: pytest.CaptureFixt
     at = f"{local:%H:%M:%S}.25"
     assert cli.main(["replay", str(file), "--no-ui", "--json", "--at", at]) == ExitCode.OK
     assert capsys.readouterr().err == ""
+
+
+def test_a_time_of_day_is_that_of_the_day_on_which_the_clocks_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given a recording in Central Europe from the evening before summer time begins to the afternoon of that day
+    (block, payload), *_ = recorded(6)[0]
+    first = datetime.fromisoformat("2026-03-28T20:00:00+01:00").timestamp()
+    last = datetime.fromisoformat("2026-03-29T14:40:00+02:00").timestamp()
+    path = save(tmp_path, FACTS, [(block._replace(first=first, last=last), payload)], prefix="test", keep=3)
+    # when it is shown at a time of that afternoon, then that is within it
+    with monkeypatch.context() as zone:
+        zone.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        code = cli.main(["replay", str(path), "--no-ui", "--json", "--at", "14:30"])
+    time.tzset()
+    assert code == ExitCode.OK, capsys.readouterr().err
 
 
 def test_a_torn_recording_is_shown_up_to_its_last_block(

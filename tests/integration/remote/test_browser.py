@@ -18,6 +18,9 @@ import psutil
 import pytest
 
 from sp500tui.cli import main as cli
+from sp500tui.cli.commands.running.serve import viewer_command
+from sp500tui.config.loader import Configuration, default_file
+from sp500tui.config.settings import Settings
 from sp500tui.errors import ExitCode
 from sp500tui.remote.browser.server import is_allowed
 from tests.support.remote.control_socket import Serve, Served
@@ -224,6 +227,13 @@ def test_requests_of_other_pages_are_refused(web: Start) -> None:
 )
 def test_which_requests_are_answered(host: str, origin: str | None, public: bool, allowed: bool) -> None:
     assert is_allowed(host, origin, public=public) is allowed
+
+
+def test_a_viewer_reads_the_configuration_file_that_was_named(tmp_path: Path) -> None:
+    named = Configuration(Settings(), {}, tmp_path / "own.toml")
+    default = Configuration(Settings(), {}, default_file())
+    assert f"--config={tmp_path / 'own.toml'}" in viewer_command(named, steering=False)
+    assert not [each for each in viewer_command(default, steering=False) if each.startswith("--config")]
 
 
 class TestBadInput:

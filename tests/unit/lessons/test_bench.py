@@ -88,6 +88,16 @@ class TestRestoration:
             assert pipeline.snapshot().phase is Phase.RUNNING
         assert pipeline.snapshot().phase is Phase.PAUSED
 
+    def test_a_stage_that_was_paused_in_a_paused_pipeline_is_paused_again(
+        self, pipeline: FakePipeline
+    ) -> None:
+        pipeline.pause(StageName.WRITER)
+        pipeline.pause()
+        with Bench(pipeline=pipeline).quiet_pipeline():
+            assert not pipeline.snapshot().stage(StageName.WRITER).paused
+        assert pipeline.snapshot().phase is Phase.PAUSED
+        assert pipeline.snapshot().stage(StageName.WRITER).paused
+
     def test_an_unavailable_market_does_not_prevent_the_rest_from_being_restored(
         self, pipeline: FakePipeline, caplog: pytest.LogCaptureFixture
     ) -> None:

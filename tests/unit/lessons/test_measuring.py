@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from sp500tui.lessons.bench import Bench
+from sp500tui.lessons.experiments import computing
 from sp500tui.lessons.experiments.lab import NOT_FOUND, choose, measured_values
 from sp500tui.lessons.experiments.littles_law import Observation, request_durations
 from sp500tui.lessons.experiments.ordering import shuffled_batches
 from sp500tui.lessons.interpreters import Interpreter, find_interpreters
+from sp500tui.lessons.lesson import LessonError
 from sp500tui.lessons.sample_rows import sample_rows
 from sp500tui.lessons.side_by_side import BUDGET, MAX_ROUNDS, MIN_ROUNDS, median_seconds
 from sp500tui.pipeline.core.names import StageName
@@ -131,6 +134,15 @@ class TestFindInterpreters:
         free = [each for each in found if not each.gil]
         assert [(each.version, each.has_sub_interpreters) for each in free] == [((3, 14), True)]
         assert not [each for each in found if "shims" in each.program]
+
+
+@pytest.mark.processes
+class TestComputing:
+    def test_a_process_that_ends_early_is_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        command = ["/bin/sh", "-c", "echo ready"]
+        monkeypatch.setattr(computing, "python_command", lambda *_: command)
+        with pytest.raises(LessonError, match="a process of the experiment ended early"):
+            computing.LESSON.measure(Bench())
 
 
 def test_the_sample_rows_can_be_written_and_have_different_keys() -> None:

@@ -8,7 +8,7 @@ from argparse import Namespace
 
 from sp500tui.cli.context import configuration_of, start
 from sp500tui.config.child_processes import python_command
-from sp500tui.config.loader import Configuration
+from sp500tui.config.loader import Configuration, default_file
 from sp500tui.config.whole_numbers import whole_number
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.standard_streams import write_message
@@ -48,6 +48,9 @@ def viewer_command(configuration: Configuration, *, steering: bool) -> list[str]
     command = python_command("sp500tui", "attach", "--demo" if settings.demo else "--no-demo")
     if settings.data_dir is not None:
         command.append(f"--data-dir={settings.data_dir.absolute()}")
+    file = configuration.file
+    if file is not None and file != default_file():
+        command.append(f"--config={file.absolute()}")
     if settings.theme is not None:
         command.append(f"--theme={settings.theme}")
     command.append(f"--refresh-rate={settings.refresh_rate}")
