@@ -310,7 +310,7 @@ class TestDetail:
             (
                 [Span(IDLE, 99.0, 100.0)],
                 True,
-                "older spans were overwritten: the last 2,000 of each worker are kept",
+                "older spans were overwritten: the last 1,600 of each worker are kept",
             ),
             ([Span(IDLE, 80.0, 90.0)], False, "it has ended"),
             ([Span(IDLE, 80.0, 90.0), Span(IDLE, 98.0, 100.0)], False, "nothing is recorded of this time"),

@@ -21,8 +21,8 @@ from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
 
-CAPACITY = 2000
-"""Spans of one worker that are kept: a minute or more, at 30 changes of state a second."""
+CAPACITY = 1600
+"""Spans of one worker that are kept: a minute or more at 26 changes of state a second."""
 _FIELDS = 5
 _PROCESSES_KEPT = 64
 RING_BYTES = CAPACITY * _FIELDS * 8
