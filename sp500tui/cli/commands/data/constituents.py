@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from contextlib import suppress
 from datetime import UTC, date, datetime
 
+from sp500tui.cli.commands.data.window import is_date
 from sp500tui.cli.context import configuration_of, opened_sources
 from sp500tui.cli.interruptible import interruptible
 from sp500tui.cli.output import as_columns
@@ -58,10 +60,11 @@ def parse_day_option(text: str, today: date) -> date:
     Raises:
         ConfigurationError: It is no date, lies in the future, or before the index had 500 companies.
     """
-    try:
-        day = date.fromisoformat(text.strip())
-    except ValueError:
-        raise ConfigurationError(f"--as-of {text[:40]!r} is not a date; write 2024-05-31") from None
+    day: date | None = None
+    with suppress(ValueError):
+        day = date.fromisoformat(text.strip()) if is_date(text) else None
+    if day is None:
+        raise ConfigurationError(f"--as-of {text[:40]!r} is not a date; write 2024-05-31")
     if day > today:
         raise ConfigurationError(f"--as-of {day} lies in the future; give a day up to {today}")
     if day < FIRST_DAY:

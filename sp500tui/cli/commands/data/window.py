@@ -23,15 +23,16 @@ def parse_window(start: str | None, end: str | None) -> tuple[datetime, datetime
         ConfigurationError: a value is no date or time, or the end is not after the start.
     """
     first = EARLIEST if start is None else _moment(start, "--from")
-    last = LATEST if end is None else _moment(end, "--to") + timedelta(days=_is_date(end))
+    last = LATEST if end is None else _moment(end, "--to") + timedelta(days=is_date(end))
     if last <= first:
-        if last == first and end is not None and not _is_date(end):
+        if last == first and end is not None and not is_date(end):
             raise ConfigurationError(f"--to {end} is the time of --from; a window ends after its start")
         raise ConfigurationError(f"--to {end} is before --from {start}; give the earlier one as --from")
     return first, last
 
 
-def _is_date(text: str) -> bool:
+def is_date(text: str) -> bool:
+    """Whether the text is written as a date: `2026-05-04` or `20260504`, not a week or a time."""
     return _DATE.fullmatch(text.strip()) is not None
 
 

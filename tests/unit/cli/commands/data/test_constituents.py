@@ -96,6 +96,10 @@ class TestMembersOfADay:
         [
             ("yesterday", "is not a date; write 2024-05-31"),
             ("2026-02-30", "is not a date"),
+            ("2024-W20", "is not a date; write 2024-05-31"),
+            ("2024W203", "is not a date"),
+            ("2024-05-31T10:00", "is not a date"),
+            ("", "is not a date"),
             ("2999-01-01", "lies in the future"),
             ("1950-01-01", "before the index had 500 companies, on 1957-03-04"),
         ],
