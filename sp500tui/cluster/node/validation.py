@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import ipaddress
-import os
-import select
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from sp500tui.config.settings import Settings, parse_stages
 from sp500tui.errors import ConfigurationError
+from sp500tui.input_file import read_input
 from sp500tui.logs.redaction import redact_url
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.runtime.wiring import stage_sizes
 
 _MAX_PASSWORD = 4096
 """Bytes of the password file that are read."""
-_PIPE_WAIT = 30.0
-"""Seconds in which a pipe with the password has to be written to; a signal does not interrupt the wait."""
 
 
 def node_stage_sizes(settings: Settings) -> dict[StageName, int]:
@@ -67,7 +63,9 @@ def read_password(file: Path | None) -> str | None:
         return None
     remedy = "name a file with the password on its first line (--broker-password-file FILE)"
     try:
-        line = _first_line(file).decode("utf-8").rstrip("\r")
+        line = (
+            read_input(file, _MAX_PASSWORD, first_line=True).partition(b"\n")[0].decode("utf-8").rstrip("\r")
+        )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigurationError(
@@ -76,27 +74,6 @@ def read_password(file: Path | None) -> str | None:
     if not line:
         raise ConfigurationError(f"the broker's password file {file} is empty; {remedy}")
     return line
-
-
-def _first_line(file: Path) -> bytes:
-    """The first line of a file or of a pipe such as `<(command)`, without its end.
-
-    Raises:
-        OSError: it cannot be read; TimeoutError where a pipe is not written to.
-    """
-    content = b""
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        while b"\n" not in content and len(content) < _MAX_PASSWORD:
-            if not select.select([descriptor], [], [], _PIPE_WAIT)[0]:
-                raise TimeoutError(errno.ETIMEDOUT, f"nothing was written to it within {_PIPE_WAIT:g} s")
-            part = os.read(descriptor, _MAX_PASSWORD - len(content))
-            if not part:
-                break
-            content += part
-    finally:
-        os.close(descriptor)
-    return content.partition(b"\n")[0]
 
 
 def _is_loopback(url: str) -> bool:

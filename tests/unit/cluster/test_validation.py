@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sp500tui.cluster.node import validation
+from sp500tui import input_file
 from sp500tui.cluster.node.validation import node_stage_sizes, read_password, validate_node
 from sp500tui.config.settings import Settings, parse_stages, validate_stages
 from sp500tui.errors import ConfigurationError
@@ -102,7 +102,7 @@ class TestPassword:
     def test_a_pipe_that_no_program_writes_to_is_refused(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(validation, "_PIPE_WAIT", 0.01)
+        monkeypatch.setattr(input_file, "_PIPE_WAIT", 0.01)
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(
             ConfigurationError, match=r"nothing was written to it within 0\.01 s; name a file"

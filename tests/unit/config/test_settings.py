@@ -439,7 +439,9 @@ class TestSymbols:
             (b"# nothing\n\n", "contains no symbol"),
             (b"AAPL\nBRK-B\n", "line 2: 'BRK-B'"),
             (b"\x7fELF\x00\x01", "not text"),
-            (b"\xff\xfeA\x00", "not text"),
+            (b"\xff\xfeA\x00\x00", "not text"),
+            (b"A\x00A\x00", "not text"),
+            (b'"' + b"A" * 200_000, "line 1: field larger than"),
             pytest.param(b"A\n" * (3 << 20), "larger than 4 MB", id="too large"),
         ],
     )

@@ -70,6 +70,8 @@ def test_a_pair_asked_for_as_a_symbol_is_found_under_its_short_name(
         "^GSPC",
         "^N225",
         "^STOXX50E",
+        "^SP500-45",
+        "^990100-USD-STRD",
         "BTC-USD",
         "1INCH-USD",
         "LUNA20314-USD",
@@ -102,6 +104,9 @@ def test_symbols_are_accepted_as_yahoo_spells_them_in_any_case(symbol: str) -> N
         ("NOVO-B.", "is not a symbol"),
         ("A" * 13, "is not a symbol"),
         ("AAPL?x=1", "is not a symbol"),
+        ("^SP500-", "is not a symbol"),
+        ("stra\u00dfe", "is not a symbol"),
+        ("\u017f", "is not a symbol"),
         ("A\u0301APL", "is not a symbol"),
     ],
 )

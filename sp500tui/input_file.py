@@ -1,0 +1,34 @@
+"""A file that a user has named for input; a pipe such as `<(command)` is one too."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+from pathlib import Path
+
+_PIPE_WAIT = 30.0
+"""Seconds in which a pipe has to be written to; a signal does not interrupt the wait."""
+_CHUNK = 65_536
+
+
+def read_input(path: Path, most: int, *, first_line: bool = False) -> bytes:
+    """At most `most` bytes of a file, or of its first line with what was read beyond it.
+
+    Raises:
+        OSError: it cannot be read; TimeoutError where a pipe is not written to.
+        ValueError: the name cannot be that of a file.
+    """
+    content = bytearray()
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        while len(content) < most and not (first_line and b"\n" in content):
+            if not select.select([descriptor], [], [], _PIPE_WAIT)[0]:
+                raise TimeoutError(errno.ETIMEDOUT, f"nothing was written to it within {_PIPE_WAIT:g} s")
+            part = os.read(descriptor, min(_CHUNK, most - len(content)))
+            if not part:
+                break
+            content += part
+    finally:
+        os.close(descriptor)
+    return bytes(content)
