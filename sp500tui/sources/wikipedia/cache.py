@@ -16,7 +16,8 @@ from pathlib import Path
 from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
 from sp500tui.model import Constituent, IndexChange
-from sp500tui.sources.wikipedia.table import checked, constituent_of, parse_day, plausible_symbol
+from sp500tui.sources.wikipedia.dates import parse_written_date
+from sp500tui.sources.wikipedia.table import checked, constituent_of, plausible_symbol
 from sp500tui.sources.yahoo.json_values import get_path
 
 _FILE = "constituents.json"
@@ -110,7 +111,7 @@ def bundled_constituents() -> tuple[Constituent, ...]:
             sector=line["gics_sector"],
             sub_industry=line["gics_sub_industry"],
             headquarters=line["headquarters"],
-            date_added=parse_day(line["date_added"]),
+            date_added=parse_written_date(line["date_added"]),
             cik=line["cik"],
             founded=line["founded"],
         )

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
-
-from bs4 import Tag
+from itertools import islice
 
 from sp500tui.logs.redaction import one_line
 from sp500tui.model import IndexChange
-from sp500tui.sources.wikipedia.table import (
-    cell_text,
-    header_text,
-    parse_day,
-    rows_of,
-    span,
-    symbol_as_listed,
-    tables_of,
-)
+from sp500tui.sources.wikipedia.dates import parse_written_date
+from sp500tui.sources.wikipedia.table import grid_of, header_text, symbol_as_listed, tables_of
 
-_MONTHS = {
-    name: number
-    for number, name in enumerate(
-        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
-    )
-}
-_MONTH_FIRST = re.compile(r"([A-Za-z]{3})[a-z]*\.? (\d{1,2}),? (\d{4})")
-_DAY_FIRST = re.compile(r"(\d{1,2}) ([A-Za-z]{3})[a-z]*\.? (\d{4})")
 _GROUPS = {"added": ("added", "add", "addition"), "removed": ("removed", "remove", "removal", "deleted")}
 _TICKERS = ("ticker", "symbol", "ticker symbol")
 _NAMES = ("security", "company", "name", "company name")
@@ -49,28 +31,13 @@ class ParsedChanges:
 
 def parse_changes(html: str | bytes) -> ParsedChanges:
     """The changes on the page; none if it has no such table, as it is not needed for the list itself."""
-    for table in tables_of(html, "changes") or tables_of(html, None):
-        grid = _grid(table)
-        columns = _columns(grid[:_HEADER_ROWS])
-        if columns is not None:
-            return _read(grid[_HEADER_ROWS:], columns)
+    for identifier in ("changes", None):
+        for table in tables_of(html, identifier):
+            rows = grid_of(table)
+            columns = _columns(list(islice(rows, _HEADER_ROWS)))
+            if columns is not None:
+                return _read(rows, columns)
     return ParsedChanges((), ())
-
-
-def parse_written_date(text: str) -> date | None:
-    """The date in a text such as `May 7, 2026`, `7 May 2026` or `2026-05-07`; None if there is none."""
-    found = _MONTH_FIRST.search(text)
-    month, day, year = found.groups() if found else ("", "", "")
-    if not found:
-        found = _DAY_FIRST.search(text)
-        day, month, year = found.groups() if found else ("", "", "")
-    number = _MONTHS.get(month.casefold())
-    if number is None:
-        return parse_day(text.strip())
-    try:
-        return date(int(year), number, int(day))
-    except ValueError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,31 +47,6 @@ class _Columns:
     """Positions of the ticker and of the name."""
     removed: tuple[int, int]
     reason: int | None
-
-
-def _grid(table: Tag) -> list[list[str]]:
-    """The texts of all cells; one that spans rows or columns is repeated."""
-    rows: list[list[str]] = []
-    spanning: dict[int, tuple[int, str]] = {}
-    """Column → rows still to fill, and the text."""
-    for row in rows_of(table):
-        texts: list[str] = []
-        cells = row.find_all(["td", "th"], recursive=False)
-        while cells or len(texts) in spanning:
-            if len(texts) in spanning:
-                left, text = spanning.pop(len(texts))
-                if left > 1:
-                    spanning[len(texts)] = (left - 1, text)
-                texts.append(text)
-                continue
-            cell = cells.pop(0)
-            text, below = cell_text(cell), span(str(cell.get("rowspan", ""))) - 1
-            for _ in range(span(str(cell.get("colspan", "")))):
-                if below:
-                    spanning[len(texts)] = (below, text)
-                texts.append(text)
-        rows.append(texts)
-    return rows
 
 
 def _columns(headers: Sequence[Sequence[str]]) -> _Columns | None:
@@ -127,7 +69,7 @@ def _columns(headers: Sequence[Sequence[str]]) -> _Columns | None:
     return _Columns(day, (added, added_name), (removed, removed_name), position(_REASONS, _REASONS))
 
 
-def _read(rows: Sequence[Sequence[str]], columns: _Columns) -> ParsedChanges:
+def _read(rows: Iterable[Sequence[str]], columns: _Columns) -> ParsedChanges:
     found: list[IndexChange] = []
     unreadable: list[str] = []
     for row in rows:

@@ -115,11 +115,17 @@ class Wikipedia:
                 raise SourceError("Wikipedia answered 304 Not Modified, but there is no cached list")
             return replace(cached, date=now)
         parsed = parse_page(page.body)
-        _check_losses(parsed, bundled_constituents() if cached is None else cached.constituents)
+        known = bundled_constituents() if cached is None else cached.constituents
+        _check_losses(parsed, known)
         changes = parse_changes(page.body)
         _report_unreadable_changes(changes)
         return CachedConstituents(
-            self._url, parsed.constituents, now, page.etag, page.last_modified, changes.changes
+            self._url,
+            _with_known_ciks(parsed.constituents, known),
+            now,
+            page.etag,
+            page.last_modified,
+            changes.changes,
         )
 
     def _request(self, cached: CachedConstituents | None) -> _Page | None:
@@ -203,6 +209,17 @@ def _check_losses(parsed: ParsedPage, known: Sequence[Constituent]) -> None:
             usable + len(lost),
             names,
         )
+
+
+def _with_known_ciks(
+    constituents: Sequence[Constituent], known: Sequence[Constituent]
+) -> tuple[Constituent, ...]:
+    """The constituents, with the CIK of the last good list where the page has none.
+
+    Otherwise a page without that column would end the membership of every company and begin another one.
+    """
+    ciks = {each.symbol: each.cik for each in known}
+    return tuple(each if each.cik else replace(each, cik=ciks.get(each.symbol, "")) for each in constituents)
 
 
 def _report_unreadable_changes(parsed: ParsedChanges) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from itertools import islice
 
 from bs4 import BeautifulSoup, NavigableString, SoupStrainer, Tag
 
@@ -15,6 +15,7 @@ from sp500tui.config.whole_numbers import whole_number
 from sp500tui.errors import SourceError
 from sp500tui.logs.redaction import one_line
 from sp500tui.model import Constituent
+from sp500tui.sources.wikipedia.dates import parse_written_date
 
 FEWEST, MOST = 400, 600
 """Plausible range of the number of constituents; the index has had 500 to 505."""
@@ -32,14 +33,18 @@ _COLUMNS = {
 """Field → known and plausible headers, normalized by `header_text`; the first match wins."""
 _NEEDED = ("symbol", "name", "sector", "sub_industry")
 _SYMBOL = re.compile(r"[A-Z0-9]{1,8}(\.[A-Z0-9]{1,3})?")
-_SHARE_CLASS = re.compile(r"[-/]([A-Z])$")
+_SHARE_CLASS = re.compile(r"\s*[-/.\s\u2010-\u2013\u2212]\s*([A-Z])$")
+"""With what stands between a symbol and its class, dashes of all kinds included."""
+_MARKS = re.compile(r"[*†‡§¶\s]+$")
+"""That refer to a note below the table."""
 _EXCHANGE = re.compile(r"^(NYSE|NASDAQ|CBOE|BATS)[A-Z ]*:")
 _NO_WORD = re.compile(r"[\W_]+")
-_FOOTNOTE = re.compile(r"\[[^\[\]]{1,12}\]")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_FOOTNOTE = re.compile(r"\[[^\[\]]{1,20}\]")
 _LONGEST = 120
 _HEADER_ROWS = 4
 """Number of rows at the top of a table that are searched for the headers."""
+_MOST_COLUMNS, _MOST_ROWS = 20, 1000
+"""That one cell can span."""
 _BREAKS = frozenset({"br", "p", "div", "li", "tr", "td"})
 """Elements that separate words when rendered."""
 _UNPRINTED = frozenset({"style", "script", "template"})
@@ -94,17 +99,9 @@ def plausible_symbol(text: str) -> bool:
 
 def symbol_as_listed(text: str) -> str:
     """The symbol in a cell, such as `BRK.B` for `NYSE: BRK-B`; empty if there is none."""
-    symbol = _SHARE_CLASS.sub(r".\1", _EXCHANGE.sub("", text.upper()).replace(" ", ""))
+    symbol = _MARKS.sub("", _EXCHANGE.sub("", text.upper()).strip())
+    symbol = _SHARE_CLASS.sub(r".\1", symbol)
     return symbol if plausible_symbol(symbol) else ""
-
-
-def parse_day(text: str) -> date | None:
-    """The ISO date at the start of the text; None if there is none."""
-    match = _DAY.match(text)
-    try:
-        return date.fromisoformat(match[0]) if match else None
-    except ValueError:
-        return None
 
 
 def tables_of(html: str | bytes, identifier: str | None) -> list[Tag]:
@@ -116,15 +113,15 @@ def tables_of(html: str | bytes, identifier: str | None) -> list[Tag]:
     return BeautifulSoup(html, "lxml", parse_only=only).find_all("table", attrs=attributes)
 
 
-def rows_of(table: Tag) -> list[Tag]:
+def _rows_of(table: Tag) -> list[Tag]:
     """The table's own rows, not those of tables inside its cells."""
     return [row for row in table.find_all("tr") if row.find_parent("table") is table]
 
 
 def _headers(table: Tag) -> list[tuple[dict[str, int], int]]:
     """The column positions and the index of the first row below the header; empty without the required columns."""
-    for number, row in enumerate(rows_of(table)[:_HEADER_ROWS], start=1):
-        columns = _columns(row)
+    for number, texts in enumerate(islice(grid_of(table), _HEADER_ROWS), start=1):
+        columns = _columns(texts)
         if all(name in columns for name in _NEEDED):
             return [(columns, number)]
     return []
@@ -132,8 +129,8 @@ def _headers(table: Tag) -> list[tuple[dict[str, int], int]]:
 
 def _without_columns(tables: list[Tag]) -> str:
     """The error message if no table has the required columns."""
-    rows = [row for table in tables for row in rows_of(table)[:_HEADER_ROWS]]
-    best = max((_columns(row) for row in rows), key=len, default={})
+    rows = [texts for table in tables for texts in islice(grid_of(table), _HEADER_ROWS)]
+    best = max((_columns(texts) for texts in rows), key=len, default={})
     lacking = [name.replace("_", " ") for name in _NEEDED if name not in best]
     # A single header such as "symbol" occurs in unrelated tables.
     if len(best) <= 1:
@@ -144,23 +141,34 @@ def _without_columns(tables: list[Tag]) -> str:
 def _read(table: Tag, columns: dict[str, int], first: int) -> ParsedPage:
     found: dict[str, Constituent] = {}
     unreadable: list[str] = []
-    for row in rows_of(table)[first:]:
-        cells = _cells(row)
-        constituent = _constituent(cells, columns)
+    for texts in islice(grid_of(table), first, None):
+        if _is_heading(texts, columns):
+            continue
+        constituent = _constituent(texts, columns)
         if constituent is not None:
             found.setdefault(constituent.symbol, constituent)
-        elif words := " ".join(filter(None, map(cell_text, cells[:2]))):
+        elif words := " ".join(filter(None, texts[:2])):
             unreadable.append(one_line(words, 40))
     return ParsedPage(tuple(found.values()), tuple(unreadable))
 
 
-def _columns(header: Tag) -> dict[str, int]:
+def _is_heading(texts: Sequence[str], columns: dict[str, int]) -> bool:
+    """Whether a row repeats the headers, or is a title that spans the columns."""
+    found = [texts[columns[name]] for name in _NEEDED if columns[name] < len(texts)]
+    titles = {header_text(text) for text in found}
+    return len(found) == len(_NEEDED) and (
+        len(titles) == 1
+        or all(header_text(text) in _COLUMNS[name] for name, text in zip(_NEEDED, found, strict=True))
+    )
+
+
+def _columns(headers: Sequence[str]) -> dict[str, int]:
     """Field → column position; the first one of columns with equal headers."""
-    texts = [header_text(cell_text(cell)) for cell in _cells(header)]
+    texts = [header_text(text) for text in headers]
     return {
         name: texts.index(header)
-        for name, headers in _COLUMNS.items()
-        for header in reversed(headers)
+        for name, known in _COLUMNS.items()
+        for header in reversed(known)
         if header in texts
     }
 
@@ -170,18 +178,32 @@ def header_text(text: str) -> str:
     return _NO_WORD.sub(" ", text.casefold()).strip()
 
 
-def _cells(row: Tag) -> list[Tag]:
-    """The cells of a row; a cell that spans several columns is repeated."""
-    return [
-        cell
-        for cell in row.find_all(["td", "th"], recursive=False)
-        for _ in range(span(str(cell.get("colspan", ""))))
-    ]
+def grid_of(table: Tag) -> Iterator[list[str]]:
+    """The texts of all cells, row by row; that of a cell that spans rows or columns is repeated."""
+    spanning: dict[int, tuple[int, str]] = {}
+    """Column → rows still to fill, and the text."""
+    for row in _rows_of(table):
+        texts: list[str] = []
+        cells = row.find_all(["td", "th"], recursive=False)
+        while cells or len(texts) in spanning:
+            if len(texts) in spanning:
+                left, text = spanning.pop(len(texts))
+                if left > 1:
+                    spanning[len(texts)] = (left - 1, text)
+                texts.append(text)
+                continue
+            cell = cells.pop(0)
+            text, below = cell_text(cell), _span(cell, "rowspan", _MOST_ROWS) - 1
+            for _ in range(_span(cell, "colspan", _MOST_COLUMNS)):
+                if below:
+                    spanning[len(texts)] = (below, text)
+                texts.append(text)
+        yield texts
 
 
-def span(text: str) -> int:
-    """The number of columns or rows of a cell, from its attribute."""
-    return min(whole_number(text, 1, sys.maxsize) or 1, 20)
+def _span(cell: Tag, attribute: str, most: int) -> int:
+    """The number of columns or rows of a cell."""
+    return min(whole_number(str(cell.get(attribute, "")), 1, sys.maxsize) or 1, most)
 
 
 def cell_text(cell: Tag) -> str:
@@ -210,10 +232,10 @@ def _is_unprinted(tag: Tag) -> bool:
     return hidden or tag.name in _UNPRINTED or (tag.name == "sup" and "reference" in classes)
 
 
-def _constituent(cells: list[Tag], columns: dict[str, int]) -> Constituent | None:
+def _constituent(texts: Sequence[str], columns: dict[str, int]) -> Constituent | None:
     def text(name: str) -> str:
-        position = columns.get(name, len(cells))
-        return cell_text(cells[position]) if position < len(cells) else ""
+        position = columns.get(name, len(texts))
+        return texts[position] if position < len(texts) else ""
 
     symbol = symbol_as_listed(text("symbol"))
     if not symbol or not text("name"):
@@ -230,7 +252,7 @@ def constituent_of(symbol: str, text: Callable[[str], str]) -> Constituent:
         sector=text("sector"),
         sub_industry=text("sub_industry"),
         headquarters=text("headquarters"),
-        date_added=parse_day(text("date_added")),
+        date_added=parse_written_date(text("date_added")),
         cik=cik.zfill(10) if cik.isascii() and cik.isdigit() else "",
         founded=text("founded"),
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sp500tui.model import Constituent, IndexChange, Membership
-from sp500tui.sources.wikipedia.changes import parse_changes, parse_written_date
+from sp500tui.sources.wikipedia.changes import parse_changes
+from sp500tui.sources.wikipedia.dates import parse_written_date
 from sp500tui.sources.wikipedia.memberships import FIRST_DAY, derive_memberships, members_on
 from sp500tui.sources.wikipedia.table import parse_page
 from tests.support.market.recordings import REAL_RECORDINGS, needs_real, own_and_real
@@ -123,6 +124,14 @@ def test_the_table_is_found_by_its_columns_if_its_id_has_changed() -> None:
     )
 
 
+def test_the_table_is_found_by_its_columns_if_another_one_has_its_id() -> None:
+    other = "<table id='changes'><tr><td>1</td></tr><tr><td>2</td></tr></table>"
+    assert (
+        len(parse_changes(other + page(cells("May 7, 2026", "A", "Aa", "", "", ""), identifier="x")).changes)
+        == 1
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "day"),
     [
@@ -130,6 +139,7 @@ def test_the_table_is_found_by_its_columns_if_its_id_has_changed() -> None:
         ("Sept. 3, 2001", date(2001, 9, 3)),
         ("7 May 2026", date(2026, 5, 7)),
         ("2026-05-07", date(2026, 5, 7)),
+        ("2026-05-07 (added again on May 1, 2001)", date(2026, 5, 7)),
         ("February 30, 2020", None),
         ("Maybe 7, 2026", date(2026, 5, 7)),
         ("", None),

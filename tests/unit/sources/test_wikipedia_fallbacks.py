@@ -24,7 +24,7 @@ from sp500tui.sources.wikipedia.cache import (
     write_cache,
 )
 from sp500tui.sources.wikipedia.client import Wikipedia
-from tests.unit.sources.test_wikipedia_table import page, rows
+from tests.unit.sources.test_wikipedia_table import HEADERS, page, rows
 
 URL = "https://en.wikipedia.org/wiki/List"
 AGENT = "sp500tui/1 (+https://example.org)"
@@ -205,6 +205,16 @@ def test_the_last_good_list_is_better_than_a_page_that_lost_rows(
     found = wikipedia(tmp_path).load()
     assert (found.origin, len(found.constituents)) == (origin, 502 if origin == "cache" else 503)
     assert words in found.warning
+
+
+def test_a_page_without_the_column_of_ciks_keeps_those_of_the_last_list(
+    server: Server, tmp_path: Path
+) -> None:
+    server.answer = lambda: (200, page(rows()).encode(), {})
+    before = wikipedia(tmp_path).load().constituents
+    server.answer = lambda: (200, page([cells[:6] for cells in rows(504)], HEADERS[:6]).encode(), {})
+    found = wikipedia(tmp_path).load().constituents
+    assert [each.cik for each in found] == [*(each.cik for each in before), ""]
 
 
 def test_a_list_shorter_by_a_few_companies_is_the_new_list(server: Server, tmp_path: Path) -> None:

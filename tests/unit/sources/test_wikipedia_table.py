@@ -219,6 +219,88 @@ def test_a_symbol_is_read_however_it_is_written(symbol: str) -> None:
     assert parse_page(page(lines)).constituents[0].symbol == "BRK.B"
 
 
+def table_of(head: str, lines: Sequence[str]) -> str:
+    return (
+        f"<table id='constituents'><tr>{head}</tr>"
+        + "".join(f"<tr>{line}</tr>" for line in lines)
+        + "</table>"
+    )
+
+
+HEAD = "".join(f"<th>{header}</th>" for header in HEADERS)
+
+
+def test_cells_that_span_rows_belong_to_each_of_them() -> None:
+    # given companies of one sector and town whose cells were merged
+    lines = []
+    for number in range(503):
+        cells = [f"<td>{cell}</td>" for cell in row(number)]
+        if number % 100 == 0:
+            cells[2] = f"<td rowspan='{min(100, 503 - number)}'>Energy</td>"
+            cells[4] = f"<td rowspan='{min(100, 503 - number)}'>Houston, Texas</td>"
+        else:
+            cells[2] = cells[4] = ""
+        lines.append("".join(cells))
+    assert parse_page(table_of(HEAD, lines)).constituents == usual()
+
+
+def test_headers_in_two_rows_are_read_from_the_lower_one() -> None:
+    upper = "".join(f"<th rowspan='2'>{header}</th>" for header in HEADERS)
+    upper = upper.replace(
+        f"<th rowspan='2'>{HEADERS[2]}</th><th rowspan='2'>{HEADERS[3]}</th>", "<th colspan='2'>GICS</th>"
+    )
+    lines = [
+        "<th>Sector</th><th>Sub-Industry</th>",
+        *("".join(f"<td>{cell}</td>" for cell in cells) for cells in rows()),
+    ]
+    assert parse_page(table_of(upper, lines)).constituents == usual()
+
+
+def test_headers_and_titles_among_the_rows_are_no_companies() -> None:
+    lines = ["".join(f"<td>{cell}</td>" for cell in cells) for cells in rows()]
+    lines[100:100] = [HEAD, "<td colspan='8'><b>Energy</b></td>"]
+    lines += [HEAD, "<th colspan='8'>503 companies</th>"]
+    parsed = parse_page(table_of(HEAD, lines))
+    assert parsed.constituents == usual()
+    assert parsed.unreadable == ()
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    [
+        "BRK B",
+        "BRK .B",
+        "BRK\u2011B",
+        "BRK\u2013B",
+        "BRK.B*",
+        "BRK.B \u2020",
+        "BRK.B[lower-alpha 1]",
+        "Nasdaq: brk/b",
+    ],
+)
+def test_a_share_class_is_read_behind_any_separator_and_before_any_mark(symbol: str) -> None:
+    lines = rows()
+    lines[0][0] = symbol
+    assert parse_page(page(lines)).constituents[0].symbol == "BRK.B"
+
+
+def test_two_symbols_in_one_cell_are_named_and_not_joined() -> None:
+    lines = rows()
+    lines[0][0] = "FOX<br>FOXA"
+    parsed = parse_page(page(lines))
+    assert len(parsed.constituents) == 502
+    assert parsed.unreadable == ("FOX FOXA Company 0",)
+
+
+@pytest.mark.parametrize(
+    "written", ["2001-02-03", "February 3, 2001", "3 February 2001", "2001-02-03 (1999)"]
+)
+def test_the_date_of_addition_may_be_written_in_words(written: str) -> None:
+    lines = rows()
+    lines[0][5] = written
+    assert parse_page(page(lines)).constituents[0].date_added == date(2001, 2, 3)
+
+
 def test_rows_that_cannot_be_read_are_named() -> None:
     lines = rows()
     lines[4][0] = "???"
