@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import isfinite
+from typing import TypeGuard
 
 _SINGLE = struct.Struct("<f")
 _DIGITS = (6, 7, 8, 9)
@@ -26,11 +27,9 @@ def printed_price(value: object) -> Decimal | None:
     225.4199981689453 was 225.42: the shortest decimal that has the same value in single precision. A number that is
     no such value, like 225.67, is kept.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if not _is_number(value) or not 0 < value < _MAX_PRICE:
         return None
     number = float(value)
-    if not (isfinite(number) and 0 < number < _MAX_PRICE):
-        return None
     pack = _SINGLE.pack
     packed = pack(number)
     if _SINGLE.unpack(packed)[0] == number:
@@ -99,11 +98,16 @@ def share_volumes(values: Sequence[object]) -> list[int | None]:
     return [share_volume(value) for value in values]
 
 
+def _is_number(value: object) -> TypeGuard[int | float | Decimal]:
+    """Whether it is a finite number. An integer may be larger than any float."""
+    if type(value) is int:
+        return True
+    return isinstance(value, float | Decimal) and isfinite(value)
+
+
 def epoch_seconds(value: object) -> int | None:
     """Whole seconds since 1970, negative before; None if it is no time between 1900 and 9999."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not isfinite(value):
-        return None
-    return int(value) if OLDEST <= value <= LATEST else None
+    return int(value) if _is_number(value) and OLDEST <= value <= LATEST else None
 
 
 def utc(seconds: int) -> datetime:

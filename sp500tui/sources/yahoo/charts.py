@@ -33,6 +33,8 @@ CHART_PATH = "/v8/finance/chart/"
 """Of the endpoint, followed by the symbol."""
 SETTLING = timedelta(minutes=1)
 """How long after its end a bar can still change, because trades arrive late."""
+_LONGEST_SESSION = 7 * 86_400
+"""Seconds; currencies and cryptocurrencies are traded for whole days."""
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _SESSION_KINDS = {"pre": MarketState.PRE, "regular": MarketState.REGULAR, "post": MarketState.POST}
 _GRANULARITIES = {resolution.value: resolution.width for resolution in Resolution} | {
@@ -102,9 +104,8 @@ def parse_chart(answer: object, request: ChartRequest, now: datetime) -> Chart:
     granularity = _granularity(meta, request)
     currency = _currency(meta.get("currency"))
     zone = exchange_zone(meta)
-    sessions = tuple(
-        sorted(_sessions(meta, request.resolution, str(zone)), key=lambda session: session.start_time)
-    )
+    listed = {(each.kind, each.start_time): each for each in _sessions(meta, request.resolution, str(zone))}
+    sessions = tuple(sorted(listed.values(), key=lambda session: session.start_time))
     columns = read_columns(result)
     if columns is None:
         raise refused(request, Refusal.UNUSABLE, "the columns of the answer differ in length")
@@ -227,7 +228,7 @@ def _sessions(meta: Mapping[str, object], resolution: Resolution, market: str) -
     for name, kind in _SESSION_KINDS.items():
         for period in _flatten(by_kind.get(name)):
             start, end = epoch_seconds(period.get("start")), epoch_seconds(period.get("end"))
-            if start is not None and end is not None and start < end:
+            if start is not None and end is not None and start < end <= start + _LONGEST_SESSION:
                 day = utc(start).astimezone(_offset(period.get("gmtoffset"))).date()
                 yield TradingSession(market, day, kind, utc(start), utc(end))
 

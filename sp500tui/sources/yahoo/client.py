@@ -45,6 +45,7 @@ _MAX_UNREQUESTED = 1000
 _MAX_STATES = 50
 """Maximum number of session names remembered as already logged; further ones are not logged."""
 _SOURCE_NAME = "Yahoo Finance"
+_YAHOO = ".yahoo.com"
 _CACHE_PREFIX = "yfinance-"
 
 
@@ -253,11 +254,22 @@ class YahooFinance:
                     data._crumb = None
 
     def _response(self, session: ThrottledSession, data: Any, url: str, params: dict[str, str]) -> Any:
-        """The response, requested again if the first request was redirected to a consent page."""
+        """The response, requested again if the first request was redirected to a consent page.
+
+        Raises:
+            ThrottledError: Yahoo asks for consent again.
+            SourceError: The request was redirected to another site, such as the log-in page of a network.
+        """
         for _ in range(2):
             response = data.get(url, params=params, timeout=self._timeout)
-            if urlsplit(response.url).hostname == urlsplit(url).hostname:
+            host = urlsplit(response.url).hostname or ""
+            if host == urlsplit(url).hostname:
                 return response
+            if not f".{host}".endswith(_YAHOO):
+                raise SourceError(
+                    f"Yahoo Finance: requests are redirected to {one_line(host, 60)}; log in to the network there, "
+                    "or give --proxy"
+                )
             # Consent sets a new cookie, for which the old crumb is invalid.
             with data._cookie_lock:
                 data._crumb = None
@@ -311,9 +323,11 @@ def _without_source_name(error: SourceError) -> str:
 
 def _body(response: Any) -> bytes:
     if response.status_code != 200:
-        from sp500tui.sources.yahoo.session import http_error_message
+        from sp500tui.sources.yahoo.session import REFUSED, http_error_message
 
-        raise SourceError(http_error_message(response, "cookie and crumb refused"))
+        refused = response.status_code in REFUSED
+        where = "cookie and crumb refused" if refused else urlsplit(response.url).hostname or ""
+        raise SourceError(http_error_message(response, where))
     body: bytes = response.content
     return body
 

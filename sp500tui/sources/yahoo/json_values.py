@@ -20,14 +20,16 @@ def read_json(
 ) -> object:
     """Decode a body, by default with fractions as Decimal; a NaN is kept, so that it invalidates its own entry only.
 
-    `content` names what was requested, for the error message.
+    `content` names what was requested, for the error message. The encoding is UTF-8, or that of the byte order mark.
 
     Raises:
         SourceError: The body is not JSON: a web page, truncated, or nested too deeply.
     """
     try:
         decoded: object = json.loads(
-            body.decode("utf-8", "replace"), parse_float=parse_float, parse_constant=Decimal
+            body.decode(json.detect_encoding(body), "replace"),
+            parse_float=parse_float,
+            parse_constant=Decimal,
         )
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise SourceError(f"Yahoo Finance answered {_kind(body)} instead of {content}") from error

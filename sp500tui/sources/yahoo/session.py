@@ -53,7 +53,7 @@ _BLOCKED_PATTERN = re.compile(
     r"(?i)(access|request|permission)\b.{0,40}\bdenied|unusual traffic|automated (queries|requests|access)|captcha"
 )
 _CONSENT_HOST = "consent.yahoo.com"
-_REFUSED = frozenset({401, 403})
+REFUSED = frozenset({401, 403})
 """Status codes after which yfinance fetches a new cookie and crumb."""
 
 
@@ -187,7 +187,7 @@ class ThrottledSession(Session[Response]):
             raise self._throttle_error(retry_after, f"asked for fewer requests ({status})")
         if host == COOKIE_HOST:
             return response
-        if status in _REFUSED:
+        if status in REFUSED:
             self.crumb_suspect = True
         elif status >= 400:
             raise http_error(response, host, path)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -385,6 +386,34 @@ def test_any_exception_of_yfinance_becomes_one_line(
         yahoo.fetch(["AAPL"])
     assert str(caught.value).startswith("Yahoo Finance: yfinance failed with KeyError: ")
     assert throttle.state().failed == 1
+
+
+def test_a_redirection_to_another_site_is_no_consent(
+    yahoo: YahooFinance, throttle: Throttle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yahoo.open()
+    portal = SimpleNamespace(
+        url="https://login.example/portal?from=yahoo.com", status_code=200, content=b"<html>"
+    )
+    monkeypatch.setattr(yahoo._data, "get", lambda *_, **__: portal)
+    with pytest.raises(
+        SourceError, match=r"redirected to login\.example; log in to the network there"
+    ) as caught:
+        yahoo.fetch(["AAPL"])
+    assert not isinstance(caught.value, ThrottledError)
+    assert (throttle.state().failed, throttle.state().throttled) == (1, 0)
+
+
+def test_a_status_that_is_no_refusal_is_not_blamed_on_the_cookie(
+    yahoo: YahooFinance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yahoo.open()
+    url = "https://query1.finance.yahoo.com/v7/finance/quote"
+    monkeypatch.setattr(
+        yahoo._data, "get", lambda *_, **__: SimpleNamespace(url=url, status_code=204, content=b"")
+    )
+    with pytest.raises(SourceError, match=r"answered 204 \(query1.finance.yahoo.com\)"):
+        yahoo.fetch(["AAPL"])
 
 
 def test_opening_is_done_once_by_many_threads_in_a_private_folder(

@@ -521,10 +521,33 @@ def test_a_chart_that_is_no_json_is_a_failure_of_the_service(body: bytes) -> Non
 
 
 @pytest.mark.parametrize(
-    "number", [None, True, 0, -1.5, float("inf"), float("nan"), "1", [], 1e16, Decimal("NaN")]
+    "number",
+    [None, True, 0, -1.5, float("inf"), float("nan"), "1", [], 1e16, 10**400, -(10**400), Decimal("NaN")],
 )
 def test_what_is_no_price(number: object) -> None:
     assert printed_price(number) is None
+
+
+def test_numbers_that_no_float_holds_cost_their_element_only() -> None:
+    body = answer([OPENING, 10**400, OPENING + 60], open=[10, 10, 10**400], volume=[10**400, 1, 1])
+    chart = parse(read_chart(json.dumps(body).encode()), end=OPENED + 2 * MINUTE)
+    assert [(bar.start_time, bar.volume) for bar in chart.bars] == [(OPENED, None)]
+    assert chart.missing == (OPENED + MINUTE,)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_json_in_another_encoding_is_read(encoding: str) -> None:
+    body = json.dumps(answer([OPENING]))
+    assert starts(parse(read_chart(body.encode(encoding)))) == [OPENED]
+    assert read_json(body.encode(encoding)) == read_json(body.encode())
+
+
+def test_a_session_that_is_listed_twice_or_has_an_impossible_end_adds_no_bars() -> None:
+    regular = periods()["regular"]
+    sessions = [[regular, regular], [regular | {"start": OPENING + 86_400, "end": 253_402_300_000}]]
+    chart = parse(answer([OPENING, OPENING + 60], sessions=sessions), end=OPENED + 2 * MINUTE)
+    assert starts(chart) == [OPENED, OPENED + MINUTE]
+    assert [each.start_time for each in chart.sessions] == [OPENED]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
