@@ -147,7 +147,7 @@ def _options(args: argparse.Namespace) -> MarketOptions:
     _check_range("--extra-symbols", args.extra_symbols, 0, 99_999)
     try:
         values, warnings = replace_old_names(json.loads(args.faults))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(
             f"--faults {args.faults!r} is not valid JSON ({error}); use {{}} for none"
         ) from error
@@ -173,12 +173,13 @@ def parse_time(text: str) -> int:
     Raises:
         ConfigurationError: the text is not a time of day.
     """
-    try:
+    moment: time | None = None
+    with suppress(ValueError):
         moment = time.fromisoformat(text)
-    except ValueError as error:
+    if moment is None or moment.tzinfo is not None:
         raise ConfigurationError(
-            f"--start-at {text!r} is not a time of day; use one such as 15:59"
-        ) from error
+            f"--start-at {text!r} is not a time of day in New York; use one such as 15:59"
+        )
     return moment.hour * 3600 + moment.minute * 60 + moment.second
 
 

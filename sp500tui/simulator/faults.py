@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from math import isfinite
 
 from sp500tui.errors import ConfigurationError
 from sp500tui.simulator.market.prng import Prng
@@ -137,7 +136,7 @@ def _check(name: str, value: object) -> None:
             )
     elif value is not None or name != "retry_after":
         highest = 600.0 if name in _SECONDS else 1.0
-        if type(value) not in (int, float) or not isfinite(value) or not 0 <= value <= highest:  # type: ignore[arg-type,operator]
+        if type(value) not in (int, float) or not 0 <= value <= highest:  # type: ignore[operator]
             raise ConfigurationError(f"fault {name}={value!r}: use a number from 0 to {highest:g}")
 
 

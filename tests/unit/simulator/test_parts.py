@@ -208,7 +208,7 @@ def test_a_time_of_day_is_read(text: str, seconds: int) -> None:
     assert parse_time(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["25:00", "noon", "", "9"])
+@pytest.mark.parametrize("text", ["25:00", "noon", "", "9", "15:59+02:00"])
 def test_no_time_of_day_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="--start-at"):
         parse_time(text)
