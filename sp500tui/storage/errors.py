@@ -6,8 +6,8 @@ _TRANSIENT_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
 """Connection, rollback, resources, object state, operator intervention, system error."""
 _TRANSIENT = frozenset({"25006", "25P03", "25P04"})
 """Read-only transaction; session ended by `idle_in_transaction_session_timeout` or `transaction_timeout`."""
-_BAD_ROW_CLASSES = frozenset({"22", "23"})
-"""Data exception, integrity constraint violation."""
+_BAD_ROW_CLASSES = frozenset({"22", "23", "P0"})
+"""Data exception, integrity constraint violation, exception raised by a trigger in PL/pgSQL."""
 
 
 def is_transient(sqlstate: str | None) -> bool:

@@ -16,7 +16,7 @@ def test_transient_errors(sqlstate: str | None) -> None:
     assert not is_bad_row(sqlstate)
 
 
-@pytest.mark.parametrize("sqlstate", ["22003", "22P02", "23502", "23505", "23514"])
+@pytest.mark.parametrize("sqlstate", ["22003", "22P02", "23502", "23505", "23514", "P0001"])
 def test_errors_caused_by_a_row(sqlstate: str) -> None:
     assert is_bad_row(sqlstate)
     assert not is_transient(sqlstate)
