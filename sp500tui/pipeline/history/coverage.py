@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
 
+from sp500tui.config.settings import Settings, parse_age
 from sp500tui.model import MarketState, Resolution, TradingSession
 from sp500tui.sources.yahoo.chart_limits import oldest_start
 from sp500tui.sources.yahoo.charts import SETTLING
@@ -27,6 +28,8 @@ class CoverageState(StrEnum):
     """The session has not ended."""
     UNANSWERED = "unanswered"
     """The source was queried several times and does not have the rest."""
+    REPLACED = "replaced"
+    """Longer bars have replaced what is missing, because the settings keep it only for some time."""
     TOO_OLD = "too old"
     """The source does not keep bars of this resolution for so long."""
 
@@ -82,8 +85,15 @@ class DayCoverage:
     day: TradingDay
     expected: int
     present: int
+    replaced: int
+    """Bars, or minutes with a collected price, that longer bars have replaced."""
     state: CoverageState
     attempts: Attempts
+
+    @property
+    def missing(self) -> int:
+        """Bars, or minutes with a collected price, that are neither stored nor replaced."""
+        return max(0, self.expected - self.present - self.replaced)
 
     def row(self, asked: int = 0) -> CoverageRow:
         """The row to be stored."""
@@ -116,6 +126,7 @@ def coverage_of(
     present: Mapping[tuple[str, date], int],
     attempts: Mapping[tuple[str, date], Attempts],
     now: datetime,
+    replaced: Mapping[tuple[str, date], int] | None = None,
 ) -> list[DayCoverage]:
     """The coverage of every symbol and day, by symbol and date."""
     oldest = None if resolution == QUOTES else oldest_start(Resolution(resolution), now)
@@ -126,25 +137,42 @@ def coverage_of(
         for day, slots in zip(days, expected, strict=True):
             key = (symbol, day.session_date)
             held = min(present.get(key, 0), slots)
+            longer = min((replaced or {}).get(key, 0), slots - held)
             asked = attempts.get(key, never)
-            state = coverage_state(day, slots, held, asked.count, now, oldest)
-            found.append(DayCoverage(symbol, resolution, day, slots, held, state, asked))
+            count = MAX_ATTEMPTS if asked.final else asked.count
+            state = coverage_state(day, slots, held, count, now, oldest, longer)
+            found.append(DayCoverage(symbol, resolution, day, slots, held, longer, state, asked))
     return found
 
 
 def coverage_state(
-    day: TradingDay, expected: int, present: int, attempts: int, now: datetime, oldest: datetime | None
+    day: TradingDay,
+    expected: int,
+    present: int,
+    attempts: int,
+    now: datetime,
+    oldest: datetime | None,
+    replaced: int = 0,
 ) -> CoverageState:
     """The state of one day; `oldest` is when the bars that the source still has begin, None for any time."""
     if present >= expected:
         return CoverageState.COMPLETE
     if day.end_time + SETTLING > now:
         return CoverageState.NOT_YET
+    if present + replaced >= expected:
+        return CoverageState.REPLACED
     if oldest is not None and day.start_time < oldest:
         return CoverageState.TOO_OLD
     if attempts >= MAX_ATTEMPTS:
         return CoverageState.UNANSWERED
     return CoverageState.PARTIAL if present else CoverageState.MISSING
+
+
+def replaced_before(settings: Settings, resolution: str, now: datetime) -> datetime | None:
+    """When the bars, or collected prices, begin that longer bars do not replace, UTC; None if all are kept."""
+    ages = {QUOTES: settings.keep_quotes, Resolution.MINUTE: settings.keep_bars_1m}
+    age = ages.get(resolution)
+    return None if age is None else now - parse_age(age)
 
 
 def holes(day: TradingDay, resolution: str, stored: frozenset[datetime]) -> list[tuple[datetime, datetime]]:

@@ -182,18 +182,16 @@ class HistoryWorkerTask:
     def _is_complete(self, task: HistoryTask) -> bool:
         """Whether another program has stored the task's bars in the meantime; its coverage is stored then."""
         stored = self._stored(task)
-        slots = [day.slot_count(str(task.resolution)) for day in task.days]
-        if any(bars < count for bars, count in zip(stored.bars, slots, strict=True)):
+        resolution = str(task.resolution)
+        if any(stored.bars.get(day.session_date, 0) < day.slot_count(resolution) for day in task.days):
             return False
         self._record(task, stored, None, asked=0)
         return True
 
     def _stored(self, task: HistoryTask, absent: Sequence[datetime] = ()) -> SessionCounts:
         """What the database holds of a task's days."""
-        openings = [day.start_time for day in task.days]
-        return bars_by_session(
-            self._connected(), task.symbol, str(task.resolution), openings, task.end, absent
-        )
+        sessions = [session for day in task.days for session in day.sessions]
+        return bars_by_session(self._connected(), task.symbol, str(task.resolution), sessions, absent)
 
     def _hand_over(self, lease: Lease[HistoryTask], task: HistoryTask, chart: Chart) -> None:
         """Store sessions and actions, and put the bars on the writers' queue."""
@@ -231,19 +229,25 @@ class HistoryWorkerTask:
                 each.lease.ack()
 
     def _record(
-        self, task: HistoryTask, stored: SessionCounts, first_trade: datetime | None, asked: int = 1
+        self,
+        task: HistoryTask,
+        stored: SessionCounts,
+        first_trade: datetime | None,
+        *,
+        asked: int = 1,
+        final: bool = False,
     ) -> None:
-        """Store the coverage of a task's days and count them."""
+        """Store the coverage of a task's days and count them; `final`: asking again would not help."""
         stage = self._stage
         now = stage.clock()
         rows: list[CoverageRow] = []
-        for day, bars in zip(task.days, stored.bars, strict=True):
+        for day in task.days:
             slots = day.slot_count(str(task.resolution))
-            present = min(bars, slots)
-            # There are no bars before the first trade, so a retry is pointless.
-            attempts = MAX_ATTEMPTS if first_trade is not None and day.end_time <= first_trade else asked
-            state = coverage_state(day, slots, present, attempts, now, None)
-            rows.append(CoverageRow(task.symbol, day.session_date, slots, present, str(state), attempts))
+            present = min(stored.bars.get(day.session_date, 0), slots)
+            # There are no bars before the first trade.
+            pointless = final or (first_trade is not None and day.end_time <= first_trade)
+            state = coverage_state(day, slots, present, MAX_ATTEMPTS if pointless else asked, now, None)
+            rows.append(CoverageRow(task.symbol, day.session_date, slots, present, str(state), asked))
         store_coverage(self._connected(), str(task.resolution), rows, now)
         states = Counter(row.state for row in rows)
         progress = stage.progress
@@ -253,14 +257,14 @@ class HistoryWorkerTask:
             progress.incomplete += len(rows) - states[CoverageState.COMPLETE]
 
     def _refused(self, lease: Lease[HistoryTask], task: HistoryTask, error: ChartRefusedError) -> None:
-        """Record that the source has no chart for a task: asking again would not help."""
+        """Record that the source has no chart for a task."""
         stage = self._stage
         # Before the lease ends: with the last one the work counts as done, and its outcome is read.
         if error.refusal is not Refusal.NO_DATA:
             _log.warning("%s", error)
             with stage.progress.lock:
                 stage.progress.add_failure(task, error, refused=True)
-        self._record(task, self._stored(task), None, asked=MAX_ATTEMPTS)
+        self._record(task, self._stored(task), None, final=error.refusal is not Refusal.UNUSABLE)
         lease.ack()
         self._worker.lease = None
 

@@ -16,7 +16,7 @@ from sp500tui.model import Resolution
 from sp500tui.pipeline.api import HistorySnapshot
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.history.calendar import FetchChart
-from sp500tui.pipeline.history.coverage import RETRIEVABLE, CoverageState
+from sp500tui.pipeline.history.coverage import RETRIEVABLE, CoverageState, replaced_before
 from sp500tui.pipeline.history.plan import history_tasks
 from sp500tui.pipeline.history.survey import survey
 from sp500tui.pipeline.runtime.history import HistoryRun
@@ -187,10 +187,9 @@ class Maintenance:
         with connect(self._url(), application_name="sp500tui maintenance") as connection:
             # The session that was running then is complete only with the bars before it.
             first = created_at(connection) - timedelta(days=1)
-        kept = self._settings.keep_bars_1m
-        if kept is not None:
-            # What is older is replaced by longer bars.
-            first = max(first, now - parse_age(kept))
+        kept_since = replaced_before(self._settings, Resolution.MINUTE, now)
+        if kept_since is not None:
+            first = max(first, kept_since)
         window = (max(first, oldest_start(Resolution.MINUTE, now)), now)
         self._fetch_missing(symbols, Resolution.MINUTE, window, RETRIEVABLE)
         return _SURVEY_INTERVAL
@@ -205,7 +204,8 @@ class Maintenance:
         """Survey a window and queue the requests for sessions in one of these states; returns the warnings."""
         now = self._now()
         with self._background(), connect(self._url(), application_name="sp500tui maintenance") as connection:
-            found = survey(connection, self._fetch, symbols, str(resolution), window, now)
+            kept_since = replaced_before(self._settings, resolution, now)
+            found = survey(connection, self._fetch, symbols, str(resolution), window, now, kept_since)
         for warning in found.warnings:
             _log.warning("history: %s", warning)
         tasks = history_tasks(found.coverage, states)

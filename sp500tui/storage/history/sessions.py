@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -9,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from sp500tui.model import CorporateAction, MarketState, TradingSession
+from sp500tui.model import CorporateAction, MarketState, Resolution, TradingSession
 from sp500tui.storage.connection import query_error
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.retry import with_retry
@@ -26,6 +27,8 @@ class Attempts:
     count: int
     asked_at: datetime | None
     """The last time, UTC."""
+    final: bool = False
+    """Whether the source does not have the rest, by its own words or after many answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,26 +115,64 @@ def store_coverage(
 
 
 def present_by_day(
+    connection: Connection, resolution: str, symbols: Sequence[str], sessions: Sequence[TradingSession]
+) -> dict[tuple[str, date], int]:
+    """The number of bars in the sessions, by symbol and date; with the resolution `quotes`, of minutes with a price.
+
+    The sessions are in order. One of a fast demo market may end on the next date of the exchange.
+    """
+    query = "quotes_by_day" if resolution == QUOTES else "bars_by_day"
+    return _counts_by_day(connection, query, symbols, sessions, {"resolution": resolution})
+
+
+def replaced_by_day(
     connection: Connection,
     resolution: str,
     symbols: Sequence[str],
-    openings: Mapping[date, datetime],
-    end: datetime,
+    sessions: Sequence[TradingSession],
+    replaced_before: datetime | None,
 ) -> dict[tuple[str, date], int]:
-    """The number of bars by symbol and day; with the resolution `quotes`, of minutes with a price.
+    """How many bars of a minute, or minutes with a collected price, longer bars have replaced, by symbol and date.
 
-    `openings`: when each day opens, in order. A session of a fast demo market may end on the next date of the exchange.
+    `replaced_before`: when those begin that are kept; None if all are. Other resolutions are never replaced.
     """
-    days = list(openings)
-    arguments = {
-        "resolution": resolution,
-        "symbols": list(symbols),
-        "openings": list(openings.values()),
-        "end": end,
-    }
-    query = "quotes_by_day" if resolution == QUOTES else "bars_by_day"
-    rows = _rows(connection, query, arguments)
-    return {(symbol, days[number - 1]): present for symbol, number, present in rows}
+    queries = {QUOTES: "replaced_quotes_by_day", Resolution.MINUTE: "replaced_bars_by_day"}
+    if resolution not in queries:
+        return {}
+    return _counts_by_day(
+        connection, queries[resolution], symbols, sessions, {"replaced_before": replaced_before}
+    )
+
+
+def _counts_by_day(
+    connection: Connection,
+    query: str,
+    symbols: Sequence[str],
+    sessions: Sequence[TradingSession],
+    more: Mapping[str, object],
+) -> dict[tuple[str, date], int]:
+    """What a query counts between the edges of sessions, by symbol and date."""
+    edges = _edges(sessions)
+    arguments = {"symbols": list(symbols), "edges": edges, "start": edges[0], "end": edges[-1], **more}
+    counts: Counter[tuple[str, date]] = Counter()
+    for symbol, number, count in _rows(connection, query, arguments):
+        if (session := _session_at(number, sessions)) is not None:
+            counts[symbol, session.session_date] += count
+    return counts
+
+
+def _edges(sessions: Sequence[TradingSession]) -> list[datetime]:
+    """Start and end of each session in turn; one that overlaps the next ends where that starts."""
+    edges: list[datetime] = []
+    for number, each in enumerate(sessions, start=1):
+        after = sessions[number].start_time if number < len(sessions) else each.end_time
+        edges += [each.start_time, min(each.end_time, after)]
+    return edges
+
+
+def _session_at(number: int, sessions: Sequence[TradingSession]) -> TradingSession | None:
+    """The session that begins with the edge of this number, from 1; None for the edge of an end."""
+    return sessions[number // 2] if number % 2 else None
 
 
 def attempts_by_day(
@@ -140,36 +181,39 @@ def attempts_by_day(
     """The sessions of symbols that were requested."""
     arguments = {"resolution": resolution, "symbols": list(symbols), "first": first, "last": last}
     rows = _rows(connection, "coverage_attempts", arguments)
-    return {(symbol, day): Attempts(count, asked_at) for symbol, day, count, asked_at in rows}
+    return {(symbol, day): Attempts(count, asked_at, final) for symbol, day, count, asked_at, final in rows}
 
 
 @dataclass(frozen=True, slots=True)
 class SessionCounts:
-    """What is stored of consecutive sessions of a symbol."""
+    """What is stored of the sessions of a symbol."""
 
-    bars: tuple[int, ...]
-    """By session."""
+    bars: Mapping[date, int]
+    """Within the sessions, by date; without those of which there are none."""
     held: int
-    """Of all sessions, without those that were named as absent."""
+    """From the first opening to the last close, without those that were named as absent."""
 
 
 def bars_by_session(
     connection: Connection,
     symbol: str,
     resolution: str,
-    openings: Sequence[datetime],
-    end: datetime,
+    sessions: Sequence[TradingSession],
     absent: Sequence[datetime] = (),
 ) -> SessionCounts:
-    """How many bars of a symbol each session has; `end` is when the last one ends, `absent` are bars not to count."""
-    parameters = [symbol.encode(), resolution.encode(), _times((*openings, end)), _times(absent)]
+    """How many bars of a symbol sessions have, which are in order; `absent` are starts of bars not to count."""
+    parameters = [symbol.encode(), resolution.encode(), _times(_edges(sessions)), _times(absent)]
     try:
         rows = with_retry(lambda: fetch_raw(connection, "bars_by_session", parameters))
     except psycopg.Error as error:
         raise query_error("the database did not count the bars of a symbol", error) from None
-    bars = {int(number or 0): (int(count or 0), int(held or 0)) for number, count, held in rows}
-    counts = [bars.get(number, (0, 0)) for number in range(1, len(openings) + 1)]
-    return SessionCounts(tuple(count for count, _ in counts), sum(held for _, held in counts))
+    bars: Counter[date] = Counter()
+    held = 0
+    for number, count, present in rows:
+        held += int(present or 0)
+        if (session := _session_at(int(number or 0), sessions)) is not None:
+            bars[session.session_date] += int(count or 0)
+    return SessionCounts(bars, held)
 
 
 def bar_starts(

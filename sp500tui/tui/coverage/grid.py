@@ -17,6 +17,7 @@ SIGNS: dict[str, tuple[str, Role]] = {
     "missing": ("□", Role.BAD),
     "not yet": ("·", Role.DIM),
     "unanswered": ("?", Role.WARN),
+    "replaced": ("▣", Role.DIM),
     "too old": ("×", Role.DIM),
 }
 """Sign and role of each state, so that states differ without colour."""
@@ -52,7 +53,7 @@ class CoverageGrid:
             counts = gaps.setdefault(cell.symbol, [0, 0])
             if cell.state in _RETRIEVABLE:
                 counts[0] += cell.missing
-            elif cell.state != "not yet":
+            elif cell.state not in ("not yet", "replaced"):
                 counts[1] += cell.missing
         return tuple(sorted(gaps, key=lambda symbol: (-gaps[symbol][0], -gaps[symbol][1], symbol)))
 

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from sp500tui.cli.main import main
-from sp500tui.errors import SourceError
+from sp500tui.errors import ChartRefusedError, Refusal, SourceError
 from sp500tui.logs.redaction import redact_url
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import HistorySnapshot
@@ -26,6 +26,7 @@ from sp500tui.pipeline.history.coverage import TradingDay
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.sources.yahoo.charts import ChartRequest
 from sp500tui.storage.connection import connect
+from sp500tui.storage.history.retention import MINUTE_BARS, replace_old
 from tests.support.market.charts import FakeCharts, bar, insert_bars, trading_day, weekdays
 from tests.support.parameters import rest_thorough
 from tests.support.remote.control_socket import Serve
@@ -122,6 +123,44 @@ def test_collected_prices_have_gaps_that_cannot_be_filled(
     assert "390 minutes" in capsys.readouterr().out
 
 
+def test_bars_that_were_replaced_by_longer_ones_are_not_missing(
+    charts: FakeCharts, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given complete minutes, of which those of two days were replaced by bars of a quarter of an hour
+    assert main(["backfill", "--symbols", "AAPL"]) == 0
+    with connect(database_url, application_name="test") as connection:
+        assert replace_old(connection, MINUTE_BARS, DAYS[1].end_time) == 2 * 390
+    capsys.readouterr()
+    # then nothing is missing, which is explained, and nothing is requested again
+    assert main(["gaps", "--symbols", "AAPL"]) == 0
+    *lines, summary = capsys.readouterr().out.splitlines()
+    words = f"{DAYS[1].session_date} replaced 390 1m bars AAPL asked 1 time"
+    assert lines[0].split() == words.split()
+    assert summary == "2 of 4 days are complete, 2 are replaced by longer bars"
+    assert main(["gaps", "--symbols", "AAPL", "--json"]) == 0
+    gap = json.loads(capsys.readouterr().out)[0]
+    assert (gap["state"], gap["present"], gap["replaced"], gap["expected"]) == ("replaced", 0, 390, 390)
+    assert main(["backfill", "--symbols", "AAPL"]) == 0
+    assert capsys.readouterr().out == "nothing is missing that Yahoo Finance has\n"
+
+
+@pytest.mark.parametrize("command", ["gaps", "backfill"])
+def test_symbols_whose_trading_days_are_not_known_end_with_1(
+    charts: FakeCharts, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given complete bars of one symbol, and a source that does not know the exchange of the other
+    assert main(["backfill", "--symbols", "AAPL"]) == 0
+    capsys.readouterr()
+
+    def refuse(request: ChartRequest) -> None:
+        if request.symbol == "NONE.XX":
+            raise ChartRefusedError("no chart of NONE.XX: unknown", Refusal.UNKNOWN_SYMBOL)
+
+    charts.before = refuse
+    assert main([command, "--symbols", "AAPL,NONE.XX"]) == 1
+    assert "the trading days may be incomplete: no chart of NONE.XX: unknown" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("resolution", rest_thorough(["5m", "1d", "15m", "1h"], 2))
 def test_every_resolution(charts: FakeCharts, resolution: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backfill", "--symbols", "AAPL", "--resolution", resolution]) == 0
@@ -163,15 +202,17 @@ def test_bad_input_is_refused_in_one_line(
     assert message in line
 
 
+@pytest.mark.parametrize("command", ["gaps", "backfill"])
 def test_a_source_without_an_answer_ends_with_its_code(
-    charts: FakeCharts, capsys: pytest.CaptureFixture[str]
+    charts: FakeCharts, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(request: ChartRequest) -> None:
         raise SourceError("Yahoo Finance: no answer")
 
     charts.before = fail
-    assert main(["backfill", "--symbols", "AAPL"]) == 3
-    assert "no answer" in capsys.readouterr().err
+    assert main([command, "--symbols", "AAPL"]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no answer" in line
 
 
 def test_a_database_that_cannot_be_reached_ends_with_its_code(

@@ -48,7 +48,7 @@ def test_signs_names_and_frames(text: str, shown: str) -> None:
         "●○◌◧◔◇↻‖▽✗",
         "━─",
         "▲△=▽▼·",
-        "■◧□·?×◆ ",
+        "■◧□·?▣×◆ ",
     ],
     ids=["activity", "depth", "worker states", "progress", "market map", "coverage"],
 )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sp500tui.pipeline.core.snapshot import HistoryFailure
     from sp500tui.pipeline.history.coverage import DayCoverage
     from sp500tui.pipeline.history.plan import HistoryTask
+    from sp500tui.pipeline.history.survey import Survey
     from sp500tui.pipeline.runtime.history import HistoryRun
     from sp500tui.pipeline.runtime.sources import Sources
     from sp500tui.remote.session import Session
@@ -48,14 +49,12 @@ def run(namespace: Namespace) -> int:
     with opened(configuration) as (sources, database, paths):
         with connect(database.url, application_name="sp500tui backfill") as connection:
             found = surveyed(connection, sources, request)
-        if not found.coverage and found.warnings:
-            raise SourceError(found.warnings[0])
         too_old = _check_reach(found.coverage, request)
         if not as_json:
             _name_running_days(found.coverage)
         # A source may repair a session later, so what it did not have is requested again.
         tasks = history_tasks(found.coverage, RETRIEVABLE | {CoverageState.UNANSWERED})
-        job = _Job(configuration, request, found.coverage, too_old, tasks, time.monotonic())
+        job = _Job(configuration, request, found, too_old, tasks, time.monotonic())
         with running_pipeline(paths.data, database) as session:
             if session is not None and (code := _beside(session, job, database, sources)) is not None:
                 return code
@@ -68,7 +67,7 @@ class _Job:
 
     configuration: Configuration
     request: HistoryRequest
-    coverage: Sequence[DayCoverage]
+    survey: Survey
     too_old: int
     """Dates that the source no longer keeps."""
     tasks: Sequence[HistoryTask]
@@ -112,7 +111,9 @@ def _alone(job: _Job, database: Database, sources: Sources, paths: Paths) -> int
     reasons = _unanswered(progress.failures)
     if reasons and not history.counters.fetched:
         raise SourceError(f"no bars available: {reasons[0]}")
-    return ExitCode.INCOMPLETE if progress.failed or history.counters.dead else ExitCode.OK
+    return (
+        ExitCode.INCOMPLETE if progress.failed or history.counters.dead or job.survey.unknown else ExitCode.OK
+    )
 
 
 def _beside(session: Session, job: _Job, database: Database, sources: Sources) -> int | None:
@@ -133,7 +134,7 @@ def _beside(session: Session, job: _Job, database: Database, sources: Sources) -
         outcome = done
     with connect(database.url, application_name="sp500tui backfill") as connection:
         after = surveyed(connection, sources, job.request).coverage
-    stored = sum(each.present for each in after) - sum(each.present for each in job.coverage)
+    stored = sum(each.present for each in after) - sum(each.present for each in job.survey.coverage)
     if job.as_json:
         content = {
             **_facts(job),
@@ -162,7 +163,7 @@ def _beside(session: Session, job: _Job, database: Database, sources: Sources) -
         raise SourceError(f"no bars available: {reasons[0]}")
     if job.tasks and not outcome.requests and outcome.problem:
         raise SourceError(f"the running pipeline requested nothing: {outcome.problem}")
-    return ExitCode.INCOMPLETE if outcome.failed else ExitCode.OK
+    return ExitCode.INCOMPLETE if outcome.failed or job.survey.unknown else ExitCode.OK
 
 
 def _name_running_days(coverage: Sequence[DayCoverage]) -> None:
@@ -250,8 +251,8 @@ def _facts(job: _Job) -> dict[str, object]:
         "resolution": job.request.resolution,
         "from": job.request.start.isoformat(),
         "to": job.request.end.isoformat(),
-        "symbols": len({each.symbol for each in job.coverage}),
-        "days": dict(Counter(str(each.state) for each in job.coverage)),
+        "symbols": len({each.symbol for each in job.survey.coverage}),
+        "days": dict(Counter(str(each.state) for each in job.survey.coverage)),
         "too_old_dates": job.too_old,
         "elapsed_seconds": round(time.monotonic() - job.started, 3),
     }

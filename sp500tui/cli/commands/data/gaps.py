@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -34,32 +34,40 @@ def run(namespace: Namespace) -> int:
         opened(configuration) as (sources, database, _),
         connect(database.url, application_name="sp500tui gaps") as connection,
     ):
-        coverage = surveyed(connection, sources, request).coverage
+        found = surveyed(connection, sources, request)
+        coverage = found.coverage
         gaps = [each for each in coverage if each.state is not CoverageState.COMPLETE]
         if configuration.settings.json_output:
             write_json(json.dumps([gap_json(connection, gap) for gap in gaps], indent=1) + "\n")
         else:
-            complete = len(coverage) - len(gaps)
-            summary = f"{complete:,} of {len(coverage):,} days are complete" if coverage else _NO_DAYS
-            write_output("".join(gap_lines(gaps)) + f"{summary}\n")
-    retrievable = request.resolution != QUOTES and any(gap.state in RETRIEVABLE for gap in gaps)
-    return ExitCode.INCOMPLETE if retrievable else ExitCode.OK
+            write_output("".join(gap_lines(gaps)) + f"{_summary(coverage)}\n")
+    retrievable = bool(found.unknown) or any(gap.state in RETRIEVABLE for gap in gaps)
+    return ExitCode.INCOMPLETE if retrievable and request.resolution != QUOTES else ExitCode.OK
+
+
+def _summary(coverage: Sequence[DayCoverage]) -> str:
+    if not coverage:
+        return _NO_DAYS
+    states = Counter(str(each.state) for each in coverage)
+    complete, replaced = states["complete"], states["replaced"]
+    text = f"{complete:,} of {len(coverage):,} days are complete"
+    return f"{text}, {replaced:,} are replaced by longer bars" if replaced else text
 
 
 def gap_lines(gaps: Sequence[DayCoverage]) -> Iterable[str]:
-    """A line for each date and state, newest first: the number of symbols and of missing bars."""
+    """A line for each date and state, newest first: how many bars are missing or replaced, and the symbols."""
     groups: dict[tuple[str, str], list[DayCoverage]] = defaultdict(list)
     for gap in gaps:
         groups[str(gap.day.session_date), str(gap.state)].append(gap)
     rows = []
     for (day, state), members in sorted(groups.items(), reverse=True):
-        missing = sum(gap.expected - gap.present for gap in members)
+        counted = sum(gap.missing or gap.replaced for gap in members)
         asked = max(gap.attempts.count for gap in members)
         names = ", ".join(gap.symbol for gap in members[:_NAMED_SYMBOLS])
         more = f" and {len(members) - _NAMED_SYMBOLS:,} more" if len(members) > _NAMED_SYMBOLS else ""
         unit = "minutes" if members[0].resolution == "quotes" else f"{members[0].resolution} bars"
         times = f"asked {asked} time{'s' * (asked > 1)}" if asked else ""
-        rows.append((day, state, f"{missing:,} {unit}", names + more, times))
+        rows.append((day, state, f"{counted:,} {unit}", names + more, times))
     return [as_columns(rows)] if rows else []
 
 
@@ -84,6 +92,7 @@ def gap_json(connection: Connection, gap: DayCoverage) -> dict[str, object]:
         "session_date": day.session_date.isoformat(),
         "expected": gap.expected,
         "present": gap.present,
+        "replaced": gap.replaced,
         "state": str(gap.state),
         "attempts": gap.attempts.count,
         "asked_at": gap.attempts.asked_at.isoformat() if gap.attempts.asked_at else None,

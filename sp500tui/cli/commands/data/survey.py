@@ -14,7 +14,7 @@ from sp500tui.cli.commands.data.window import EARLIEST, parse_window
 from sp500tui.cli.context import start
 from sp500tui.cli.interruptible import interruptible
 from sp500tui.config.paths import Paths
-from sp500tui.errors import ConfigurationError
+from sp500tui.errors import ConfigurationError, SourceError
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_message
 
@@ -40,6 +40,8 @@ class HistoryRequest:
     end: datetime
     """UTC, exclusive, not after `now`."""
     now: datetime
+    replaced_before: datetime | None
+    """When those begin that longer bars do not replace; None for all."""
 
 
 def history_request(namespace: Namespace, configuration: Configuration, now: datetime) -> HistoryRequest:
@@ -49,6 +51,7 @@ def history_request(namespace: Namespace, configuration: Configuration, now: dat
         ConfigurationError: a date or a symbol is malformed, or the window lies in the future.
     """
     from sp500tui.model import Resolution
+    from sp500tui.pipeline.history.coverage import replaced_before
     from sp500tui.sources.yahoo.chart_limits import oldest_start
 
     first, end = parse_window(namespace.start, namespace.end)
@@ -64,14 +67,15 @@ def history_request(namespace: Namespace, configuration: Configuration, now: dat
         raise ConfigurationError(
             f"--to {namespace.end} is before {first:%Y-%m-%d}, where the window begins without --from; give --from"
         )
-    return HistoryRequest(symbols, resolution, first, min(end, now), now)
+    kept_since = replaced_before(configuration.settings, resolution, now)
+    return HistoryRequest(symbols, resolution, first, min(end, now), now, kept_since)
 
 
 def surveyed(connection: Connection, sources: Sources, request: HistoryRequest) -> Survey:
     """Survey the symbols of a request; those of the index come from the database, or else from Wikipedia.
 
     Raises:
-        SourceError: there is no list of constituents.
+        SourceError: there is no list of constituents, or the trading days of no symbol are known.
         DatabaseError: the database cannot be read or written.
     """
     from sp500tui.pipeline.history.survey import survey
@@ -82,7 +86,11 @@ def surveyed(connection: Connection, sources: Sources, request: HistoryRequest) 
         symbols = [each.symbol for each in interruptible(sources.wikipedia.load)().constituents]
     window = (request.start, request.end)
     fetch = interruptible(sources.yahoo.chart)
-    found = survey(connection, fetch, symbols, request.resolution, window, request.now)
+    found = survey(
+        connection, fetch, symbols, request.resolution, window, request.now, request.replaced_before
+    )
+    if found.warnings and not found.coverage:
+        raise SourceError(found.warnings[0])
     for warning in found.warnings:
         write_message(plain(warning))
     return found

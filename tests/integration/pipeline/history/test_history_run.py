@@ -313,6 +313,41 @@ def test_an_unknown_symbol_is_refused_and_the_others_are_stored(
     ]
     assert {row[0] for row in stored(url)} == {"AAPL", "BRK.B"}
     assert states(url, charts) == {CoverageState.COMPLETE, CoverageState.UNANSWERED}
+    # It was asked once, and is asked again on demand.
+    assert attempts(url, charts, "MSFT") == {1}
+    heal(url, tmp_path, charts)
+    assert attempts(url, charts, "MSFT") == {2}
+
+
+def attempts(url: str, charts: FakeCharts, symbol: str) -> set[int]:
+    return {each.attempts.count for each in surveyed(url, charts).coverage if each.symbol == symbol}
+
+
+def test_an_answer_that_cannot_be_used_is_not_final(url: str, tmp_path: Path, charts: FakeCharts) -> None:
+    def refuse(request: ChartRequest) -> None:
+        if request.symbol == "MSFT":
+            raise ChartRefusedError("no chart of MSFT: an answer for META", Refusal.UNUSABLE)
+
+    charts.before = refuse
+    heal(url, tmp_path, charts)
+    assert states(url, charts) == {CoverageState.COMPLETE, CoverageState.MISSING}
+    assert attempts(url, charts, "MSFT") == {1}
+
+
+def test_a_complete_day_between_two_requested_ones_completes_neither(
+    url: str, tmp_path: Path, charts: FakeCharts
+) -> None:
+    # given two days to be requested in one window with a complete one between them, of which the source lacks the first
+    heal(url, tmp_path, charts)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "DELETE FROM bars WHERE symbol = 'MSFT' AND extract(day FROM start_time AT TIME ZONE 'UTC') IN (4, 6)"
+        )
+    charts.null_bars = {("MSFT", start) for start in DAYS[0].slots("1m")}
+    # when they are requested
+    run = heal(url, tmp_path, charts)
+    # then one is complete
+    assert (run.progress.total, run.progress.complete, run.progress.incomplete) == (1, 1, 1)
 
 
 def test_days_before_the_first_trade_are_not_asked_for_again(
@@ -325,6 +360,7 @@ def test_days_before_the_first_trade_are_not_asked_for_again(
     heal(url, tmp_path, charts)
     counts = [each.state for each in surveyed(url, charts).coverage if each.symbol == "AAPL"]
     assert counts == [CoverageState.UNANSWERED] * 3 + [CoverageState.COMPLETE] * 2
+    assert attempts(url, charts, "AAPL") == {1}
 
 
 def test_a_source_that_fails_is_asked_again_and_then_abandoned(

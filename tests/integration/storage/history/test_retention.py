@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,9 +14,11 @@ from sp500tui.errors import DatabaseError
 from sp500tui.storage.connection import connect
 from sp500tui.storage.distribution import prepare
 from sp500tui.storage.history.retention import MINUTE_BARS, PRICES, Replacement, replace_old
+from sp500tui.storage.history.sessions import QUOTES, present_by_day, replaced_by_day
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
+from tests.support.market.charts import session
 from tests.support.postgres.extensions import TIMESCALEDB, pretend
 
 CUTOFF = datetime(2026, 5, 6, 14, 0, 30, tzinfo=UTC)
@@ -269,3 +271,55 @@ def test_prices_that_arrive_late_do_not_change_the_bar(connection: Connection, d
         other.execute(FILL.encode() + b" ON CONFLICT DO NOTHING")
     assert replace_old(connection, PRICES, CUTOFF) == 2 * (180 + 180 + 90)
     assert number(connection, "SELECT count(*) FROM bars") == 2 * (60 + 60 + 30)
+
+
+class TestWhatWasReplaced:
+    def replaced(
+        self, connection: Connection, resolution: str, before: datetime | None = None
+    ) -> dict[tuple[str, date], int]:
+        sessions = [session(date(2026, 5, day)) for day in (4, 5, 6)]
+        return replaced_by_day(connection, resolution, ["AAPL"], sessions, before)
+
+    def test_minutes_of_prices_are_counted_as_bars_of_any_length(self, connection: Connection) -> None:
+        # given an hour of prices on each day, and one of the evening
+        connection.execute(LATE_PRICE.replace("18:00", "21:00").encode())
+        replace_old(connection, PRICES, CUTOFF)
+        days = {
+            ("AAPL", date(2026, 5, 4)): 60,
+            ("AAPL", date(2026, 5, 5)): 60,
+            ("AAPL", date(2026, 5, 6)): 30,
+        }
+        assert self.replaced(connection, QUOTES) == days
+        assert self.replaced(connection, "1m") == {}
+        # then it is the same once the bars of minutes are replaced too
+        replace_old(connection, MINUTE_BARS, CUTOFF)
+        assert self.replaced(connection, QUOTES) == days
+        assert self.replaced(connection, "1m") == days
+        assert self.replaced(connection, "15m") == {}
+
+    def test_a_bar_that_is_there_again_is_not_counted_as_replaced(self, connection: Connection) -> None:
+        replace_old(connection, PRICES, CUTOFF)
+        replace_old(connection, MINUTE_BARS, CUTOFF)
+        connection.execute(LATE_BAR.replace("18:00", "13:31").encode())
+        assert self.replaced(connection, "1m")["AAPL", date(2026, 5, 4)] == 45
+
+    def test_a_longer_bar_of_the_source_counts_for_what_is_older_than_the_settings_keep(
+        self, connection: Connection
+    ) -> None:
+        connection.execute(LATE_BAR.replace("1m", "15m").encode())
+        assert self.replaced(connection, "1m") == {}
+        day = datetime(2026, 5, 4, tzinfo=UTC)
+        assert self.replaced(connection, "1m", day) == {}
+        assert self.replaced(connection, "1m", day.replace(day=5)) == {("AAPL", date(2026, 5, 4)): 15}
+
+
+def test_bars_outside_the_sessions_do_not_count(connection: Connection) -> None:
+    # given bars of prices that were collected before and after a session, and the last trade at its close
+    early, late = LATE_PRICE.replace("18:00:05", "12:00:05"), LATE_PRICE.replace("18:00:05", "20:00:05")
+    connection.execute(early.encode())
+    connection.execute(late.encode())
+    sessions = [session(date(2026, 5, day)) for day in (4, 5)]
+    present = {("AAPL", date(2026, 5, 4)): 60, ("AAPL", date(2026, 5, 5)): 60}
+    assert present_by_day(connection, QUOTES, ["AAPL"], sessions) == present
+    replace_old(connection, PRICES, CUTOFF)
+    assert present_by_day(connection, "1m", ["AAPL"], sessions) == present

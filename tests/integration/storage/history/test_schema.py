@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,7 +26,7 @@ from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.status import HistoryTotals, read_status
 from sp500tui.storage.transaction import Connection
 from sp500tui.storage.writes import insert
-from tests.support.market.charts import bar, block
+from tests.support.market.charts import bar, block, session
 
 LAST_BEFORE_HISTORY = 4
 PRICE = """
@@ -163,18 +164,20 @@ class TestAdjustedViews:
 
 def test_bars_are_counted_by_session_with_and_without_the_absent_ones(connection: Connection) -> None:
     # given two days of minutes, of which the second has a bar that the source does not have any more
-    openings = [datetime(2026, 5, day, 13, 30, tzinfo=UTC) for day in (4, 5)]
+    sessions = [session(date(2026, 5, day)) for day in (4, 5)]
+    openings = [each.start_time for each in sessions]
     bars = [bar("BRK.B", Resolution.MINUTE, openings[0] + timedelta(minutes=at)) for at in range(3)]
     bars += [bar("BRK.B", Resolution.MINUTE, openings[1] + timedelta(minutes=at)) for at in (0, 1)]
+    bars += [bar("BRK.B", Resolution.MINUTE, sessions[0].end_time + timedelta(minutes=30))]
     insert(connection, encode(block(bars)))
     insert(connection, encode(block([bar("AAPL", Resolution.MINUTE, openings[0])])))
-    end = openings[1] + timedelta(minutes=390)
 
-    # then sessions are counted apart, other symbols and resolutions not at all
-    counts = bars_by_session(connection, "BRK.B", "1m", openings, end, [openings[1] + timedelta(minutes=1)])
-    assert (counts.bars, counts.held) == ((3, 2), 4)
-    assert bars_by_session(connection, "BRK.B", "1m", openings, end - timedelta(minutes=389)).bars == (3, 1)
-    assert bars_by_session(connection, "BRK.B", "5m", openings, end) == SessionCounts((0, 0), 0)
+    # then sessions are counted apart, and what is between them, other symbols and resolutions not for any session
+    counts = bars_by_session(connection, "BRK.B", "1m", sessions, [openings[1] + timedelta(minutes=1)])
+    assert counts == SessionCounts({date(2026, 5, 4): 3, date(2026, 5, 5): 2}, 5)
+    first = replace(sessions[1], end_time=openings[1] + timedelta(minutes=1))
+    assert bars_by_session(connection, "BRK.B", "1m", [sessions[0], first]).bars[date(2026, 5, 5)] == 1
+    assert bars_by_session(connection, "BRK.B", "5m", sessions) == SessionCounts({}, 0)
 
 
 @pytest.mark.parametrize("symbol", ["BRK.B", 'A"B\\C', "Ä,{}", "NULL"])

@@ -1,0 +1,10 @@
+-- In how many minutes collected prices of each symbol were replaced by bars, from each edge of a session to the next one,
+-- with the number of the edge. Where the source had given the bar, only the age of the replaced prices tells.
+SELECT symbol, width_bucket(start_time, %(edges)s::timestamptz[]), sum(CASE resolution WHEN '15m' THEN 15 ELSE 1 END)::bigint
+FROM public.bars
+WHERE (
+    resolution = '1m' AND (source = 'prices' OR start_time < %(replaced_before)s::timestamptz)
+    OR resolution = '15m' AND source = 'bars'
+)
+  AND symbol = ANY (%(symbols)s::text[]) AND start_time >= %(start)s AND start_time < %(end)s
+GROUP BY 1, 2
