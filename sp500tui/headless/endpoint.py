@@ -85,14 +85,29 @@ class Endpoint:
         if environment.get("REQUEST_METHOD") not in ("GET", "HEAD"):
             return _respond(start_response, "405 Method Not Allowed", "only GET and HEAD")
         if path == "/metrics":
-            # Always all of them: a choice by `name[]` needs a registry that knows the names before a scrape.
-            return self._metrics({**environment, "QUERY_STRING": ""}, start_response)
+            return self._describe(environment, start_response)
         if path in ("/healthz", "/readyz"):
             reason = self._reason(path)
             return _respond(start_response, "503 Service Unavailable" if reason else "200 OK", reason or "ok")
         if path == "/":
             return _respond(start_response, "200 OK", f"sp500tui: {_PATHS}")
         return _respond(start_response, "404 Not Found", f"there are {_PATHS}")
+
+    def _describe(self, environment: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """All metrics: a choice by `name[]` needs a registry that knows the names before a scrape."""
+        answers: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def keep(
+            status: str, headers: list[tuple[str, str]], _error: object = None
+        ) -> Callable[[bytes], object]:
+            answers.append((status, headers))
+            return lambda _: None
+
+        request = {**environment, "REQUEST_METHOD": "GET", "QUERY_STRING": ""}
+        body = b"".join(self._metrics(request, keep))
+        ((status, headers),) = answers
+        start_response(status, [*headers, ("Content-Length", str(len(body)))])
+        return [body]
 
     def _reason(self, path: str) -> str:
         run = self.run

@@ -83,6 +83,7 @@ def test_waits_while_no_descriptor_is_free(endpoint: Endpoint, monkeypatch: pyte
         ("/healthz", "GET", 200, "ok"),
         ("/readyz", "GET", 200, "ok"),
         ("/healthz", "HEAD", 200, ""),
+        ("/metrics", "HEAD", 200, ""),
         ("/nothing", "GET", 404, "there are"),
         ("/../etc/passwd", "GET", 404, "there are"),
         ("/metrics", "POST", 405, "only GET"),
