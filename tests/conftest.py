@@ -35,7 +35,6 @@ pytest_plugins = [
     "tests.support.isolation",
     "tests.support.waiting",
     "tests.support.postgres.server",
-    "tests.support.postgres.stored_prices",
     "tests.support.postgres.pgbouncer",
     "tests.support.cluster.valkey",
     "tests.support.cluster.tls_proxy",

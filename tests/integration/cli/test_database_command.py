@@ -30,10 +30,10 @@ class TestStatus:
             assert connection.execute("SELECT to_regclass('public.prices')").fetchone() == (None,)
 
     def test_reports_versions_rows_and_the_newest_trade(
-        self, connection: Connection, database_url: str, tmp_path: Path
+        self, connection: Connection, migrated_url: str, tmp_path: Path
     ) -> None:
         fill(connection, ["AAPL", "MSFT"], 1000)
-        status = read_status(Database.open(database_url, tmp_path))
+        status = read_status(Database.open(migrated_url, tmp_path))
         lines = status_lines(status)
         assert (status_json(status)["rows"], status_json(status)["newest_trade"]) == (
             2000,
@@ -51,9 +51,9 @@ class TestStatus:
         ]
 
     def test_an_empty_table_has_no_newest_trade(
-        self, connection: Connection, database_url: str, tmp_path: Path
+        self, connection: Connection, migrated_url: str, tmp_path: Path
     ) -> None:
-        assert "newest trade  none" in status_lines(read_status(Database.open(database_url, tmp_path)))
+        assert "newest trade  none" in status_lines(read_status(Database.open(migrated_url, tmp_path)))
 
     def test_hides_the_password(self, tcp_postgres: TcpPostgres, tmp_path: Path) -> None:
         text = "\n".join(status_lines(read_status(Database.open(tcp_postgres.url, tmp_path))))

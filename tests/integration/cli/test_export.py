@@ -17,7 +17,6 @@ import pytest
 
 from sp500tui.cli.main import main
 from sp500tui.storage.export.rows import BLOCK_BYTES, Dataset, csv_blocks
-from sp500tui.storage.schema.migrations import apply_schema
 
 FILL = """
 INSERT INTO prices (symbol, quote_time, price, change, percent_change, currency, converted_price, converted_currency,
@@ -36,11 +35,10 @@ INSERT INTO constituents VALUES ('AAPL', '0000320193', '=HYPERLINK("x")', E'back
 
 
 @pytest.fixture
-def url(database_url: str) -> str:
-    apply_schema(database_url)
-    with psycopg.connect(database_url, autocommit=True) as connection:
+def url(migrated_url: str) -> str:
+    with psycopg.connect(migrated_url, autocommit=True) as connection:
         connection.execute(FILL.encode())
-    return database_url
+    return migrated_url
 
 
 @pytest.fixture

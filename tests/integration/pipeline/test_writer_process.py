@@ -22,7 +22,6 @@ from sp500tui.pipeline.writer import process as writer_process
 from sp500tui.pipeline.writer.client import WriterClient, WriterDiedError
 from sp500tui.pipeline.writer.framing import encode_frame
 from sp500tui.storage import batch_codec as rowcodec
-from sp500tui.storage.schema.migrations import apply_schema
 from tests.support.pipeline.rows import row
 
 Wait = Callable[[Callable[[], object]], None]
@@ -33,10 +32,9 @@ def never() -> bool:
 
 
 @pytest.fixture
-def link(database_url: str) -> Iterator[WriterClient]:
+def link(migrated_url: str) -> Iterator[WriterClient]:
     """A writer that has been let in."""
-    apply_schema(database_url)
-    made = WriterClient(database_url, "writer-7", 5.0)
+    made = WriterClient(migrated_url, "writer-7", 5.0)
     assert made.connect(20, never).committed
     yield made
     made.close(kill=True)
@@ -50,12 +48,12 @@ def process_of(link: WriterClient) -> psutil.Process:
     return psutil.Process(link.pid)
 
 
-def test_batches_are_committed_once(link: WriterClient, database_url: str) -> None:
+def test_batches_are_committed_once(link: WriterClient, migrated_url: str) -> None:
     first = link.commit(1, payload(1, 2, 3), 10, never)
     again = link.commit(2, payload(2, 3, 4), 10, never)
     assert (first.committed, first.stored, again.stored) == (True, 3, 1)
     assert first.seconds > 0
-    with psycopg.connect(database_url) as connection:
+    with psycopg.connect(migrated_url) as connection:
         assert connection.execute("SELECT count(*) FROM prices").fetchone() == (4,)
         names = connection.execute("SELECT application_name FROM pg_stat_activity").fetchall()
     assert ("sp500tui writer-7",) in names
@@ -74,8 +72,8 @@ def test_an_invalid_payload_is_refused(link: WriterClient) -> None:
     assert link.commit(1, b"nonsense", 10, never).sqlstate == "22P02"
 
 
-def test_it_connects_again_by_itself(link: WriterClient, database_url: str) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
+def test_it_connects_again_by_itself(link: WriterClient, migrated_url: str) -> None:
+    with psycopg.connect(migrated_url, autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sp500tui writer-7'"
         )
@@ -83,11 +81,10 @@ def test_it_connects_again_by_itself(link: WriterClient, database_url: str) -> N
     assert link.commit(2, payload(1), 10, never).committed
 
 
-def test_a_statement_on_a_locked_table_is_cancelled_by_the_server(database_url: str) -> None:
-    apply_schema(database_url)
-    link = WriterClient(database_url, "writer-8", 0.3)
+def test_a_statement_on_a_locked_table_is_cancelled_by_the_server(migrated_url: str) -> None:
+    link = WriterClient(migrated_url, "writer-8", 0.3)
     assert link.connect(20, never).committed
-    with psycopg.connect(database_url) as connection:
+    with psycopg.connect(migrated_url) as connection:
         connection.execute("LOCK TABLE prices IN ACCESS EXCLUSIVE MODE")
         answer = link.commit(1, payload(1), 10, never)
     assert answer.sqlstate == "57014"
@@ -157,12 +154,11 @@ def test_it_is_detached_from_the_parents_terminal_and_shows_no_password(database
     link.close()
 
 
-def test_it_answers_over_any_pipe(database_url: str) -> None:
+def test_it_answers_over_any_pipe(migrated_url: str) -> None:
     """The body of the process on a thread of this one."""
-    apply_schema(database_url)
     ours, theirs = multiprocessing.Pipe()
     writer = writer_process._Writer(
-        theirs, {"url": database_url, "name": "writer-9", "statement_timeout": 5.0}
+        theirs, {"url": migrated_url, "name": "writer-9", "statement_timeout": 5.0}
     )
     writer.handshake()
     writer.write(1, payload(1, 2))
@@ -188,10 +184,9 @@ def open_descriptors() -> set[tuple[str, str]]:
 @pytest.mark.skipif(
     not Path("/proc/self/fd").exists(), reason="this system does not list descriptors in /proc"
 )
-def test_many_at_once_leave_no_descriptor_open(database_url: str) -> None:
-    apply_schema(database_url)
+def test_many_at_once_leave_no_descriptor_open(migrated_url: str) -> None:
     before = open_descriptors()
-    links = [WriterClient(database_url, f"writer-{n}", 5.0) for n in range(4)]
+    links = [WriterClient(migrated_url, f"writer-{n}", 5.0) for n in range(4)]
     threads = [threading.Thread(target=link.connect, args=(20, never)) for link in links]
     for thread in threads:
         thread.start()

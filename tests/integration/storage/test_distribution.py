@@ -27,9 +27,8 @@ WHERE place <> 2 OR minute <= 3
 
 
 @pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    apply_schema(database_url)
-    with connect(database_url, application_name="test") as connection:
+def connection(migrated_url: str) -> Iterator[Connection]:
+    with connect(migrated_url, application_name="test") as connection:
         connection.execute(FILL)
         yield connection
 
@@ -90,8 +89,8 @@ class TestCitus:
         connection.execute(CITUS.encode())
         pretend(monkeypatch, "citus", "13.0-1")
 
-    def test_distributes_every_table_by_symbol(self, connection: Connection, database_url: str) -> None:
-        lines = list(prepare(database_url))
+    def test_distributes_every_table_by_symbol(self, connection: Connection, migrated_url: str) -> None:
+        lines = list(prepare(migrated_url))
         assert lines[0].endswith("with Citus 13.0-1")
         assert [line.split()[0] for line in lines[1:]] == ["done"] * 10
         spread = connection.execute(
@@ -109,12 +108,12 @@ class TestCitus:
         ]
 
     def test_the_newest_prices_are_the_same_without_a_recursion(
-        self, connection: Connection, database_url: str
+        self, connection: Connection, migrated_url: str
     ) -> None:
         before = connection.execute("SELECT * FROM latest_prices ORDER BY symbol").fetchall()
         figures, rows = latest_trade(connection), last_rows(connection, None, 4)
 
-        list(prepare(database_url))
+        list(prepare(migrated_url))
 
         definition = connection.execute("SELECT pg_get_viewdef('latest_prices'::regclass)").fetchone()
         assert definition is not None
@@ -123,39 +122,39 @@ class TestCitus:
         assert [row[0] for row in before] == ["AAPL", "BRK.B", "ZTS"]
         assert (latest_trade(connection), last_rows(connection, None, 4)) == (figures, rows)
 
-    def test_again_does_nothing(self, database_url: str) -> None:
-        list(prepare(database_url))
-        assert list(prepare(database_url))[1:] == ["nothing   to do: the tables are already distributed"]
-        apply_schema(database_url)
+    def test_again_does_nothing(self, migrated_url: str) -> None:
+        list(prepare(migrated_url))
+        assert list(prepare(migrated_url))[1:] == ["nothing   to do: the tables are already distributed"]
+        apply_schema(migrated_url)
 
-    def test_continues_where_it_was_interrupted(self, connection: Connection, database_url: str) -> None:
-        steps = prepare(database_url)
+    def test_continues_where_it_was_interrupted(self, connection: Connection, migrated_url: str) -> None:
+        steps = prepare(migrated_url)
         assert [next(steps).split()[0] for _ in range(3)] == ["server", "done", "done"]
         steps.close()
-        assert [line.split()[0] for line in prepare(database_url)] == ["server", *["done"] * 8]
+        assert [line.split()[0] for line in prepare(migrated_url)] == ["server", *["done"] * 8]
 
     def test_a_dry_run_shows_the_sql_and_changes_nothing(
-        self, connection: Connection, database_url: str
+        self, connection: Connection, migrated_url: str
     ) -> None:
-        text = "\n".join(prepare(database_url, dry_run=True))
+        text = "\n".join(prepare(migrated_url, dry_run=True))
         assert text.count("would     ") == 10
         assert "SELECT create_distributed_table('public.prices', 'symbol')" in text
         assert connection.execute("SELECT count(*) FROM pg_dist_partition").fetchone() == (0,)
 
     def test_a_refused_step_is_reported_with_its_reason(
-        self, connection: Connection, database_url: str
+        self, connection: Connection, migrated_url: str
     ) -> None:
         connection.execute("DROP FUNCTION create_distributed_table")
         with pytest.raises(DatabaseError, match="did not distribute the table prices by symbol") as caught:
-            list(prepare(database_url))
+            list(prepare(migrated_url))
         assert caught.value.sqlstate == "42883"
 
-    def test_the_size_is_that_on_the_nodes(self, connection: Connection, database_url: str) -> None:
+    def test_the_size_is_that_on_the_nodes(self, connection: Connection, migrated_url: str) -> None:
         # given tables that are not distributed yet
         assert not row_total(connection).distributed
 
         # when they are, and the nodes have looked at a sample
-        list(prepare(database_url))
+        list(prepare(migrated_url))
         connection.execute("ANALYZE prices")
 
         # then size and rows are theirs, and the server's own counter is not taken for the growth
@@ -171,15 +170,15 @@ class TestTimescale:
         connection.execute("ANALYZE prices")
         pretend(monkeypatch, "timescaledb", "2.21.0")
 
-    def test_cuts_the_prices_by_time_once(self, connection: Connection, database_url: str) -> None:
-        assert [line.split()[0] for line in prepare(database_url)] == ["server", "done", "done"]
-        assert [line.split()[0] for line in prepare(database_url)] == ["server", "nothing"]
+    def test_cuts_the_prices_by_time_once(self, connection: Connection, migrated_url: str) -> None:
+        assert [line.split()[0] for line in prepare(migrated_url)] == ["server", "done", "done"]
+        assert [line.split()[0] for line in prepare(migrated_url)] == ["server", "nothing"]
         made = connection.execute(
             "SELECT hypertable_name, every::text FROM timescaledb_information.hypertables"
         )
         assert made.fetchall() == [("prices", "1 day"), ("bars", "7 days")]
 
-    def test_the_size_is_that_of_the_pieces(self, connection: Connection, database_url: str) -> None:
-        list(prepare(database_url))
+    def test_the_size_is_that_of_the_pieces(self, connection: Connection, migrated_url: str) -> None:
+        list(prepare(migrated_url))
         total = row_total(connection)
         assert (total.rows, total.exact, total.bytes) == (4_000_000, False, 700_000_000)

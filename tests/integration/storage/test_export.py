@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,12 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sp500tui.errors import DatabaseError
-from sp500tui.storage.connection import connect
 from sp500tui.storage.export import rows
 from sp500tui.storage.export.json_lines import json_blocks
 from sp500tui.storage.export.rows import ColumnType, Dataset, Selection, csv_blocks
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
 
 WINDOW = (datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
@@ -98,13 +96,6 @@ def prices(number: st.SearchStrategy[Decimal]) -> st.SearchStrategy[list[tuple[A
 
 
 members = st.lists(st.tuples(*[texts] * 7, days, moments, moments), max_size=8, unique_by=lambda row: row[:2])
-
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    apply_schema(database_url)
-    with connect(database_url, application_name="test") as connection:
-        yield connection
 
 
 def fill(
@@ -291,7 +282,7 @@ class TestFailures:
         blocks.close()
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
-    def test_a_connection_that_is_lost_is_reported(self, connection: Connection, database_url: str) -> None:
+    def test_a_connection_that_is_lost_is_reported(self, connection: Connection, migrated_url: str) -> None:
         connection.execute(
             "INSERT INTO prices (symbol, quote_time, price, currency, converted_currency, market_state, fetched_at) "
             "SELECT 'MANY', timestamptz '2026-05-04' + n * interval '1 s', n, 'USD', 'DKK', 'REGULAR', now() "
@@ -299,7 +290,7 @@ class TestFailures:
         )
         blocks = csv_blocks(connection, Selection(Dataset.QUOTES, *WINDOW))
         assert [next(blocks) for _ in range(2)]
-        with psycopg.connect(database_url, autocommit=True) as other:
+        with psycopg.connect(migrated_url, autocommit=True) as other:
             other.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
         with pytest.raises(DatabaseError):
             list(blocks)

@@ -7,19 +7,17 @@ from datetime import UTC, datetime, timedelta
 from sp500tui.storage import batch_codec as rowcodec
 from sp500tui.storage.connection import connect
 from sp500tui.storage.reads import latest_since
-from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.writes import insert
 from tests.support.pipeline.rows import row
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def test_only_the_newest_row_of_a_symbol_and_only_what_is_new(database_url: str) -> None:
+def test_only_the_newest_row_of_a_symbol_and_only_what_is_new(migrated_url: str) -> None:
     # given two rows of one symbol and one of another
-    apply_schema(database_url)
     older, newer, other = row(0, symbol="AAPL"), row(1, symbol="AAPL"), row(2, symbol="MSFT")
     assert older.quote.quote_time < newer.quote.quote_time
-    with connect(database_url, application_name="test") as connection:
+    with connect(migrated_url, application_name="test") as connection:
         assert latest_since(connection, EVER).stored_at is None
         insert(connection, rowcodec.encode([older, newer, other]))
 

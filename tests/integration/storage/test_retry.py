@@ -55,11 +55,11 @@ def test_a_batch_with_a_serialization_failure_is_retried_and_stored_once(connect
 
 
 def test_a_batch_that_always_fails_to_serialize_is_raised_as_transient(
-    connection: Connection, database_url: str
+    connection: Connection, migrated_url: str
 ) -> None:
     # given a server on which the first eight attempts lose
     lose(connection, failures=8)
-    link = WriterClient(database_url, "writer-1", 10.0)
+    link = WriterClient(migrated_url, "writer-1", 10.0)
     assert link.connect(20, lambda: False).committed
 
     # when a writer's process sends the batch, and sends it again on request
@@ -103,14 +103,14 @@ def test_a_query_that_always_fails_to_serialize_is_an_error(
     assert caught.value.sqlstate == "40001"
 
 
-def test_the_schema_is_applied_in_spite_of_it(connection: Connection, database_url: str) -> None:
+def test_the_schema_is_applied_in_spite_of_it(connection: Connection, migrated_url: str) -> None:
     # given a schema whose last file is missing, and a server that has its first attempts lose
     lose(connection, failures=2, table="schema_version")
     connection.execute("DROP TABLE known_symbols")
     connection.execute("DELETE FROM schema_version WHERE version = 4")
 
-    apply_schema(database_url)
+    apply_schema(migrated_url)
 
-    with psycopg.connect(database_url) as other:
+    with psycopg.connect(migrated_url) as other:
         assert other.execute("SELECT count(*) FROM schema_version").fetchone() == (11,)
         assert other.execute("SELECT count(*) FROM known_symbols").fetchone() == (0,)

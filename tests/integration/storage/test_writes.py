@@ -78,12 +78,11 @@ class TestInsert:
         assert table(connection) == []
         assert insert(connection, encode_records([records[0]])) == 1
 
-    def test_of_overlapping_batches_at_once_stores_each_row_once(self, database_url: str) -> None:
-        apply_schema(database_url)
+    def test_of_overlapping_batches_at_once_stores_each_row_once(self, migrated_url: str) -> None:
         rows = [row(f"S{number:03}") for number in range(300)]
 
         def write(start: int) -> int:
-            with connect(database_url, application_name="test") as connection:
+            with connect(migrated_url, application_name="test") as connection:
                 return sum(
                     insert(connection, encode(rows[first : first + 100][:: -1 if first % 100 else 1]))
                     for first in range(start, 250, 50)
@@ -94,13 +93,12 @@ class TestInsert:
 
         assert stored == 300
 
-    def test_lets_other_threads_run_while_it_waits_for_another_transaction(self, database_url: str) -> None:
+    def test_lets_other_threads_run_while_it_waits_for_another_transaction(self, migrated_url: str) -> None:
         # given a transaction of this program that has stored the same row
-        apply_schema(database_url)
         waits = "SELECT wait_event_type FROM pg_stat_activity WHERE application_name = 'second'"
         with (
-            connect(database_url, application_name="first") as first,
-            connect(database_url, application_name="second", statement_timeout=30) as second,
+            connect(migrated_url, application_name="first") as first,
+            connect(migrated_url, application_name="second", statement_timeout=30) as second,
             ThreadPoolExecutor(1) as pool,
         ):
             insert(first, encode([row()]))
@@ -138,8 +136,8 @@ class TestInsert:
         assert caught.value.sqlstate == "42P01"
         assert not is_bad_row("42P01")
 
-    def test_reports_an_ended_session(self, connection: Connection, database_url: str) -> None:
-        with psycopg.connect(database_url, autocommit=True) as other:
+    def test_reports_an_ended_session(self, connection: Connection, migrated_url: str) -> None:
+        with psycopg.connect(migrated_url, autocommit=True) as other:
             other.execute("SELECT pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))
         with pytest.raises(DatabaseError) as caught:
             insert(connection, encode([row()]))

@@ -1,14 +1,9 @@
-"""A database with rows in `prices`, written by plain SQL."""
+"""Rows of the table `prices`, written by plain SQL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import pytest
-
-from sp500tui.storage.connection import connect
-from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
 
 START = datetime(2026, 5, 1, 13, 30, tzinfo=UTC)
@@ -25,11 +20,3 @@ FROM unnest(%(symbols)s::text[]) AS symbol, generate_series(0, %(rows)s - 1) AS 
 def fill(connection: Connection, symbols: list[str], rows: int) -> None:
     """Store `rows` prices of each symbol, one a minute from `START` on: 0.50, 1.50, …"""
     connection.execute(FILL, {"start": START, "symbols": symbols, "rows": rows})
-
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    """A connection to an empty database with the schema."""
-    apply_schema(database_url)
-    with connect(database_url, application_name="test") as connection:
-        yield connection

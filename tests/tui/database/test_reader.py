@@ -11,7 +11,6 @@ import psycopg
 import pytest
 
 from sp500tui.errors import DatabaseError
-from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import run
 from sp500tui.tui.shell.price_reader import PostgresReader
 from sp500tui.tui.symbol.screen import SymbolScreen
@@ -21,10 +20,9 @@ from tests.tui.conftest import Drive
 
 
 @pytest.fixture
-def filled(database_url: str) -> str:
+def filled(migrated_url: str) -> str:
     """A database with ten minutes of one symbol, a price every ten seconds."""
-    apply_schema(database_url)
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(migrated_url, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO prices (symbol, quote_time, price, change, percent_change, currency, converted_price,"
             " converted_currency, fx_rate, fx_time, market_state, volume, fetched_at)"
@@ -32,7 +30,7 @@ def filled(database_url: str) -> str:
             " 'DKK', 7, %(now)s, 'REGULAR', 1000, %(now)s FROM generate_series(1, 60) AS n",
             {"now": NOON},
         )
-    return database_url
+    return migrated_url
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.simulator.process import DemoMarket
-from sp500tui.storage.schema.migrations import apply_schema
 from tests.benchmarks.__main__ import NAMES, benchmark, kept_figures, main
 from tests.benchmarks.cost import dashboard, memory, record, spans, start_up, viewers
 from tests.benchmarks.report import document
@@ -24,13 +23,6 @@ from tests.benchmarks.scaling import growth
 from tests.benchmarks.throughput import back_pressure, budget, end_to_end, history, ingest, refresh
 
 ROWS = distinct_rows(1_006, listed_symbols())
-
-
-@pytest.fixture
-def empty_table(database_url: str) -> str:
-    """The URL of a database with the program's tables."""
-    apply_schema(database_url)
-    return database_url
 
 
 @pytest.fixture
@@ -190,28 +182,28 @@ def test_refresh_answers_every_symbol(demo_market: DemoMarket) -> None:
 
 
 @pytest.mark.thorough
-def test_ingest_stores_every_row(empty_table: str) -> None:
-    assert ingest.ingest(empty_table, ROWS, 2) > 100
+def test_ingest_stores_every_row(migrated_url: str) -> None:
+    assert ingest.ingest(migrated_url, ROWS, 2) > 100
 
 
 @pytest.mark.processes
-def test_the_peers_of_ingest_store_their_rows(empty_table: str, folder: Path) -> None:
-    assert ingest.connection_a_row(empty_table, ROWS[:3]) > 0
-    assert ingest.commit_a_row(empty_table, ROWS[3:13]) > 0
-    assert ingest.executemany(empty_table, ROWS[13:500]) > 0
-    assert ingest.server_copy(empty_table, ingest.copy_file(folder, ROWS[500:]), 506) > 0
+def test_the_peers_of_ingest_store_their_rows(migrated_url: str, folder: Path) -> None:
+    assert ingest.connection_a_row(migrated_url, ROWS[:3]) > 0
+    assert ingest.commit_a_row(migrated_url, ROWS[3:13]) > 0
+    assert ingest.executemany(migrated_url, ROWS[13:500]) > 0
+    assert ingest.server_copy(migrated_url, ingest.copy_file(folder, ROWS[500:]), 506) > 0
 
 
 @pytest.mark.thorough
-def test_end_to_end_counts_what_is_stored(empty_table: str, demo_market: DemoMarket) -> None:
-    speed = end_to_end.full_speed(empty_table, listed_symbols()[:100], 0.5, demo_market)
+def test_end_to_end_counts_what_is_stored(migrated_url: str, demo_market: DemoMarket) -> None:
+    speed = end_to_end.full_speed(migrated_url, listed_symbols()[:100], 0.5, demo_market)
     assert speed.rate > 1
     assert 1 < speed.cost < 1e6
 
 
 @pytest.mark.thorough
-def test_quotes_are_counted_with_and_without_spans(empty_table: str, demo_market: DemoMarket) -> None:
-    turns = spans.in_turns(empty_table, listed_symbols()[:100], 0.1, demo_market)
+def test_quotes_are_counted_with_and_without_spans(migrated_url: str, demo_market: DemoMarket) -> None:
+    turns = spans.in_turns(migrated_url, listed_symbols()[:100], 0.1, demo_market)
     assert len(turns.recorded) == len(turns.unrecorded) >= 1
     assert min(turns.recorded + turns.unrecorded) > 0
     assert turns.spans > turns.quotes / 100 > 0
@@ -250,10 +242,10 @@ def test_the_timeline_is_measured_over_the_same_changes() -> None:
 
 @pytest.mark.thorough
 def test_start_up_measures_when_the_first_price_was_stored(
-    empty_table: str, demo_market: DemoMarket, folder: Path
+    migrated_url: str, demo_market: DemoMarket, folder: Path
 ) -> None:
     with start_up.options(demo_market, folder) as wanted:
-        seconds = start_up.first_price([*wanted, "--database", empty_table, "--symbols", "AAPL"], folder)
+        seconds = start_up.first_price([*wanted, "--database", migrated_url, "--symbols", "AAPL"], folder)
 
     assert 0.1 < seconds < 30
 
@@ -275,9 +267,9 @@ def test_growth_compares_the_last_size_with_the_first() -> None:
 
 
 @pytest.mark.thorough
-def test_under_pressure_nothing_is_lost(empty_table: str) -> None:
+def test_under_pressure_nothing_is_lost(migrated_url: str) -> None:
     # when
-    reported = back_pressure.pressed(empty_table, 20_000, 0.6)
+    reported = back_pressure.pressed(migrated_url, 20_000, 0.6)
 
     # then
     assert reported["balanced"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,9 +16,7 @@ from sp500tui.simulator.faults import Faults
 from sp500tui.simulator.market.clock import CLOSING, DAY, OPENING
 from sp500tui.simulator.yahoo.charts import chart
 from sp500tui.sources.yahoo.charts import Chart, ChartRequest, parse_chart
-from sp500tui.storage.connection import connect
 from sp500tui.storage.history.sessions import store_sessions, stored_sessions
-from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
 from tests.support.market.charts import MARKET, insert_bars, session
 from tests.unit.simulator.test_clock import NOON, SettableTime
@@ -28,13 +25,6 @@ from tests.unit.simulator.test_market import new_market
 SPEED = 20
 _DAY = DAY / SPEED
 """Real seconds of one day of the market."""
-
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    apply_schema(database_url)
-    with connect(database_url, application_name="test") as connection:
-        yield connection
 
 
 class FastMarket:

@@ -28,7 +28,6 @@ from sp500tui.pipeline.runtime.history import HistoryRun
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.sources.yahoo.charts import ChartRequest
 from sp500tui.storage.connection import connect
-from sp500tui.storage.schema.migrations import apply_schema
 from tests.support.market.charts import FakeCharts, bar, trading_day, weekdays
 
 TIMEOUT = 60
@@ -40,9 +39,8 @@ SYMBOLS = ("AAPL", "BRK.B", "MSFT")
 
 
 @pytest.fixture
-def url(database_url: str) -> str:
-    apply_schema(database_url)
-    return database_url
+def url(migrated_url: str) -> str:
+    return migrated_url
 
 
 @pytest.fixture
@@ -153,6 +151,7 @@ def test_a_hole_before_newer_bars_is_found_and_filled(url: str, tmp_path: Path, 
     assert stored(url) == expected()
 
 
+@pytest.mark.thorough
 def test_killed_writers_lose_double_and_alter_nothing(url: str, tmp_path: Path, charts: FakeCharts) -> None:
     kills = 0
 

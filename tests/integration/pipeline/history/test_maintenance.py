@@ -25,8 +25,8 @@ from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.charts import ChartRequest
 from sp500tui.storage.connection import connect
-from sp500tui.storage.schema.migrations import apply_schema
 from tests.support.market.charts import FakeCharts, bar, insert_bars, trading_day, weekdays
+from tests.support.parameters import rest_thorough
 from tests.support.waiting import Wait
 
 NOW = datetime.now(UTC)
@@ -37,11 +37,10 @@ SINCE = DAYS[1:]
 
 
 @pytest.fixture
-def url(database_url: str) -> str:
-    apply_schema(database_url)
-    with psycopg.connect(database_url, autocommit=True) as connection:
+def url(migrated_url: str) -> str:
+    with psycopg.connect(migrated_url, autocommit=True) as connection:
         connection.execute("UPDATE schema_version SET applied_at = applied_at - interval '8 days'")
-    return database_url
+    return migrated_url
 
 
 @contextmanager
@@ -119,7 +118,7 @@ def test_after_a_wake_up_what_was_missed_is_fetched(url: str, tmp_path: Path, ev
         assert charts.requests["MSFT"] == 2
 
 
-@pytest.mark.parametrize("seconds", [-7200.0, 30.0])
+@pytest.mark.parametrize("seconds", rest_thorough([-7200.0, 30.0]))
 def test_a_clock_that_is_set_back_or_corrected_is_no_wake_up(
     url: str, tmp_path: Path, eventually: Wait, seconds: float
 ) -> None:

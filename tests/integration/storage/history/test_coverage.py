@@ -40,7 +40,7 @@ def test_the_latest_dates_of_a_resolution_are_read(connection: Connection) -> No
     )
 
 
-def test_the_holes_of_a_session_are_found_by_its_times(connection: Connection, database_url: str) -> None:
+def test_the_holes_of_a_session_are_found_by_its_times(connection: Connection, migrated_url: str) -> None:
     # given the sessions of two markets on one day
     opened = datetime(2026, 5, 4, 13, 30, tzinfo=UTC)
     sessions = [
@@ -50,7 +50,7 @@ def test_the_holes_of_a_session_are_found_by_its_times(connection: Connection, d
         TradingSession("Europe/London", DAYS[0], MarketState.REGULAR, opened, opened + timedelta(hours=8)),
     ]
     store_sessions(connection, sessions, NOW)
-    reader = PostgresCoverageReader(lambda: database_url)
+    reader = PostgresCoverageReader(lambda: migrated_url)
     try:
         # then a session that should have seven hours is the one of New York
         cell = CoverageCell("AAPL", DAYS[0], 7, 0, "missing", 0, None)

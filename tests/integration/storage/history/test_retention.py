@@ -16,7 +16,6 @@ from sp500tui.storage.distribution import prepare
 from sp500tui.storage.history.retention import MINUTE_BARS, PRICES, Replacement, replace_old
 from sp500tui.storage.history.sessions import QUOTES, present_by_day, replaced_by_day
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection
 from tests.support.market.charts import session
 from tests.support.postgres.extensions import TIMESCALEDB, pretend
@@ -32,9 +31,8 @@ FROM unnest(ARRAY['AAPL', 'MSFT']) AS listed (symbol), generate_series(0, 4) AS 
 
 
 @pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    apply_schema(database_url)
-    with connect(database_url, application_name="test") as connection:
+def connection(migrated_url: str) -> Iterator[Connection]:
+    with connect(migrated_url, application_name="test") as connection:
         connection.execute(FILL.encode())
         yield connection
 
@@ -134,7 +132,7 @@ VALUES ('AAPL', '1m', '2026-05-04 18:00+00', 500, 500, 500, 500, 'yahoo', now())
 )
 def test_a_row_that_arrives_between_the_bars_and_the_deletion_gets_a_bar(
     connection: Connection,
-    database_url: str,
+    migrated_url: str,
     monkeypatch: pytest.MonkeyPatch,
     replacement: Replacement,
     late: str,
@@ -149,7 +147,7 @@ def test_a_row_that_arrives_between_the_bars_and_the_deletion_gets_a_bar(
     def interrupted(self: Connection, query: Any, *more: Any, **options: Any) -> Any:
         if query == QUERIES[f"delete_{replacement.rows}"] and not arrived:
             arrived.append(True)
-            with psycopg.connect(database_url) as other:
+            with psycopg.connect(migrated_url) as other:
                 other.execute(late.encode())
         return execute(self, query, *more, **options)
 
@@ -188,9 +186,9 @@ class TestTimescale:
         connection.execute(TIMESCALEDB.encode())
         pretend(monkeypatch, "timescaledb", "2.21.0")
 
-    def test_the_emptied_chunks_are_dropped(self, connection: Connection, database_url: str) -> None:
+    def test_the_emptied_chunks_are_dropped(self, connection: Connection, migrated_url: str) -> None:
         connection.execute("ANALYZE prices")
-        list(prepare(database_url))
+        list(prepare(migrated_url))
         replace_old(connection, PRICES, CUTOFF)
         whole_minute = CUTOFF.replace(second=0)
         dropped = connection.execute("SELECT relation::text, older_than FROM dropped").fetchall()
@@ -201,10 +199,10 @@ class TestTimescale:
         assert number(connection, "SELECT count(*) FROM dropped") == 1
 
     def test_no_chunk_is_dropped_with_a_price_that_arrived_late(
-        self, connection: Connection, database_url: str
+        self, connection: Connection, migrated_url: str
     ) -> None:
         connection.execute("ANALYZE prices")
-        list(prepare(database_url))
+        list(prepare(migrated_url))
         older = "SELECT count(*) FROM prices WHERE quote_time < '2026-05-06' AND symbol = "
         arrived = False
 
@@ -231,27 +229,27 @@ class TestTimescale:
 
 
 def test_a_session_killed_in_the_middle_leaves_every_price_or_its_bar(
-    connection: Connection, database_url: str
+    connection: Connection, migrated_url: str
 ) -> None:
     # given a session that is killed between two portions, and one that is killed within one
     pid = connection.info.backend_pid
-    everything = prices_or_bars(database_url)
+    everything = prices_or_bars(migrated_url)
     answers = iter([False, False, False])
 
     def killed() -> bool:
         if next(answers, True):
-            with psycopg.connect(database_url, autocommit=True) as other:
+            with psycopg.connect(migrated_url, autocommit=True) as other:
                 other.execute("SELECT pg_terminate_backend(%s)", [pid])
         return False
 
     with pytest.raises(DatabaseError):
         replace_old(connection, PRICES, CUTOFF, killed)
     # then no minute is without its price or its bar, and the next run completes the work
-    assert prices_or_bars(database_url) == everything
-    with connect(database_url, application_name="test") as again:
+    assert prices_or_bars(migrated_url) == everything
+    with connect(migrated_url, application_name="test") as again:
         replace_old(again, PRICES, CUTOFF)
         assert number(again, "SELECT min(quote_time) FROM prices") == CUTOFF.replace(second=0)
-    assert prices_or_bars(database_url) == everything
+    assert prices_or_bars(migrated_url) == everything
 
 
 def prices_or_bars(url: str) -> set[tuple[str, datetime]]:
@@ -265,9 +263,9 @@ def prices_or_bars(url: str) -> set[tuple[str, datetime]]:
         )
 
 
-def test_prices_that_arrive_late_do_not_change_the_bar(connection: Connection, database_url: str) -> None:
+def test_prices_that_arrive_late_do_not_change_the_bar(connection: Connection, migrated_url: str) -> None:
     replace_old(connection, PRICES, CUTOFF)
-    with psycopg.connect(database_url, autocommit=True) as other:
+    with psycopg.connect(migrated_url, autocommit=True) as other:
         other.execute(FILL.encode() + b" ON CONFLICT DO NOTHING")
     assert replace_old(connection, PRICES, CUTOFF) == 2 * (180 + 180 + 90)
     assert number(connection, "SELECT count(*) FROM bars") == 2 * (60 + 60 + 30)
