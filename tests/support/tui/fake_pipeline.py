@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -56,9 +57,10 @@ def listed() -> list[Constituent]:
     return [constituent for constituent, _, _ in _rows()]
 
 
-def _rows() -> list[tuple[Constituent, Decimal, int]]:
+@functools.cache
+def _rows() -> tuple[tuple[Constituent, Decimal, int], ...]:
     text = (files("sp500tui.sources.wikipedia") / "constituents.csv").read_text(encoding="utf-8")
-    return [
+    return tuple(
         (
             Constituent(
                 symbol=row["symbol"],
@@ -74,7 +76,7 @@ def _rows() -> list[tuple[Constituent, Decimal, int]]:
             int(float(row["market_cap_usd"] or 0)),
         )
         for row in csv.DictReader(text.splitlines())
-    ]
+    )
 
 
 def live_price(
@@ -99,10 +101,15 @@ def live_price(
     return LivePrice(row, version, "writer-1")
 
 
-def seeded_prices(seed: int = 500) -> list[LivePrice]:
+def seeded_prices() -> list[LivePrice]:
     """A price for every constituent, the same in every run."""
-    rng = random.Random(seed)
-    return [
+    return list(_seeded_prices())
+
+
+@functools.cache
+def _seeded_prices() -> tuple[LivePrice, ...]:
+    rng = random.Random(500)
+    return tuple(
         live_price(
             constituent.symbol,
             price,
@@ -112,7 +119,7 @@ def seeded_prices(seed: int = 500) -> list[LivePrice]:
             market_cap,
         )
         for number, (constituent, price, market_cap) in enumerate(_rows(), start=1)
-    ]
+    )
 
 
 def queue(
@@ -319,7 +326,7 @@ class FakePipeline:
 
     def __init__(self, snapshot: Snapshot | None = None, prices: Sequence[LivePrice] | None = None) -> None:
         self.now_shows = snapshot or running()
-        self.prices = list(seeded_prices() if prices is None else prices)
+        self.prices = seeded_prices() if prices is None else list(prices)
         self.names: Sequence[Constituent] = listed() if self.now_shows.constituents.count else ()
         self.seconds: Sequence[SecondSample] = ()
         self.events: Sequence[PipelineEvent] = ()

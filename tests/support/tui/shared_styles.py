@@ -20,9 +20,12 @@ Signature = tuple[object, ...]
 _parse_rules = Stylesheet._parse_rules
 _parse = Stylesheet.parse
 _apply = Stylesheet.apply
+_process_component_classes = Stylesheet._process_component_classes
 _parsed: dict[Signature, list[RuleSet]] = {}
 _sheets: dict[Signature, list[RuleSet]] = {}
 _matched: dict[Signature, RulesMap] = {}
+_owner: tuple[DOMNode, Signature] | None = None
+"""The node whose component classes are being processed, and the signature of its path."""
 
 
 def install() -> None:
@@ -33,6 +36,7 @@ def install() -> None:
     Stylesheet._parse_rules = _parse_rules_once  # type: ignore[method-assign]
     Stylesheet.parse = _parse_once  # type: ignore[method-assign]
     Stylesheet.apply = _apply_once  # type: ignore[method-assign]
+    Stylesheet._process_component_classes = _process_with_signature  # type: ignore[method-assign]
 
 
 def _parse_rules_once(
@@ -57,7 +61,10 @@ def _apply_once(
     if type(node) is not DOMNode:
         _apply(self, node, animate=animate, cache=cache)
         return
-    signature = (id(self.rules), *map(_signature, node.css_path_nodes))
+    owner = node._parent
+    assert isinstance(owner, DOMNode)
+    path = _owner[1] if _owner and _owner[0] is owner else _path_signature(owner)
+    signature = (id(self.rules), *path, _signature(node))
     found = _matched.get(signature)
     if found is None:
         _apply(self, node, animate=animate, cache=cache)
@@ -65,6 +72,22 @@ def _apply_once(
             _matched[signature] = node.styles.base.get_rules()
     else:
         node.styles.base.merge_rules(found)
+
+
+def _process_with_signature(self: Stylesheet, node: DOMNode) -> None:
+    """Process the component classes of a node; the signature of its path is the same for all of them."""
+    global _owner
+    if not node._get_component_classes():
+        return
+    outer, _owner = _owner, (node, _path_signature(node))
+    try:
+        _process_component_classes(self, node)
+    finally:
+        _owner = outer
+
+
+def _path_signature(node: DOMNode) -> Signature:
+    return tuple(map(_signature, node.css_path_nodes))
 
 
 def _signature(node: DOMNode) -> Signature:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -44,9 +45,12 @@ from tests.support.tui.fake_pipeline import (
 from tests.support.tui.past_seconds import past_seconds
 
 WIDTH, HEIGHT = 116, 10
+SNAPSHOTS = [running(), degraded(), empty(), failed(), draining()]
 
 
+@functools.cache
 def minutes() -> History:
+    """What happened in the last minutes; nothing that is drawn changes it."""
     history = History()
     history.extend(past_seconds())
     return history
@@ -76,8 +80,8 @@ def behind_strip(snapshot: Snapshot, what: object, width: int = WIDTH) -> str:
 @settings(max_examples=30)
 @given(st.integers(56, 320), st.integers(1, 14))
 def test_it_fills_exactly_its_room(width: int, height: int) -> None:
-    for make in (running, degraded, empty, failed, draining):
-        lines = strip_lines(make(), minutes(), StageName.PRICE, width, height)
+    for snapshot in SNAPSHOTS:
+        lines = strip_lines(snapshot, minutes(), StageName.PRICE, width, height)
         assert [width_of(line) for line in lines] == [width] * height
 
 

@@ -124,7 +124,7 @@ class TestRedactUrl:
     @given(addresses())
     @example("me:s3cr3t]/@host/db")
     @example("postgresql://me:s3cr3t]/@host:5432/db")
-    @settings(max_examples=1000)
+    @settings(max_examples=10 * settings().max_examples)
     def test_a_badly_written_address_shows_no_password(self, address: str) -> None:
         assert SECRET not in redact_url(address)
 
@@ -179,7 +179,7 @@ class TestRedact:
         assert redact(shown) == shown
 
     @given(passwords(), st.sampled_from(["postgresql", "redis", "http"]), hosts)
-    @settings(max_examples=500)
+    @settings(max_examples=5 * settings().max_examples)
     def test_an_address_within_text_shows_no_password(self, password: str, scheme: str, host: str) -> None:
         assert SECRET not in plain(f"x '{scheme}://me:{password}@{host}/db' y")
         assert SECRET not in one_line(f"x '{scheme}://me:{password}@{host}/db' y")

@@ -12,6 +12,7 @@ import pytest
 
 from sp500tui.errors import SourceError
 from sp500tui.model import Constituent
+from sp500tui.sources.wikipedia import table
 from sp500tui.sources.wikipedia.table import parse_page
 from tests.support.market.recordings import RECORDINGS, own_and_real
 
@@ -21,6 +22,9 @@ PAGES = [
         "wikipedia/old_style.html", "wikipedia/wikipedia_sp500_2022-11-10_rev1120976287_parsoid.html"
     ),
 ]
+
+FEW = 20
+"""Constituents of the pages of tests that hold for any number of them."""
 
 HEADERS = (
     "Symbol",
@@ -60,10 +64,16 @@ def rows(count: int = 503) -> list[list[str]]:
     return [row(number) for number in range(count)]
 
 
+@pytest.fixture
+def few_suffice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page with `FEW` constituents is a complete one."""
+    monkeypatch.setattr(table, "FEWEST", FEW)
+
+
 @functools.cache
 def usual() -> tuple[Constituent, ...]:
-    """The constituents of the page with the usual headers."""
-    return parse_page(page(rows())).constituents
+    """The constituents of the page with the usual headers; a test asks for them with `few_suffice`."""
+    return parse_page(page(rows(FEW))).constituents
 
 
 def test_every_line_becomes_a_constituent() -> None:
@@ -84,13 +94,15 @@ def test_every_line_becomes_a_constituent() -> None:
     assert third.date_added == date(2001, 2, 3)
 
 
+@pytest.mark.usefixtures("few_suffice")
 def test_columns_are_found_by_their_headers_in_any_order() -> None:
     moved = [5, 3, 0, 1, 2, 7, 6, 4]
     headers = ["SEC filings", *(HEADERS[i] for i in moved)]
-    lines = [["reports", *(cells[i] for i in moved)] for cells in rows()]
+    lines = [["reports", *(cells[i] for i in moved)] for cells in rows(FEW)]
     assert parse_page(page(lines, headers)).constituents == usual()
 
 
+@pytest.mark.usefixtures("few_suffice")
 def test_older_names_of_columns_and_missing_optional_ones_are_known() -> None:
     headers = [
         "Ticker[a]",
@@ -100,12 +112,13 @@ def test_older_names_of_columns_and_missing_optional_ones_are_known() -> None:
         "Headquarters",
         "Date first added<sup>[2]</sup>",
     ]
-    found = parse_page(page([cells[:6] for cells in rows()], headers)).constituents
+    found = parse_page(page([cells[:6] for cells in rows(FEW)], headers)).constituents
     assert (found[0].cik, found[0].founded, found[0].date_added) == ("", "", date(2001, 2, 3))
 
 
+@pytest.mark.usefixtures("few_suffice")
 def test_footnotes_control_characters_and_white_space_are_cleaned() -> None:
-    lines = rows()
+    lines = rows(FEW)
     lines[0] = [
         " BRK.B\xa0\n",
         "Berk&#x1b;[31mshire\n <i>Hath&amp;away</i><sup>[<span>12</span>]</sup>",
@@ -146,8 +159,9 @@ def test_an_invalid_page_is_an_error(html: str | bytes, words: str) -> None:
         parse_page(html)
 
 
+@pytest.mark.usefixtures("few_suffice")
 def test_text_is_read_as_printed() -> None:
-    lines = rows()
+    lines = rows(FEW)
     lines[0][1] = "<a>Vistra Corp</a>."
     lines[0][4] = '<a>Milwaukee</a>, <a>Wisconsin</a><sup class="reference"><a>[note 12]</a></sup>'
     lines[1][1] = "<i>Lamb</i>&nbsp;Weston<!-- renamed? --> (<b>LW</b>)"
@@ -164,6 +178,7 @@ def test_text_is_read_as_printed() -> None:
     assert found[3].name == "M2Co"
 
 
+@pytest.mark.usefixtures("few_suffice")
 @pytest.mark.parametrize(
     ("position", "headers"),
     [
@@ -180,30 +195,33 @@ def test_text_is_read_as_printed() -> None:
 def test_headers_are_known_by_many_names(position: int, headers: tuple[str, ...]) -> None:
     for header in headers:
         named = [*HEADERS[:position], header, *HEADERS[position + 1 :]]
-        assert parse_page(page(rows(), named)).constituents == usual(), header
+        assert parse_page(page(rows(FEW), named)).constituents == usual(), header
 
 
+@pytest.mark.usefixtures("few_suffice")
 @pytest.mark.parametrize(
     "attributes", ["", 'id="moved"', 'class="wikitable sortable"', 'id="constituents-1"'], ids=repr
 )
 def test_the_table_is_found_anywhere_on_the_page(attributes: str) -> None:
-    html = page(rows(), attributes=attributes)
+    html = page(rows(FEW), attributes=attributes)
     decoys = page(rows(4), ["Ticker", "Security", "Sector", "Sub-Industry"], 'id="changes"')
     assert parse_page(decoys + html).constituents == usual()
     assert parse_page(html + page(rows(4))).constituents == usual()
 
 
+@pytest.mark.usefixtures("few_suffice")
 def test_a_table_inside_another_is_read_and_its_rows_count_once() -> None:
-    inner = page(rows(), attributes="").partition("</table>")[2].removesuffix("</html>")
+    inner = page(rows(FEW), attributes="").partition("</table>")[2].removesuffix("</html>")
     html = f"<table><tr><td>Contents</td></tr><tr><td>{inner}</td></tr></table>"
     assert parse_page(html).constituents == usual()
 
 
+@pytest.mark.usefixtures("few_suffice")
 def test_headers_may_stand_below_a_title_and_span_columns() -> None:
     head = "".join(f"<th>{header}</th>" for header in HEADERS[2:])
     lines = "".join(
         "<tr>" + "".join(f"<td>{cell}</td>" for cell in [cells[0], "logo", *cells[1:]]) + "</tr>"
-        for cells in rows()
+        for cells in rows(FEW)
     )
     html = (
         "<table><thead><tr><th colspan='9'>S&amp;P 500 component stocks</th></tr>"
@@ -212,9 +230,10 @@ def test_headers_may_stand_below_a_title_and_span_columns() -> None:
     assert parse_page(html).constituents == usual()
 
 
+@pytest.mark.usefixtures("few_suffice")
 @pytest.mark.parametrize("symbol", ["BRK-B", "BRK/B", "NYSE: BRK.B", "NYSE:\u00a0BRK.B", "brk.b"])
 def test_a_symbol_is_read_however_it_is_written(symbol: str) -> None:
-    lines = rows()
+    lines = rows(FEW)
     lines[0][0] = symbol
     assert parse_page(page(lines)).constituents[0].symbol == "BRK.B"
 
