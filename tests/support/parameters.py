@@ -25,6 +25,6 @@ def rest_thorough(values: Iterable[object], keep: int = 1) -> list[ParameterSet]
     ]
 
 
-def sizes(*values: tuple[int, int]) -> list[ParameterSet]:
-    """Columns and lines of terminals for one name: the first two, which are the extremes, run every time."""
-    return rest_thorough([(size,) for size in values], 2)
+def sizes(*values: tuple[int, int], keep: int = 2) -> list[ParameterSet]:
+    """Columns and lines of terminals for one name: the first `keep`, usually the two extremes, run every time."""
+    return rest_thorough([(size,) for size in values], keep)

@@ -37,6 +37,7 @@ from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.messages import PricesChanged, SnapshotTaken
 from sp500tui.tui.quit.screen import StopScreen
 from sp500tui.tui.run import run_dashboard
+from tests.support.parameters import sizes
 from tests.support.tui.fake_cluster import three_nodes
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, empty, failed, live_price, running
 from tests.tui.conftest import CannedLog, Drive, notes, top_of, until
@@ -196,7 +197,7 @@ class TestStates:
             await driven.until(lambda: "adds up" in driven.text())
             assert "too small" not in driven.text()
 
-    @pytest.mark.parametrize("size", [(5, 3), (10, 5), (40, 4)])
+    @pytest.mark.parametrize("size", sizes((5, 3), (10, 5), (40, 4), keep=1))
     async def test_the_palette_does_not_page_without_room(self, drive: Drive, size: tuple[int, int]) -> None:
         async with drive() as driven:
             await driven.pilot.resize_terminal(*size)

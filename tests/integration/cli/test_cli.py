@@ -205,6 +205,7 @@ class TestBadInput:
         assert errors.count("127.0.0.1") == 2, "once in its own line, once in the figures of the run"
         assert not any(word in errors for word in ("WARNING", "ERROR", "Traceback"))
 
+    @pytest.mark.thorough
     def test_without_a_network_a_run_reports_it_and_ends(self, home: Path, database_url: str) -> None:
         nowhere = ("--proxy", f"http://127.0.0.1:{free_port()}", "--database", database_url)
         result, _, errors = ran("--no-ui", "--once", "--symbols", "AAPL,MSFT", *nowhere)

@@ -137,7 +137,7 @@ def test_signals_end_every_kind_of_program(start: Start) -> None:
     [
         (["quote", "AAPL"], "cookie"),
         pytest.param(["constituents"], "wikipedia", marks=pytest.mark.thorough),
-        (["gaps", "--symbols=AAPL", "--resolution=1d"], "cookie"),
+        pytest.param(["gaps", "--symbols=AAPL", "--resolution=1d"], "cookie", marks=pytest.mark.thorough),
         pytest.param(["backfill", "--symbols=AAPL", "--resolution=1d"], "cookie", marks=pytest.mark.thorough),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

@@ -84,6 +84,7 @@ def test_all_nodes_with_the_stage_request_bars_and_none_twice(join: ClusterUnder
     assert not one.node.history().busy
 
 
+@pytest.mark.thorough
 def test_the_requests_of_a_lost_node_are_taken_over(join: ClusterUnderTest) -> None:
     # given a node whose requests are not answered; it would release those that time out
     lost = join(f"{LIVE},history=2", request_timeout=60.0, **CALM)
@@ -116,6 +117,7 @@ def test_the_requests_of_a_lost_node_are_taken_over(join: ClusterUnderTest) -> N
     assert incomplete_days(join.database) == []
 
 
+@pytest.mark.thorough
 def test_one_node_heals_for_all(join: ClusterUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a database of a week ago, a scheduler without the stage, and two nodes that heal and join together
     apply_schema(join.database)

@@ -38,6 +38,7 @@ def test_a_node_with_all_stages_stores_one_cycle_and_ends(join: ClusterUnderTest
     assert rows == [(symbol, True) for symbol in SYMBOLS]
 
 
+@pytest.mark.thorough
 def test_a_run_counts_from_where_it_joined(join: ClusterUnderTest) -> None:
     # given what an earlier run left in the books
     first = join(once=True)
@@ -54,6 +55,7 @@ def test_a_run_counts_from_where_it_joined(join: ClusterUnderTest) -> None:
     assert second.snapshot().ledger.fetched == 6
 
 
+@pytest.mark.thorough
 def test_a_node_without_a_screen_shows_the_whole_cluster_to_viewers(join: ClusterUnderTest) -> None:
     # given a node that fetches, and one that only writes, both without a screen
     fetching = join("scraper,price=1,converter=1")

@@ -17,6 +17,7 @@ from sp500tui.config.child_processes import (
     python_command,
     python_environment,
 )
+from tests.support.parameters import rest_thorough
 
 PACKAGE = Path(sp500tui.__file__).parent
 MARK = "import os\nopen(os.environ['MARK'], 'a').write(__name__ + '\\n')\n"
@@ -47,7 +48,7 @@ def marks(folder: Path) -> str:
         ("sp500tui.simulator", True),
     ],
 )
-@pytest.mark.parametrize("python_path", [None, ":", "{other}:", ":{other}"])
+@pytest.mark.parametrize("python_path", rest_thorough([":", None, "{other}:", ":{other}"], 2))
 def test_a_child_imports_nothing_from_the_current_directory(
     hostile: Path,
     tmp_path: Path,
@@ -70,7 +71,7 @@ def test_a_child_imports_nothing_from_the_current_directory(
     assert marks(hostile) == ""
 
 
-@pytest.mark.parametrize("python_path", ["", ":", ":/nonexistent", "/nonexistent:"])
+@pytest.mark.parametrize("python_path", rest_thorough(["", ":", ":/nonexistent", "/nonexistent:"], 2))
 def test_the_program_itself_imports_nothing_from_the_current_directory(
     hostile: Path, python_path: str
 ) -> None:

@@ -276,7 +276,7 @@ class TestClosing:
         # What is queued on a broker waits there for the other nodes.
         assert kind == "worker" or report.ledger.queued == 0
 
-    @pytest.mark.parametrize("kind", STEPS)
+    @pytest.mark.parametrize("kind", rest_thorough(STEPS))
     @pytest.mark.parametrize("last", rest_thorough(DESCENT))
     def test_with_every_step_broken_a_run_ends_at_each_step_of_the_ladder(
         self, begin: Begin, broken: Breaker, kind: str, last: ShutdownLevel
@@ -291,7 +291,7 @@ class TestClosing:
         assert report.outcome == "failed"
         assert exit_code(report) is ExitCode.INCOMPLETE
 
-    @pytest.mark.parametrize("kind", STEPS)
+    @pytest.mark.parametrize("kind", rest_thorough(STEPS))
     def test_a_closing_step_that_hangs_is_abandoned(
         self, begin: Begin, monkeypatch: pytest.MonkeyPatch, kind: str
     ) -> None:

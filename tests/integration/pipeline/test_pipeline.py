@@ -58,6 +58,7 @@ def test_one_cycle_stores_every_symbol_once(start: EngineStarter, database_url: 
     assert {EventKind.CYCLE_STARTED, EventKind.CYCLE_FINISHED, EventKind.WORKER_LEFT} <= kinds
 
 
+@pytest.mark.thorough
 def test_cycles_that_come_too_fast_are_skipped_and_never_stacked(
     start: EngineStarter, database_url: str
 ) -> None:

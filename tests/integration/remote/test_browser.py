@@ -263,6 +263,7 @@ class TestBadInput:
         assert cli.main(["serve", f"--data-dir={data.parent}"]) == ExitCode.USAGE
         assert "pip install 'sp500tui[web]'" in capsys.readouterr().err
 
+    @pytest.mark.thorough
     def test_a_port_in_use(self, web: Start, data: Path) -> None:
         server, _ = web()
         port = urlsplit(server.url).port

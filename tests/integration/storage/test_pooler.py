@@ -94,6 +94,7 @@ def test_a_run_and_its_dashboard_change_nothing_for_others(
     assert pooler.execute(_STATE) == before
 
 
+@pytest.mark.thorough
 def test_concurrent_writers_share_few_sessions(start_pgbouncer: Starter, start: EngineStarter) -> None:
     pooler = start_pgbouncer(size=2)
     run = start(pooler.url, symbols=FEW, once=True, writers=4)

@@ -16,6 +16,7 @@ from sp500tui.tui.coverage.screen import CoverageScreen, backfill_command, heal_
 from sp500tui.tui.render.history_progress import TimeLeft, progress_text
 from sp500tui.tui.render.lines import width_of
 from sp500tui.tui.shell.dialogs import QuestionScreen
+from tests.support.parameters import sizes
 from tests.support.tui.canned_coverage import CHECKED, DAYS, LOST, SYMBOLS, CannedCoverage, cell, cells
 from tests.support.tui.fake_pipeline import NOON
 from tests.tui.conftest import Drive, Driven
@@ -285,7 +286,7 @@ async def test_the_progress_is_shown_in_place(drive: Drive) -> None:
         )
 
 
-@pytest.mark.parametrize("size", [(60, 16), (80, 24)])
+@pytest.mark.parametrize("size", sizes((60, 16), (80, 24), keep=1))
 async def test_a_narrow_window_has_the_gaps_the_progress_and_the_keys(
     drive: Drive, size: tuple[int, int]
 ) -> None:

@@ -206,7 +206,7 @@ class TestWatching:
             assert ("scale", StageName.CONVERTER, 3) in driven.pipeline.calls
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", sizes((80, 24), (120, 40), keep=1))
 async def test_a_problem_is_shown_once(drive: Drive, size: tuple[int, int]) -> None:
     async with opened(drive, FakePipeline(degraded()), size=size) as (driven, _, _market):
         await driven.until(lambda: "held up: " in driven.text(), "the verdict")

@@ -18,6 +18,7 @@ from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.snapshot import CycleSnapshot, Phase
 from sp500tui.tui.lessons import screen as screen_module
 from sp500tui.tui.lessons.screen import LessonsScreen
+from tests.support.parameters import sizes
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import FakePipeline, running
 from tests.tui.conftest import Drive, Driven, notes
@@ -217,7 +218,7 @@ async def test_titles_and_functions_are_not_cut_in_100_columns(drive: Drive, exp
         assert [line for line in screen.lessons.rows_shown() if "…" in line] == []
 
 
-@pytest.mark.parametrize("size", [(80, 24), (60, 16)])
+@pytest.mark.parametrize("size", sizes((60, 16), (80, 24), keep=1))
 async def test_a_small_window_scrolls_the_result(
     drive: Drive, experiment: Experiment, size: tuple[int, int]
 ) -> None:

@@ -108,6 +108,7 @@ def test_it_starts_draws_and_answers_a_key(home: Path) -> None:
         browser.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("number", "code"), rest_thorough([(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)])
 )
@@ -134,6 +135,7 @@ def test_a_second_signal_does_not_cut_the_drain_short(home: Path) -> None:
         browser.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "data",
     rest_thorough([b"\xff", b"\xe6\xbc", b"\x1b[1114112;1;1114112u", b"\x1b[M#\x82\x30"]),
@@ -171,6 +173,7 @@ def test_a_closed_browser_drains(browser: Browser, home: Path) -> None:
     assert troubles(home) == []
 
 
+@pytest.mark.thorough
 def test_a_server_that_does_not_read_blocks_nothing(browser: Browser) -> None:
     # given a dashboard that sends far more than a pipe holds, to a server that does not read
     browser.send(b"D", b"z" * 200)

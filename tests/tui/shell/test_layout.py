@@ -12,6 +12,7 @@ from textual.screen import Screen
 from sp500tui.config.keys import KEYS_BY_ID
 from sp500tui.tui.screens import SCREENS
 from sp500tui.tui.shell.key_bar import KeyBar
+from tests.support.parameters import sizes
 from tests.tui.conftest import Drive
 
 
@@ -34,7 +35,7 @@ async def test_no_screen_is_higher_than_the_smallest_window(drive: Drive) -> Non
             await driven.press("escape")
 
 
-@pytest.mark.parametrize("size", [(60, 16), (80, 24)])
+@pytest.mark.parametrize("size", sizes((60, 16), (80, 24), keep=1))
 async def test_without_colour_a_line_shows_the_focus_and_no_frame_takes_room_from_a_narrow_panel(
     drive: Drive, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

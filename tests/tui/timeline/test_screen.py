@@ -13,6 +13,7 @@ import pytest
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.tui.timeline.screen import ZOOMS, TimelineScreen
+from tests.support.parameters import sizes
 from tests.support.tui.fake_pipeline import FakePipeline
 from tests.support.tui.timeline_scenes import killed_writer
 from tests.support.tui.timeline_spans import REPORT, many
@@ -44,7 +45,7 @@ async def opened(drive: Drive, fake: Fake, **more: Any) -> AsyncIterator[tuple[D
         yield driven, screen
 
 
-@pytest.mark.parametrize("size", [(60, 16), (80, 24), (200, 60)])
+@pytest.mark.parametrize("size", sizes((60, 16), (200, 60), (80, 24)))
 async def test_workers_queues_and_the_legend_are_shown(drive: Drive, size: tuple[int, int]) -> None:
     async with opened(drive, Fake(), size=size) as (driven, _):
         await driven.until(lambda: "Source" in driven.text() and "Database" in driven.text())

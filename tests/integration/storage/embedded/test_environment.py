@@ -77,6 +77,7 @@ def test_no_variable_matters(
     server.stop()
 
 
+@pytest.mark.thorough
 def test_the_whole_program_with_all_of_them() -> None:
     # given a home with a service file and a password file that everybody may read
     home = public_folder()
