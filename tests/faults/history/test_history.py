@@ -23,7 +23,7 @@ from tests.faults.checker import bars_in_table, judge_bars, withheld_bars
 from tests.faults.rig.program import WRITER_MODULE, pause
 
 SYMBOLS = "AAPL,MSFT,NVDA,AMD,BRK.B,ABNB,ADBE,AES,AFL,AKAM"
-KILLS, KILLS_OF_LONG_RUN = 6, 20
+KILLS, KILLS_OF_LONG_RUN = 4, 20
 TIMEOUT = 180.0
 
 

@@ -21,7 +21,7 @@ from tests.faults.rig.program import Launcher, wait_for
 AWAY = timedelta(hours=19, minutes=30)
 LOST = 0.2
 """Share of the sessions that the market loses."""
-KILLS, KILLS_OF_LONG_RUN = 6, 20
+KILLS, KILLS_OF_LONG_RUN = 4, 20
 LATER = "tests.faults.rig.later"
 
 

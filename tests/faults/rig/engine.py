@@ -38,7 +38,7 @@ class Engine:
             ledger = self.snapshot().ledger
             if not ledger.is_balanced:
                 self.unbalanced.append(ledger)
-            pause(0.005)
+            pause(0.02)
 
     def snapshot(self) -> Snapshot:
         return self.pipeline.snapshot()

@@ -115,7 +115,7 @@ def test_meaningless_bytes_do_not_end_it(terminal: Terminal, tmp_path: Path, dat
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("seconds", [4.0, 30.0])
+@pytest.mark.parametrize("seconds", [4.0, pytest.param(30.0, marks=pytest.mark.soak)])
 def test_garbage_does_not_end_it(terminal: Terminal, tmp_path: Path, seconds: float) -> None:
     # given a dashboard in a real terminal, and a seed by which a failure can be had again
     seed = int(os.environ.get("SP500TUI_GARBAGE_SEED", "10"))
@@ -146,6 +146,7 @@ def test_answers_of_the_terminal_are_no_keys(leaving_terminal: Terminal, pieces:
     assert "rgb:" not in leaving_terminal.text
 
 
+@pytest.mark.thorough
 def test_answers_that_come_before_the_first_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     program = [PROGRAM[0], "-m", "tests.support.tui.fake_dashboard"]
