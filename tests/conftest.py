@@ -86,11 +86,11 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.hookimpl(tryfirst=True, optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int | None:
-    """Two workers for each processor, because most tests wait."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Two workers for each processor, because most tests wait; three with the thorough ones, which wait longer."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
-    return 2 * len(os.sched_getaffinity(0))
+    return (3 if _is_thorough(config) else 2) * len(os.sched_getaffinity(0))
 
 
 def _picture_size(item: pytest.Item) -> object:
