@@ -29,9 +29,14 @@ SCREEN_DEMO: Mapping[str, float] = {"batch_size": 5, "requests_per_second": 55.0
 _AGE = re.compile(r"([1-9]\d{0,4})d")
 _BROKER_SCHEMES = ("redis", "rediss")
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
-STAGES = ("scraper", "price", "converter", "writer", "history")
-_MAX_WORKERS = {"scraper": 1, "price": 64, "converter": 64, "writer": 64, "history": 64}
+MIN_WORKERS = 1
+MAX_WORKERS = 64
 """Workers of a stage on one node."""
+MIN_INTERVAL = 0.2
+MAX_INTERVAL: float = 86_400
+"""Seconds from the start of a cycle to the start of the next."""
+STAGES = ("scraper", "price", "converter", "writer", "history")
+_MOST_WORKERS = {stage: 1 if stage == "scraper" else MAX_WORKERS for stage in STAGES}
 
 
 def _default_interval(known: dict[str, Any]) -> float:
@@ -55,7 +60,7 @@ class Settings(BaseModel):
     cycles: int | None = Field(default=None, ge=1, le=1_000_000_000)
     duration: float | None = Field(default=None, gt=0, le=31_536_000)
     """Seconds after which fetching stops."""
-    interval: float = Field(default_factory=_default_interval, ge=0.2, le=86_400)
+    interval: float = Field(default_factory=_default_interval, ge=MIN_INTERVAL, le=MAX_INTERVAL)
     """Seconds from the start of a cycle to the start of the next. Default: 15, in the demo 2."""
     record: Path | None = None
     """Folder in which the run is recorded, for `sp500tui replay`; None for no recording."""
@@ -78,11 +83,11 @@ class Settings(BaseModel):
     """Name of the outgoing address: nodes of one group share the rate limit towards Yahoo Finance."""
     data_dir: Path | None = None
     """Folder of the embedded database, journal and dead letters; None for the user's data folder."""
-    price_workers: int = Field(default=12, ge=1, le=64)
+    price_workers: int = Field(default=12, ge=MIN_WORKERS, le=MAX_WORKERS)
     """The default is one more than the requests for the whole index, so that they all run at the same time."""
-    converters: int = Field(default=2, ge=1, le=64)
-    writers: int = Field(default=2, ge=1, le=64)
-    history_workers: int = Field(default=2, ge=1, le=64)
+    converters: int = Field(default=2, ge=MIN_WORKERS, le=MAX_WORKERS)
+    writers: int = Field(default=2, ge=MIN_WORKERS, le=MAX_WORKERS)
+    history_workers: int = Field(default=2, ge=MIN_WORKERS, le=MAX_WORKERS)
     """Threads that request bars."""
     heal: bool = False
     """Fetch missing bars of a minute in the background."""
@@ -272,9 +277,9 @@ def parse_stages(text: str) -> dict[str, int | None]:
             raise ValueError(f"contains the unknown stage {name!r}; the stages are {', '.join(STAGES)}")
         if name in chosen:
             raise ValueError(f"contains the stage {name} twice; name each once")
-        workers = whole_number(number, 1, _MAX_WORKERS[name]) if given else None
+        workers = whole_number(number, 1, _MOST_WORKERS[name]) if given else None
         if given and workers is None:
-            limit = "only one worker" if _MAX_WORKERS[name] == 1 else f"1 to {_MAX_WORKERS[name]} workers"
+            limit = "only one worker" if _MOST_WORKERS[name] == 1 else f"1 to {_MOST_WORKERS[name]} workers"
             raise ValueError(
                 f"requests {number or 'no number of'} {name} workers; {name} has {limit} per node"
             )

@@ -15,9 +15,10 @@ from typing import Protocol, runtime_checkable
 import psycopg
 from psycopg import sql
 
+from sp500tui.config.settings import MAX_INTERVAL
 from sp500tui.errors import Sp500tuiError
 from sp500tui.lessons.lesson import LessonError
-from sp500tui.pipeline.api import MAX_INTERVAL, FaultInjector, PipelineControl
+from sp500tui.pipeline.api import FaultInjector, PipelineControl
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot
 from sp500tui.storage.connection import connect, query_error

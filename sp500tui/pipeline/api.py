@@ -1,4 +1,4 @@
-"""The pipeline's interface for front ends, with its limits and pure decisions."""
+"""The pipeline's interface for front ends, with its pure decisions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Protocol
 
+from sp500tui.config.settings import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL, MIN_WORKERS
 from sp500tui.model import Constituent, Resolution
 from sp500tui.pipeline.core.events import PipelineEvent
 from sp500tui.pipeline.core.names import StageName
@@ -16,10 +17,6 @@ from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.report import RunReport
 
-MIN_WORKERS = 1
-MAX_WORKERS = 64
-MIN_INTERVAL = 0.2
-MAX_INTERVAL = 86_400.0
 _INTERVAL_STEPS = (0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 86_400)
 
 

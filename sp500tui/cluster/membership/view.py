@@ -9,8 +9,8 @@ from typing import Any
 from sp500tui.cluster.broker.values import hash_fields, text_fields, to_float, to_int, to_text, warn_invalid
 from sp500tui.cluster.membership.heartbeat import Heartbeat, decode, decode_workers
 from sp500tui.cluster.scheduling.schedule_fields import validated_fields
+from sp500tui.config.settings import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL, MIN_WORKERS
 from sp500tui.logs.redaction import plain
-from sp500tui.pipeline.api import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL, MIN_WORKERS
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import Depth
 from sp500tui.pipeline.core.snapshot import WorkerSnapshot

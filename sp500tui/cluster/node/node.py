@@ -26,13 +26,9 @@ from sp500tui.cluster.node.snapshot import (
 from sp500tui.cluster.node.validation import node_stage_sizes, read_password, validate_node
 from sp500tui.cluster.node.wiring import NodeComponents
 from sp500tui.config.paths import Paths
-from sp500tui.config.settings import Settings
+from sp500tui.config.settings import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL, MIN_WORKERS, Settings
 from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import (
-    MAX_INTERVAL,
-    MAX_WORKERS,
-    MIN_INTERVAL,
-    MIN_WORKERS,
     ScaleResult,
     ShutdownLevel,
     clamp_workers,

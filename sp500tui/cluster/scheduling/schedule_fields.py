@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sp500tui.cluster.broker.values import to_float, to_int, warn_invalid
-from sp500tui.pipeline.api import MAX_INTERVAL, MIN_INTERVAL
+from sp500tui.config.settings import MAX_INTERVAL, MIN_INTERVAL
 from sp500tui.pipeline.stages.schedule import ScheduleState
 
 

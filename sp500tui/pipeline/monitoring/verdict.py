@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sp500tui.config.settings import MAX_WORKERS
 from sp500tui.duration_text import share_of_time
-from sp500tui.pipeline.api import MAX_WORKERS
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import CycleSnapshot, Health, Phase, Snapshot, WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SecondSample, share_of

@@ -7,9 +7,9 @@ import time
 from datetime import UTC, datetime
 
 from sp500tui.config.paths import Paths
-from sp500tui.config.settings import Settings
+from sp500tui.config.settings import MAX_INTERVAL, MIN_INTERVAL, Settings
 from sp500tui.errors import ExitCode
-from sp500tui.pipeline.api import MAX_INTERVAL, MIN_INTERVAL, ScaleResult, clamp_workers
+from sp500tui.pipeline.api import ScaleResult, clamp_workers
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot

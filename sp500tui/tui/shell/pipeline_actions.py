@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from sp500tui.config.settings import MAX_WORKERS, MIN_WORKERS
 from sp500tui.config.whole_numbers import whole_number
-from sp500tui.pipeline.api import MAX_WORKERS, MIN_WORKERS, PipelineControl, clamp_workers, step_interval
+from sp500tui.pipeline.api import PipelineControl, clamp_workers, step_interval
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Health, NodeSnapshot, Phase, Snapshot
 from sp500tui.tui.render.cluster_labels import leaving, nodes_with, short_name, stage_of

@@ -22,7 +22,7 @@ from sp500tui.cluster.node.snapshot import merge_stages, merge_upstream, node_sn
 from sp500tui.cluster.queue.codec import FetchedCodec, RowCodec, TickerCodec
 from sp500tui.cluster.scheduling.schedule_fields import from_fields, resumed_state, validated_fields
 from sp500tui.cluster.shared.state import SharedConstituents, SharedFxRates, SharedMissingSymbols
-from sp500tui.pipeline.api import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL
+from sp500tui.config.settings import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.queue import Depth
 from sp500tui.pipeline.core.snapshot import SourceSnapshot

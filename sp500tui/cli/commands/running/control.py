@@ -8,13 +8,14 @@ from argparse import Namespace
 from contextlib import ExitStack
 
 from sp500tui.cli.context import configuration_of, start
+from sp500tui.config.settings import MAX_WORKERS, MIN_WORKERS
 from sp500tui.config.suggestions import suggestion
 from sp500tui.config.whole_numbers import whole_number
 from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.headless.live_view import headline, queue_beside, stage_line
 from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
-from sp500tui.pipeline.api import MAX_WORKERS, MIN_WORKERS, ScaleResult, ShutdownLevel
+from sp500tui.pipeline.api import ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import LockSnapshot, Phase, Snapshot
 from sp500tui.pipeline.report import RunReport, exit_code

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from sp500tui.pipeline.api import MAX_WORKERS
+from sp500tui.config.settings import MAX_WORKERS
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.spans import (
