@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -125,7 +125,7 @@ class Wikipedia:
             now,
             page.etag,
             page.last_modified,
-            changes.changes,
+            _with_earlier(changes.changes, () if cached is None else cached.changes or ()),
         )
 
     def _request(self, cached: CachedConstituents | None) -> _Page | None:
@@ -220,6 +220,18 @@ def _with_known_ciks(
     """
     ciks = {each.symbol: each.cik for each in known}
     return tuple(each if each.cik else replace(each, cik=ciks.get(each.symbol, "")) for each in constituents)
+
+
+def _with_earlier(changes: Sequence[IndexChange], known: Sequence[IndexChange]) -> tuple[IndexChange, ...]:
+    """The changes, and those of the last good list from before them: the end of a page may be cut off or moved."""
+    oldest = min((each.effective_date for each in changes), default=date.max)
+    listed = {(each.effective_date, each.added, each.removed) for each in changes}
+    earlier = [
+        each
+        for each in known
+        if each.effective_date <= oldest and (each.effective_date, each.added, each.removed) not in listed
+    ]
+    return (*changes, *earlier)
 
 
 def _report_unreadable_changes(parsed: ParsedChanges) -> None:

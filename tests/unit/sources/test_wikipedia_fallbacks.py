@@ -24,6 +24,8 @@ from sp500tui.sources.wikipedia.cache import (
     write_cache,
 )
 from sp500tui.sources.wikipedia.client import Wikipedia
+from tests.unit.sources.test_wikipedia_changes import cells
+from tests.unit.sources.test_wikipedia_changes import page as changes_page
 from tests.unit.sources.test_wikipedia_table import HEADERS, page, rows
 
 URL = "https://en.wikipedia.org/wiki/List"
@@ -168,8 +170,8 @@ def test_the_last_good_list_comes_before_the_bundled_one(
 
 def spoilt(count: int, total: int = 503) -> bytes:
     lines = rows(total)
-    for cells in lines[10 : 10 + count]:
-        cells[0] = "n/a?"
+    for line in lines[10 : 10 + count]:
+        line[0] = "n/a?"
     return page(lines).encode()
 
 
@@ -212,9 +214,31 @@ def test_a_page_without_the_column_of_ciks_keeps_those_of_the_last_list(
 ) -> None:
     server.answer = lambda: (200, page(rows()).encode(), {})
     before = wikipedia(tmp_path).load().constituents
-    server.answer = lambda: (200, page([cells[:6] for cells in rows(504)], HEADERS[:6]).encode(), {})
+    server.answer = lambda: (200, page([line[:6] for line in rows(504)], HEADERS[:6]).encode(), {})
     found = wikipedia(tmp_path).load().constituents
     assert [each.cik for each in found] == [*(each.cik for each in before), ""]
+
+
+def test_changes_that_a_page_has_lost_at_its_end_are_kept(server: Server, tmp_path: Path) -> None:
+    # given a page with four changes, newest first
+    rows_of_changes = [
+        cells(day, added, "x", "", "", "")
+        for day, added in (
+            ("May 7, 2026", "D"),
+            ("May 7, 2025", "C"),
+            ("May 7, 2025", "B"),
+            ("2024-05-07", "A"),
+        )
+    ]
+    html = page(rows()) + changes_page(*rows_of_changes)
+    server.answer = lambda: (200, html.encode(), {})
+    assert [each.added for each in wikipedia(tmp_path).load().changes] == ["D", "C", "B", "A"]
+    # when it has a new one and is cut within a day, then no change is missing
+    html = page(rows()) + changes_page(cells("May 8, 2026", "E", "x", "", "", ""), *rows_of_changes[:2])
+    assert [each.added for each in wikipedia(tmp_path).load().changes] == ["E", "D", "C", "B", "A"]
+    # and neither are they if the table is gone
+    html = page(rows())
+    assert len(wikipedia(tmp_path).load().changes) == 5
 
 
 def test_a_list_shorter_by_a_few_companies_is_the_new_list(server: Server, tmp_path: Path) -> None:
