@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from enum import StrEnum
 from sp500tui.backoff import BackOff
 from sp500tui.errors import ThrottledError
 
+_SECONDS = re.compile(r"[0-9]{1,300}(\.[0-9]{0,300})?")
+"""As some servers write them, with a fraction."""
 MAX_RETRY_AFTER = 3600.0
 """Seconds; a longer `Retry-After` is capped, so that one attempt an hour is made."""
 TOLERATED_FAILURES = 2
@@ -64,8 +67,10 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     if value is None:
         return None
     text = value.strip()
-    if text.isascii() and text.isdigit():
-        seconds = float(text[:9])
+    numbers = [part.strip() for part in text.split(",")]
+    if all(map(_SECONDS.fullmatch, numbers)):
+        # A header that was sent several times is joined by commas.
+        seconds = max(float(number) for number in numbers)
     else:
         try:
             moment = parsedate_to_datetime(text)

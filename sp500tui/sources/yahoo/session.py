@@ -40,6 +40,16 @@ _MAX_REDIRECTS = 5
 _MAX_CONSENTS = 1
 """Consent forms sent for one query; a second one means that Yahoo did not accept the first."""
 _TUNNEL_REFUSED = re.compile(r"CONNECT tunnel failed, response (\d{3})|HTTP code (\d{3}) from proxy")
+_CURL_TEXT = re.compile(r"(?s)Failed to perform, curl: \(\d+\) (.*?)\.? See https://curl\.se/.*")
+_UNREADABLE = frozenset(
+    {
+        CurlECode.BAD_CONTENT_ENCODING,
+        CurlECode.FILESIZE_EXCEEDED,
+        CurlECode.TOO_LARGE,
+        CurlECode.UNSUPPORTED_PROTOCOL,
+    }
+)
+"""Of answers that are damaged, too large, or not of HTTP."""
 _BUDGET_FACTOR = 3.0
 """Time limit of all requests of one query, as a multiple of the limit of one request."""
 _TOO_MANY, _UNAVAILABLE, _DENIED = 429, 503, 999
@@ -281,4 +291,12 @@ def connection_error_message(
         return f"Yahoo Finance closed the connection mid-response ({host})"
     if isinstance(error, curl.ConnectionError):
         return f"Yahoo Finance: no connection to {host}; check the network, or give --proxy"
-    return f"Yahoo Finance: no answer from {host}: {one_line(error)}"
+    if error.code in _UNREADABLE:
+        return f"Yahoo Finance: the answer of {host} cannot be read ({_curl_reason(error)}); try again later"
+    return f"Yahoo Finance: no answer from {host}: {_curl_reason(error)}"
+
+
+def _curl_reason(error: curl.RequestException) -> str:
+    """What curl says, without its function and its address on the web."""
+    found = _CURL_TEXT.fullmatch(str(error))
+    return one_line(found[1] if found else error)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from curl_cffi import CurlECode
 from curl_cffi.requests import Response, Session
 from curl_cffi.requests import exceptions as curl
 from curl_cffi.requests.headers import Headers
@@ -392,6 +393,19 @@ def test_one_fetch_takes_at_most_three_timeouts(net: Net, session: ThrottledSess
         (
             curl.ConnectionError("56"),
             "Yahoo Finance: no connection to a.b; check the network, or give --proxy",
+        ),
+        (
+            curl.RequestException(
+                "Failed to perform, curl: (61) Unrecognized content encoding type. See https://curl.se/x for more.",
+                CurlECode.BAD_CONTENT_ENCODING,
+            ),
+            "Yahoo Finance: the answer of a.b cannot be read (Unrecognized content encoding type); try again later",
+        ),
+        (
+            curl.RequestException(
+                "Failed to perform, curl: (4) Not built in. See https://curl.se/x", CurlECode.NOT_BUILT_IN
+            ),
+            "Yahoo Finance: no answer from a.b: Not built in",
         ),
         (
             curl.RequestException("odd \x1b[31m http://me:secret@proxy"),
