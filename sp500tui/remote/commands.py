@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -17,6 +17,11 @@ from sp500tui.remote.wire import Position
 
 READ_ONLY = "this viewer is read-only: it was started without steering"
 """Why a viewer without steering cannot change the pipeline."""
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with a zone."""
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+"""A duration; neither infinite nor no number."""
 
 
 class Poll(msgspec.Struct, tag="poll", frozen=True):
@@ -95,8 +100,8 @@ class Heal(Command, tag="heal", frozen=True):
     """See `PipelineControl.heal`."""
 
     resolution: Resolution
-    start: datetime
-    end: datetime
+    start: Instant
+    end: Instant
     symbols: tuple[str, ...] = ()
 
     def run(self, pipeline: PipelineControl) -> bool:
@@ -108,8 +113,8 @@ class Check(Command, tag="check", frozen=True):
     """See `PipelineControl.check_coverage`."""
 
     resolution: Resolution
-    start: datetime
-    end: datetime
+    start: Instant
+    end: Instant
     symbols: tuple[str, ...] = ()
 
     def run(self, pipeline: PipelineControl) -> bool:
@@ -130,7 +135,7 @@ class ReadHistory(Command, tag="history", frozen=True):
 class SetInterval(Command, tag="set-interval", frozen=True):
     """See `PipelineControl.set_interval`."""
 
-    seconds: float
+    seconds: Seconds
 
     def run(self, pipeline: PipelineControl) -> float:
         """Carry it out."""
@@ -171,7 +176,7 @@ class StopDatabase(Command, tag="stop-database", frozen=True):
     """See `PipelineControl.stop_database`."""
 
     blocks: ClassVar[bool] = True
-    seconds: float
+    seconds: Seconds
 
     def run(self, pipeline: PipelineControl) -> bool:
         """Carry it out."""
@@ -216,7 +221,7 @@ class ReadSpans(Command, tag="spans", frozen=True):
 
     changes: ClassVar[bool] = False
     blocks: ClassVar[bool] = True
-    seconds: float
+    seconds: Seconds
 
     def run(self, pipeline: PipelineControl) -> SpanReport:
         """Carry it out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import shutil
@@ -22,6 +23,7 @@ import pytest
 from sp500tui import __version__
 from sp500tui.config.settings import Settings
 from sp500tui.errors import DatabaseError, ExitCode
+from sp500tui.model import Resolution
 from sp500tui.pipeline.api import ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.writer.framing import FrameDecoder
@@ -423,6 +425,25 @@ class TestBadInput:
             assert connection.recv(100) == b""
             # and the viewer is answered as before
             assert poll(viewer).snapshot == running()
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            commands.Heal(Resolution.MINUTE, datetime(2026, 5, 14), datetime(2026, 5, 15)),
+            commands.Check(Resolution.DAY, datetime(2026, 5, 14), datetime(2026, 5, 15)),
+            commands.SetInterval(math.nan),
+            commands.SetInterval(-1.0),
+            commands.StopDatabase(math.inf),
+            commands.ReadSpans(math.nan),
+        ],
+    )
+    def test_a_command_with_an_impossible_value_is_garbage(
+        self, serve: Serve, command: commands.Command
+    ) -> None:
+        served = serve()
+        with Session(served.data) as session, pytest.raises(NoAnswerError, match="closed the connection"):
+            session.execute(command)
+        assert served.pipeline.calls == []
 
     def test_one_byte_at_a_time_is_enough(self, serve: Serve) -> None:
         served = serve()
