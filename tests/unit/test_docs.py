@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from sp500tui.cli.command_arguments import COMMANDS
 from sp500tui.cli.parser import parse
+from sp500tui.config.keys import validate_keymap
 from sp500tui.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
@@ -143,3 +145,17 @@ def test_every_option_that_a_document_names_exists(known_options: set[str]) -> N
         for option in _OPTION.findall(code)
     }
     assert [each for each in sorted(named) if each[1] not in known_options] == []
+
+
+def test_every_key_that_a_document_remaps_exists() -> None:
+    blocks = [
+        block
+        for document in DOCUMENTS
+        for block in re.findall(
+            r"^```toml\n(.*?)^```", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        )
+    ]
+    keymaps = [tomllib.loads(block)["keymap"] for block in blocks]
+    assert keymaps
+    for keymap in keymaps:
+        validate_keymap(keymap)
