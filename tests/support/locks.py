@@ -22,6 +22,7 @@ MAY_WAIT = frozenset(
         "EmbeddedServer._lock",
         "Journal._active_lock",
         "Segment._lock",
+        "Segment._sync_lock",
         "StreamQueue._poll_lock",
         "YahooFinance._opening",
     }

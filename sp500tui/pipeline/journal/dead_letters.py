@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sp500tui.errors import JournalError
+from sp500tui.pipeline.journal.segment import sync_folder
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +98,9 @@ class DeadLetters:
             try:
                 os.ftruncate(fd, end)
                 _write(fd, gap + data, end)
+                if not end:
+                    # A new file is lost with its folder's entry.
+                    sync_folder(self.path.parent)
             except OSError as error:
                 with suppress(OSError):
                     os.ftruncate(fd, end)

@@ -211,16 +211,16 @@ class Journal:
                 with suppress(OSError):
                     self.folder.mkdir(parents=True, mode=0o700)
                 self._active = self._roll_over(self._active)
-            elif self._active.size > _ROTATE_ABOVE:
-                # The segment being replaced stays open: another writer may still append to it.
-                for segment in [old for old in self._retired if not old.open_batches]:
-                    self._retired.remove(segment)
-                    segment.close()
+            elif self._active.failed or self._active.size > _ROTATE_ABOVE:
                 self._active = self._roll_over(self._active)
             return self._active
 
     def _roll_over(self, last: Segment) -> Segment:
         following = Segment.create(self.folder)
+        for segment in [old for old in self._retired if not old.open_batches]:
+            self._retired.remove(segment)
+            segment.close()
+        # It stays open: another writer may still append to it.
         self._retired.append(last)
         return following
 

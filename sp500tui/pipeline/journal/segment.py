@@ -109,6 +109,14 @@ class Segment:
         # Overwrite a torn tail so that a later scan does not report it as corruption.
         self._size = contents.end
         self._lock = threading.Lock()
+        self._sync_lock = threading.Lock()
+        """Held during a sync."""
+        self._written = 0
+        """Batches appended so far."""
+        self._synced = 0
+        """How many of these, the oldest ones, are durable."""
+        self._sync_error: tuple[int, str] | None = None
+        """Number and text of the error of a failed sync."""
 
     @classmethod
     def create(cls, folder: Path) -> Segment:
@@ -125,7 +133,7 @@ class Segment:
             # Locked before it is renamed to its final name, so that no other process takes it for an orphan.
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             temp_path.rename(path)
-            _sync_folder(folder)
+            sync_folder(folder)
         except OSError as error:
             if fd >= 0:
                 os.close(fd)
@@ -168,29 +176,63 @@ class Segment:
         Raises:
             JournalError: the disk cannot be written; nothing of the batch remains.
         """
-        with self._lock:
-            if self._fd < 0:
-                raise JournalError(f"the journal file {self.path} is closed: the run has ended")
-            start = self._size
-            try:
-                _write_all(self._fd, frame(_BATCH, number, rows, payload) + payload, start)
-            except OSError as error:
-                with suppress(OSError):
-                    os.ftruncate(self._fd, start)
-                raise JournalError(_disk_error_message(self.path, error)) from error
-            self._size = start + _HEADER.size + len(payload)
-            self.open_batches[number] = Record(start + _HEADER.size, len(payload), rows)
-            self.open_bytes += len(payload)
-            # Duplicated: the file may be closed during the sync, and its descriptor reused.
-            synced = os.dup(self._fd)
+        descriptor, written = -1, 0
         try:
-            # Outside the lock, so that the syncs of several writers overlap.
-            os.fdatasync(synced) if hasattr(os, "fdatasync") else os.fsync(synced)
+            with self._lock:
+                if self._fd < 0:
+                    raise JournalError(f"the journal file {self.path} is closed: the run has ended")
+                # Duplicated: the file may be closed during the sync, and its descriptor reused.
+                descriptor = os.dup(self._fd)
+                written = self._write(number, rows, payload)
+            self._sync(descriptor, written)
         except OSError as error:
-            self.mark_committed(number)
+            if written:
+                self.mark_committed(number)
             raise JournalError(_disk_error_message(self.path, error)) from error
         finally:
-            os.close(synced)
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def _write(self, number: int, rows: int, payload: bytes) -> int:
+        """Write a batch without a sync, the lock held; returns how many were written."""
+        if self._sync_error is not None:
+            raise OSError(*self._sync_error)
+        start = self._size
+        try:
+            _write_all(self._fd, frame(_BATCH, number, rows, payload) + payload, start)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._fd, start)
+            raise
+        self._size = start + _HEADER.size + len(payload)
+        self.open_batches[number] = Record(start + _HEADER.size, len(payload), rows)
+        self.open_bytes += len(payload)
+        self._written += 1
+        return self._written
+
+    def _sync(self, descriptor: int, written: int) -> None:
+        """Make the first `written` batches durable, unless another thread has; one sync covers all before it.
+
+        Linux reports a failed write to one sync of an open file only and takes the pages for clean afterwards. So the
+        failure is that of every batch that was not durable yet, and no further one is written to this file.
+        """
+        with self._sync_lock:
+            if self._synced >= written:
+                return
+            if self._sync_error is not None:
+                raise OSError(*self._sync_error)
+            covered = self._written
+            try:
+                os.fdatasync(descriptor) if hasattr(os, "fdatasync") else os.fsync(descriptor)
+            except OSError as error:
+                self._sync_error = (error.errno or errno.EIO, error.strerror or str(error))
+                raise
+            self._synced = covered
+
+    @property
+    def failed(self) -> bool:
+        """Whether a sync has failed, after which the file takes no further batch."""
+        return self._sync_error is not None
 
     def read(self, number: int) -> bytes:
         """The payload of an open batch, as it was written.
@@ -293,7 +335,8 @@ def _write_all(fd: int, data: bytes, at: int) -> None:
         view, at = view[written:], at + written
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the entries of a folder durable, such as that of a file that was created in it."""
     fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +114,22 @@ def test_a_line_that_is_no_dead_letter_is_named(tmp_path: Path, line: str) -> No
     path.write_text(line + "\n", "latin-1")
     with pytest.raises(JournalError, match="line 1 of"):
         DeadLetters(path).listing()
+
+
+def test_a_new_file_is_durable_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[bool] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    letters = DeadLetters(tmp_path / "dead.jsonl")
+    letters.add([letter(1)])
+    assert synced == [False, True], "the file, then its folder"
+    letters.add([letter(2)])
+    assert synced == [False, True, False]
 
 
 @pytest.mark.parametrize("call", ["pwrite", "fsync"])

@@ -240,6 +240,30 @@ def test_a_full_disk_leaves_the_rows_in_the_queue(
     assert journal.snapshot().health is Health.OK
 
 
+def test_after_a_failed_sync_batches_go_to_a_new_file_and_no_files_pile_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a batch on disk
+    journal, counters = new_journal(tmp_path)
+    accept(journal, counters, 1, 1)
+    lease = leased(counters, [row(2)])
+
+    # when the disk fails again and again, and works again
+    with monkeypatch.context() as full:
+        full.setattr(os, "fdatasync", no_space)
+        for _ in range(5):
+            with pytest.raises(JournalError, match="is full"):
+                journal.accept(lease, rowcodec.encode([row(2)]))
+    assert journal.accept(lease, rowcodec.encode([row(2)])) is not None
+
+    # then the two batches are in two files, beside the last one that failed
+    assert len(list(tmp_path.iterdir())) <= 3
+    assert journal.snapshot().batches == 2
+    crash(journal)
+    found = list(orphaned_segments(tmp_path))
+    assert sum(len(segment.open_batches) for segment in found) == 2
+
+
 def test_the_limit_holds_rows_back_until_there_is_room(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path, limit=500)
     first = accept(journal, counters, 1, 3)

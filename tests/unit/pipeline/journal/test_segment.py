@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -189,9 +190,9 @@ def no_space(*_: object) -> int:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("call", ["pwrite", "fdatasync"])
+@pytest.mark.parametrize(("call", "failed"), [("pwrite", False), ("fdatasync", True)])
 def test_a_full_disk_rejects_the_batch_and_damages_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, failed: bool
 ) -> None:
     segment = file_of(tmp_path, {1: b"one"})
     with monkeypatch.context() as full:
@@ -200,13 +201,57 @@ def test_a_full_disk_rejects_the_batch_and_damages_nothing(
             JournalError, match=r"the disk of the journal is full .* nothing is lost, intake waits"
         ):
             segment.append(2, 1, b"two")
-    segment.append(3, 1, b"three")
+    assert segment.failed is failed
+    if failed:
+        # What a later sync would say is not known to be true.
+        with pytest.raises(JournalError, match="is full"):
+            segment.append(3, 1, b"three")
+    else:
+        segment.append(3, 1, b"three")
     abandon(segment)
 
     recovered = Segment.recover(segment.path)
 
     assert recovered is not None
-    assert set(recovered.open_batches) == {1, 3}
+    assert set(recovered.open_batches) == ({1} if failed else {1, 3})
+
+
+def test_a_failed_sync_fails_every_batch_that_it_may_have_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux reports a failed write to one sync of an open file: the next succeeds, with the other batch lost too."""
+    # given a disk that fails while the batches of two writers are written but not durable
+    segment = file_of(tmp_path, {1: b"one"})
+    errors = [OSError(errno.EIO, "Input/output error")]
+    outcomes: dict[int, str] = {}
+
+    def fail_once(_descriptor: int) -> None:
+        deadline = time.monotonic() + 20
+        while len(segment.open_batches) + len(outcomes) < 3 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        if errors:
+            raise errors.pop()
+
+    def write(number: int) -> None:
+        try:
+            segment.append(number, 1, b"x")
+            outcomes[number] = ""
+        except JournalError as error:
+            outcomes[number] = str(error)
+
+    # when both are synced
+    monkeypatch.setattr(os, "fdatasync", fail_once)
+    writers = [threading.Thread(target=write, args=(number,)) for number in (2, 3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(30)
+
+    # then neither is acknowledged, and the batch that was durable before is left
+    assert sorted(outcomes) == [2, 3]
+    assert all("Input/output error" in outcome for outcome in outcomes.values())
+    assert set(segment.open_batches) == {1}
+    assert segment.read(1) == b"one"
 
 
 def test_a_write_that_stops_half_way_leaves_nothing_of_the_batch(
