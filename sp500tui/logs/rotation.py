@@ -37,6 +37,8 @@ class PrivateRotatingFileHandler(logging.Handler):
         self._limit = limit
         self._keep = keep
         self._warn = on_failure
+        self._rotate_above = limit
+        """Size in bytes; beyond the limit where the file could not be rotated."""
         self._file = -1
         self._size = 0
         self._torn = False
@@ -67,7 +69,7 @@ class PrivateRotatingFileHandler(logging.Handler):
 
     def _write(self, line: bytes) -> None:
         self._until_check -= 1
-        if self._until_check <= 0 or self._size + len(line) > self._limit:
+        if self._until_check <= 0 or self._size + len(line) > self._rotate_above:
             self._reopen_or_rotate(len(line))
         if self._file < 0:
             self._open()
@@ -90,8 +92,18 @@ class PrivateRotatingFileHandler(logging.Handler):
         self._until_check = _CHECK_EVERY
         if not self._is_current():
             self._open()
-        if self._size and self._size + size > self._limit:
+        if self._size and self._size + size > self._rotate_above:
+            self._try_to_rotate()
+
+    def _try_to_rotate(self) -> None:
+        """Rotate the file; one in a folder that cannot be written, or mounted by itself, grows on instead."""
+        try:
             self._rotate()
+        except OSError as error:
+            self._rotate_above = self._size + self._limit
+            self._warn(
+                f"log file {self.path} cannot be rotated ({error.strerror}): it grows beyond {self._limit:,} bytes"
+            )
 
     def _is_current(self) -> bool:
         try:
@@ -127,6 +139,7 @@ class PrivateRotatingFileHandler(logging.Handler):
         self._file = os.open(self.path, flags, 0o600)
         self._size = os.fstat(self._file).st_size
         self._torn = False
+        self._rotate_above = self._limit
 
     def _close_file(self) -> None:
         if self._file >= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import logging
@@ -13,6 +14,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -344,6 +346,26 @@ class TestRotation:
             "app.log.1",
             "app.log.2",
         ]
+
+    @pytest.mark.parametrize("call", [(Path, "replace"), (fcntl, "flock")], ids=["rename", "lock"])
+    def test_a_file_that_cannot_be_rotated_grows_on(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: tuple[Any, str]
+    ) -> None:
+        """Such as one that is mounted into a container by itself, or whose folder belongs to another user."""
+
+        def busy(*_: object) -> None:
+            raise OSError(16, "Device or resource busy")
+
+        path, shown = tmp_path / "app.log", list[str]()
+        monkeypatch.setattr(*call, busy)
+        log = PrivateRotatingFileHandler(path, limit=200, on_failure=shown.append)
+        for number in range(40):
+            log.handle(record(f"line {number:04d}"))
+        log.close()
+        assert [line[-4:] for line in path.read_text().splitlines()] == [f"{n:04d}" for n in range(40)]
+        assert shown[0] == (
+            f"log file {path} cannot be rotated (Device or resource busy): it grows beyond 200 bytes"
+        )
 
     @pytest.mark.processes
     def test_two_programs_share_a_file_without_losing_a_line(self, tmp_path: Path) -> None:
