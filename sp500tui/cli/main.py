@@ -49,10 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if given == ["--version"] and _print_version():
         return 0
-    from sp500tui.config.child_processes import forget_current_folder
-
-    forget_current_folder()
     try:
+        from sp500tui.config.child_processes import forget_current_folder
+
+        forget_current_folder()
         from sp500tui.logs.standard_streams import prepare
 
         prepare()

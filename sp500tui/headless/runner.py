@@ -92,7 +92,7 @@ OpenRun = Callable[["Settings", "Paths"], AbstractContextManager[Run]]
 
 def run_headless(configuration: Configuration, open_run: OpenRun = open_run) -> int:
     """Run the pipeline that `open_run` builds until it ends, print the summary, and return the exit code."""
-    with StopSignals() as signals:
+    with StopSignals(exit_when_blocked=True) as signals:
         runner = HeadlessRunner(
             signals, configuration.settings.drain_timeout, _shutdown_messages(configuration.settings)
         )

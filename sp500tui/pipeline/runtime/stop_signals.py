@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,8 @@ from typing import Self
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MAX_RAISED = 2
 """Signals raised as exceptions; the next one ends the process, even during clean-up."""
+_BLOCKED_AFTER = 2.0
+"""Seconds for which a signal may be queued before the main thread counts as blocked."""
 
 
 class StoppedBySignal(KeyboardInterrupt):  # not an error, like KeyboardInterrupt itself
@@ -31,7 +34,11 @@ class StopSignals:
     Only the main thread receives signals; on another thread none arrive. A SIGHUP ignored by `nohup` stays ignored.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, exit_when_blocked: bool = False) -> None:
+        """`exit_when_blocked`: the third signal exits the process if the main thread has not taken the others.
+
+        A write to a stopped terminal blocks it without end.
+        """
         # Imported here: a one-shot command does not need it.
         from sp500tui.pipeline.runtime.self_pipe import SelfPipe
 
@@ -39,6 +46,9 @@ class StopSignals:
         """The first signal received; it determines the exit code."""
         self._pipe = SelfPipe()
         self._pending: deque[int] = deque()
+        self._pending_since = 0.0
+        """Monotonic time at which the oldest queued signal arrived, or the one before it was taken."""
+        self._exit_when_blocked = exit_when_blocked
         self._before: dict[int, object] = {}
         self._wakeup_before = -1
 
@@ -60,6 +70,10 @@ class StopSignals:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         # No locks here: a handler runs between any two instructions of the main thread, which may hold one.
         self.first = self.first or signal.Signals(number)
+        now = time.monotonic()
+        self._pending_since = self._pending_since if self._pending else now
+        if self._exit_when_blocked and len(self._pending) > 1 and now - self._pending_since > _BLOCKED_AFTER:
+            os._exit(signal_code(self.first))
         self._pending.append(number)
         self._pipe.notify()
 
@@ -67,6 +81,7 @@ class StopSignals:
         """Remove and return the oldest queued signal; None when there is none."""
         if not self._pending:
             return None
+        self._pending_since = time.monotonic()
         return signal.Signals(self._pending.popleft())
 
     def fileno(self) -> int:

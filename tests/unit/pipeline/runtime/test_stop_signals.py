@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from signal import SIGHUP, SIGINT, SIGTERM
 import pytest
 
 from sp500tui.pipeline.api import ShutdownLevel
+from sp500tui.pipeline.runtime import stop_signals
 from sp500tui.pipeline.runtime.stop_signals import (
     STOP_SIGNALS,
     StoppedBySignal,
@@ -60,6 +62,39 @@ class TestKept:
         thread.start()
         thread.join()
         assert seen == before
+
+    @pytest.mark.processes
+    def test_the_third_exits_the_process_where_the_main_thread_is_blocked(self) -> None:
+        """As by a terminal that is stopped; Python's write goes on after each signal."""
+        program = (
+            "import os, signal, threading, time\n"
+            "from sp500tui.pipeline.runtime import stop_signals\n"
+            "stop_signals._BLOCKED_AFTER = 0.1\n"
+            "def send():\n"
+            "    while True:\n"
+            "        time.sleep(0.2)\n"
+            "        os.kill(os.getpid(), signal.SIGTERM)\n"
+            "with stop_signals.StopSignals(exit_when_blocked=True):\n"
+            "    threading.Thread(target=send, daemon=True).start()\n"
+            "    _, pipe = os.pipe()\n"
+            "    while True:\n"
+            "        os.write(pipe, bytes(1 << 20))\n"
+        )
+        done = subprocess.run([sys.executable, "-c", program], timeout=60, check=False)
+        assert done.returncode == 143
+
+    def test_those_that_are_taken_exit_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        exits: list[int] = []
+        monkeypatch.setattr(os, "_exit", exits.append)
+        monkeypatch.setattr(stop_signals, "_BLOCKED_AFTER", -1.0)
+        with StopSignals(exit_when_blocked=True) as signals:
+            for _ in range(5):
+                send(SIGINT)
+                assert signals.take() is SIGINT
+            send(SIGINT, SIGINT)
+            assert exits == []
+            send(SIGTERM)
+        assert exits == [130]
 
 
 class TestRaised:
