@@ -28,6 +28,10 @@ _PREPARE_INDEX = 2
 """Index of the result of preparing the statement, if it is prepared."""
 _MIN_RESULTS = 4
 """Minimum number of commands that `_send` sends."""
+_END_WAIT = 1000
+"""Milliseconds: after the last message of a session that the server ends, the connection is closed."""
+_MAX_IDLE_READS = 16
+"""More reads than the last messages of a session that the server ends take."""
 # When a statement of a pipeline fails, psycopg raises its error and also warns about the commands skipped.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 _IN_TRANSACTION = (TransactionStatus.INERROR, TransactionStatus.INTRANS)
@@ -40,6 +44,28 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     """Timeout of a statement, in seconds; 0 for none."""
     prepared: set[str]
     """Names of the statements that `run_raw` has prepared."""
+
+
+def has_ended(connection: Connection) -> bool:
+    """Whether an idle connection is closed: by this program, or by the server or a pooler in the meantime.
+
+    They do so after `idle_session_timeout` and the like. A statement on it would fail as if the database was down.
+    """
+    if connection.closed:
+        return True
+    pgconn = connection.pgconn
+    poller = select.poll()
+    wait = 0
+    try:
+        poller.register(pgconn.socket, select.POLLIN)
+        for _ in range(_MAX_IDLE_READS):
+            if not poller.poll(wait):
+                break
+            pgconn.consume_input()
+            wait = _END_WAIT
+    except psycopg.OperationalError:
+        return True
+    return connection.closed
 
 
 def run(connection: Connection, query: str, arguments: Arguments = None) -> psycopg.Cursor[tuple[Any, ...]]:

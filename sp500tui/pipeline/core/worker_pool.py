@@ -122,6 +122,11 @@ class WorkerPool:
         """Whether a worker must wait before it takes a lease; a pool that shuts down is drained even while paused."""
         return self.paused and not self._ending
 
+    @property
+    def ending(self) -> bool:
+        """Whether the workers exit once their input is drained."""
+        return self._ending
+
     def wake(self) -> None:
         """Interrupt every waiting worker so that it checks for other work."""
         for worker in self.workers:

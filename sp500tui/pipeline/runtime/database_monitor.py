@@ -22,10 +22,11 @@ from sp500tui.sources.wikipedia.memberships import SOURCE as WIKIPEDIA
 from sp500tui.sources.wikipedia.memberships import derive_memberships
 from sp500tui.storage.connection import connect
 from sp500tui.storage.database import Database
+from sp500tui.storage.errors import is_outage
 from sp500tui.storage.history.memberships import observe_memberships, store_memberships
 from sp500tui.storage.reads import row_count
 from sp500tui.storage.schema.migrations import apply_schema
-from sp500tui.storage.transaction import Connection
+from sp500tui.storage.transaction import Connection, has_ended
 from sp500tui.storage.writes import upsert_constituents, upsert_symbols
 
 _log = logging.getLogger(__name__)
@@ -36,8 +37,16 @@ _COUNT_INTERVAL = 5.0
 """Seconds between two counts of the rows."""
 _MAX_COUNT_AGE = 30.0
 """Seconds after which the rows are counted although a batch is being committed."""
+_REFUSED_INTERVAL = 30.0
+"""Seconds until the next attempt after an error that concerns only what the monitor does."""
+_STATEMENT_TIMEOUT = 30.0
+"""Seconds; a table that another session has locked must keep neither the checks nor the end of the run waiting."""
+_LAST_STATEMENT_TIMEOUT = 10.0
+"""The same at the end of the run."""
 _MAX_OPEN_ATTEMPTS = 5
 """Unexpected errors in a row after which a run that waits for its database fails."""
+_UNDEFINED_TABLE = "42P01"
+"""SQLSTATE of a database that was created again while the program runs."""
 _PERMANENT = ("28", "3D", "3F", "42", "25006", "0A")
 """SQLSTATE prefixes of permanent errors: authentication, unknown database, privileges, read-only, unsupported."""
 
@@ -51,6 +60,10 @@ def is_permanent(error: Sp500tuiError) -> bool:
 
 def _unexpected_error_message(error: BaseException) -> str:
     return f"the database cannot be used: unexpected {type(error).__name__}: {error}"
+
+
+def _connect(url: str, statement_timeout: float) -> Connection:
+    return connect(url, application_name="sp500tui monitor", statement_timeout=statement_timeout)
 
 
 class DatabaseMonitor:
@@ -101,6 +114,8 @@ class DatabaseMonitor:
         self._rows_total: int | None = None
         self._counted_at = 0.0
         self._stopped_until = 0.0
+        self._refused_until: dict[str, float] = {}
+        """Work that the database refused → monotonic time of its next attempt."""
         self._stopping = threading.Event()
         """Set while the server is being stopped as a demonstration: until then it still commits."""
         self._unhealthy = False
@@ -168,16 +183,35 @@ class DatabaseMonitor:
             self._health.ready.set()
             self.thread.attempts = None
             self._health.record_success()
-        if self._connection is None or self._connection.closed:
-            self._connection = connect(self._database.url, application_name="sp500tui monitor")
-        self._sync_constituents(self._connection)
-        if time.monotonic() - self._counted_at >= _COUNT_INTERVAL:
-            self._count()
-        if self._unhealthy:
+        elif self._health.sqlstate == _UNDEFINED_TABLE and apply_schema(self._database.url):
+            self._upserted = 0
+            self._health.record_success()
+        for act in (self._sync_constituents, self._count_regularly):
+            self._unless_refused(act)
+        if self._unhealthy and self._connection is not None:
             # It answers again, which ends the writers' back-off. Not after an error of a writer: a full or
             # read-only database answers too.
             self._unhealthy = False
             self._health.record_success()
+
+    def _unless_refused(self, act: Callable[[Connection], None]) -> None:
+        """Call `act`; a refusal that is no outage is logged, and `act` not called for a while.
+
+        The writers have connections and statements of their own, which tell whether they can store rows.
+        """
+        if self._database is None or time.monotonic() < self._refused_until.get(act.__name__, 0.0):
+            return
+        try:
+            if self._connection is None or has_ended(self._connection):
+                self._disconnect()
+                self._connection = _connect(self._database.url, _STATEMENT_TIMEOUT)
+            act(self._connection)
+        except DatabaseError as error:
+            if is_outage(error.sqlstate):
+                raise
+            self._disconnect()
+            self._refused_until[act.__name__] = time.monotonic() + _REFUSED_INTERVAL
+            _log.warning("%s; next attempt in %.0f s", error, _REFUSED_INTERVAL)
 
     def _sync_constituents(self, connection: Connection) -> None:
         """Store the current constituents if they have changed."""
@@ -197,12 +231,14 @@ class DatabaseMonitor:
             store_memberships(connection, derive_memberships(current.listed, current.changes), WIKIPEDIA)
         observe_memberships(connection, current.listed, current.changes, datetime.now(UTC).date())
 
-    def _count(self) -> None:
+    def _count_regularly(self, connection: Connection) -> None:
+        if time.monotonic() - self._counted_at >= _COUNT_INTERVAL:
+            self._count(connection)
+
+    def _count(self, connection: Connection) -> None:
         """Count the rows at a moment without a commit, or after `_MAX_COUNT_AGE` at any moment."""
-        if self._connection is None:
-            return
         busy, before = self._writing(), self._stored()
-        rows, now = row_count(self._connection), time.monotonic()
+        rows, now = row_count(connection), time.monotonic()
         stored = self._stored()
         if busy or self._writing() or stored != before:
             recent = self._rows_total is not None and now - self._counted_at < _MAX_COUNT_AGE
@@ -263,9 +299,9 @@ class DatabaseMonitor:
     def _bring_up_to_date(self, url: str) -> None:
         """Store the current constituents and count the rows."""
         try:
-            self._connection = connect(url, application_name="sp500tui monitor")
+            self._connection = _connect(url, _LAST_STATEMENT_TIMEOUT)
+            self._count(self._connection)
             self._sync_constituents(self._connection)
-            self._count()
         except DatabaseError as error:
             _log.warning("could not update the database before closing it: %s", error)
         except Exception as error:  # noqa: BLE001  # the database is closed in any case

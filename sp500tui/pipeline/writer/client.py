@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from sp500tui.config.child_processes import python_command, python_environment
@@ -62,24 +62,23 @@ class WriterClient:
 
     def __init__(self, url: str, name: str, statement_timeout: float) -> None:
         """`statement_timeout`: seconds after which the server cancels a statement."""
-        ours, theirs = socket.socketpair()
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
-        try:
-            self._process = subprocess.Popen(
-                python_command("sp500tui.pipeline.writer.process", str(theirs.fileno())),
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._stderr,
-                # In a new session, the process does not receive the terminal's signals.
-                start_new_session=True,
-                env=python_environment(),
-            )
-        except OSError as error:
-            ours.close()
-            self._stderr.close()
-            raise WriterDiedError(f"cannot start a writer process: {error.strerror}") from error
-        finally:
+        with ExitStack() as undo:
+            try:
+                ours, theirs = map(undo.enter_context, socket.socketpair())
+                self._stderr = undo.enter_context(tempfile.TemporaryFile())
+                self._process = subprocess.Popen(
+                    python_command("sp500tui.pipeline.writer.process", str(theirs.fileno())),
+                    pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._stderr,
+                    # In a new session, the process does not receive the terminal's signals.
+                    start_new_session=True,
+                    env=python_environment(),
+                )
+            except OSError as error:
+                raise WriterDiedError(f"cannot start a writer process: {error.strerror}") from error
+            undo.pop_all()
             theirs.close()
         self._socket = ours
         self._pollout = select.poll()

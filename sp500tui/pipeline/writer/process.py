@@ -42,7 +42,7 @@ from sp500tui.logs.redaction import redact_url
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.storage.connection import connect
 from sp500tui.storage.errors import is_transient
-from sp500tui.storage.transaction import Connection
+from sp500tui.storage.transaction import Connection, has_ended
 from sp500tui.storage.writes import insert
 
 NUMBER_BYTES = 8
@@ -102,7 +102,8 @@ class _Writer:
             self._answer(kind="ready", number=0)
 
     def _connected(self) -> Connection:
-        if self._connection is None or self._connection.closed:
+        if self._connection is None or has_ended(self._connection):
+            self.disconnect()
             self._connection = connect(
                 self._url,
                 application_name=f"sp500tui {self._name}",

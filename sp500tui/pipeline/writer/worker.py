@@ -16,6 +16,7 @@ from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.metrics import LatencyHistogram
 from sp500tui.pipeline.core.queue import Lease, LeasedQueue, QueueClosedError
+from sp500tui.pipeline.core.service_thread import restart_delay
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.spans import batches_of
 from sp500tui.pipeline.core.worker import Worker
@@ -24,7 +25,9 @@ from sp500tui.pipeline.writer.batch_store import B, BatchStore
 from sp500tui.pipeline.writer.client import Answer, WriterClient, WriterDiedError
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.storage import batch_codec
-from sp500tui.storage.errors import is_bad_row
+from sp500tui.storage.errors import TOO_MANY_CONNECTIONS, is_bad_row, may_be_bad_row
+
+_log = logging.getLogger(__name__)
 
 _LINGER = 0.05
 """Seconds a writer waits for more rows to fill a batch."""
@@ -36,8 +39,14 @@ _COMMIT_GRACE = 1.0
 """Seconds a running commit may still take after spooling has begun."""
 _START_TIMEOUT = 20.0
 """Seconds a new process may take to start and connect, however short the commit time-out."""
+_CONNECTION_PAUSE = 1.0
+"""Shortest time in seconds until a writer that got no connection asks for one again."""
+_END_CHECK = 0.25
+"""Seconds between two checks of a writer without a connection whether the run ends."""
 _MAX_PARTS = 32
 """Parts into which a batch is split whose writers crashed."""
+_MAX_REFUSALS = 32
+"""Parts of a batch that a trigger may refuse without accepting one; it is then taken to refuse every row."""
 _SERVER_SHARE = 0.8
 """Statement time-out as a share of the commit time-out: the server's error is more specific than a time-out here."""
 
@@ -49,6 +58,10 @@ class _Outcome:
     stored: int = 0
     refused: list[DeadLetter] = field(default_factory=list)
     """Rows that the database rejects permanently."""
+    accepted: bool = False
+    """Whether any part was committed."""
+    refusals: list[Answer] = field(default_factory=list)
+    """Of a trigger or other code of the database, which may concern one row or all of them."""
 
 
 class WriterStage(Generic[B]):
@@ -81,6 +94,10 @@ class WriterStage(Generic[B]):
         """Monotonic time at which `ShutdownLevel.SPOOL` was reached: rows go to the batch store from then on."""
         self.taken_at = time.monotonic()
         """Monotonic time at which a writer last took a batch."""
+        self.connected: set[WriterTask[B]] = set()
+        """The writers that have a connection to the database."""
+        self.lacks_connections = False
+        """Whether a writer waits because the server has no connection left for it."""
 
     def encode(self, lease: Lease[ConvertedQuote]) -> bytes | None:
         """The payload of the rows of a lease.
@@ -119,6 +136,8 @@ class WriterTask(Generic[B]):
         """Monotonic time at which the present attempt to reach the database began."""
         self._usable_at = 0.0
         """Monotonic time at which the connection was last seen to work, or since when the next attempt opens one."""
+        self._denials = 0
+        """Attempts in a row for which the server had no connection left."""
 
     def run_once(self) -> None:
         """Write pending batches to the database; while it is down, wait for it, and at the end spool rows."""
@@ -176,12 +195,36 @@ class WriterTask(Generic[B]):
         worker.use_process(self._client.pid)
         answer = self._client.connect(max(_START_TIMEOUT, stage.commit_timeout), self._is_expedited)
         if answer.committed:
+            stage.connected.add(self)
+            stage.lacks_connections, self._denials = False, 0
             stage.health.record_success(self._began)
             self._usable_at = time.monotonic()
             return True
         self._disconnect()
-        stage.health.record_failure(answer.message, answer.sqlstate, self._began)
+        if answer.sqlstate == TOO_MANY_CONNECTIONS and stage.connected:
+            self._wait_for_connection(answer.message)
+        else:
+            stage.health.record_failure(answer.message, answer.sqlstate, self._began)
         return False
+
+    def _wait_for_connection(self, message: str) -> None:
+        """Wait without a connection while other writers have one: that is no outage.
+
+        Raises:
+            QueueClosedError: the run ends; the other writers store what is left.
+        """
+        stage, worker = self._stage, self._worker
+        if not stage.lacks_connections:
+            stage.lacks_connections = True
+            _log.warning("%d writers are connected, %s waits: %s", len(stage.connected), worker.name, message)
+        self._denials += 1
+        worker.last_error = message
+        until = time.monotonic() + _CONNECTION_PAUSE + restart_delay(self._denials, worker.pool.jitter())
+        while time.monotonic() < until and not worker.pool.expedited:
+            if worker.pool.ending:
+                raise QueueClosedError
+            if not (stage.connected and worker.wait(_END_CHECK, WorkerState.BACKOFF, message)):
+                return
 
     # --- from the queue to the commit --------------------------------------------------------------------------
 
@@ -231,7 +274,7 @@ class WriterTask(Generic[B]):
                 return None
             with self._worker.during(WorkerState.JOURNAL):
                 return stage.batch_store.accept(lease, payload)
-        except JournalError:
+        except BaseException:
             lease.release()
             raise
         finally:
@@ -260,7 +303,7 @@ class WriterTask(Generic[B]):
         outcome = _Outcome()
         try:
             if batch.crashes < _MAX_CRASHES:
-                self._commit(batch.payload, outcome)
+                self._commit_batch(batch.payload, outcome)
             elif batch.rows > 1:
                 self._split(batch)
                 return
@@ -307,6 +350,12 @@ class WriterTask(Generic[B]):
         # Writers wait on the rows queue; wake them for the batch in the store.
         self._worker.pool.wake()
 
+    def _commit_batch(self, payload: bytes, outcome: _Outcome) -> None:
+        """Commit a batch without the rows that the database rejects; a trigger that refuses all rejects none."""
+        self._commit(payload, outcome)
+        if len(outcome.refusals) > 1 and not outcome.accepted:
+            raise _UnavailableError(outcome.refusals[-1])
+
     def _commit(self, payload: bytes, outcome: _Outcome) -> None:
         """Commit a payload; where the database rejects a row, bisect until that row is alone."""
         stage = self._stage
@@ -320,9 +369,14 @@ class WriterTask(Generic[B]):
             self._began = self._usable_at = time.monotonic()
             stage.health.commit.record(answer.seconds)
             outcome.stored += answer.stored
-        elif not is_bad_row(answer.sqlstate or ""):
-            raise _UnavailableError(answer)
-        elif batch_codec.count(payload) == 1:
+            outcome.accepted = True
+            return
+        if not is_bad_row(answer.sqlstate):
+            outcome.refusals.append(answer)
+            exhausted = len(outcome.refusals) > _MAX_REFUSALS and not outcome.accepted
+            if exhausted or not may_be_bad_row(answer.sqlstate):
+                raise _UnavailableError(answer)
+        if batch_codec.count(payload) == 1:
             outcome.refused.append(
                 DeadLetter.of(batch_codec.decode(payload)[0], answer.message, answer.sqlstate)
             )
@@ -360,6 +414,7 @@ class WriterTask(Generic[B]):
 
     def _disconnect(self, *, kill: bool = False) -> None:
         client, self._client = self._client, None
+        self._stage.connected.discard(self)
         self._worker.use_process(None)
         if client is not None:
             client.close(kill=kill)

@@ -33,8 +33,8 @@ CREATE TABLE IF NOT EXISTS public.schema_version (
 _CLAIM = "INSERT INTO public.schema_version (version, name) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING version"
 
 
-def apply_schema(url: str) -> None:
-    """Migrate the database to this version's schema and check that it can be written.
+def apply_schema(url: str) -> bool:
+    """Migrate the database to this version's schema and check that it can be written; returns whether it was not.
 
     Programs that start concurrently apply each file once: the row of its version in `schema_version` is the lock. A
     database that is up to date requires no CREATE privilege.
@@ -48,17 +48,18 @@ def apply_schema(url: str) -> None:
             try:
                 _check_writable(connection, url)
                 _check_table_ownership(connection, url)
-                _apply_pending(connection)
+                migrated = _apply_pending(connection)
                 _check_write_access(connection, url)
             except psycopg.Error as error:
                 if attempt + 1 == _MAX_ATTEMPTS or connection.broken or not _is_retryable(error):
                     raise _describe_error(url, error) from None
                 time.sleep(random.uniform(0.01, 0.1))  # noqa: S311
             else:
-                return
+                return migrated
+    return False
 
 
-def _apply_pending(connection: Connection) -> None:
+def _apply_pending(connection: Connection) -> bool:
     applied = _applied_versions(connection)
     files = {int(path.name.partition("_")[0]): path for path in sorted(_FOLDER.glob("*.sql"))}
     if applied and max(applied) > max(files):
@@ -67,12 +68,13 @@ def _apply_pending(connection: Connection) -> None:
         )
     missing = {version: path for version, path in files.items() if version not in applied}
     if not missing:
-        return
+        return False
     run(connection, _CREATE_VERSIONS)
     for version, path in missing.items():
         with transaction(connection):
             if connection.execute(_CLAIM, (version, path.stem)).fetchone():
                 connection.execute(path.read_text("utf-8"))
+    return True
 
 
 def _applied_versions(connection: Connection) -> set[int]:

@@ -133,9 +133,10 @@ def test_a_database_without_a_free_connection(
     )
     tcp_postgres.execute("GRANT ALL ON SCHEMA public TO feeder")
     try:
-        run = engine(tcp_postgres.url_for("feeder", "pw"))
-        run.waits_for(lambda s: down(s) and "no connection left" in s.database.message, "the reason")
-        tcp_postgres.execute("ALTER ROLE feeder CONNECTION LIMIT 50")
+        with psycopg.connect(tcp_postgres.url_for("feeder", "pw")):
+            run = engine(tcp_postgres.url_for("feeder", "pw"))
+            run.waits_for(lambda s: down(s) and "no connection left" in s.database.message, "the reason")
+            tcp_postgres.execute("ALTER ROLE feeder CONNECTION LIMIT 50")
         run.stores()
         fetched_all_and_stored(run, check, tcp_postgres.url)
     finally:

@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -72,13 +73,44 @@ def test_an_invalid_payload_is_refused(link: WriterClient) -> None:
     assert link.commit(1, b"nonsense", 10, never).sqlstate == "22P02"
 
 
+def test_it_replaces_a_connection_that_the_server_ended_while_it_was_idle(
+    link: WriterClient, migrated_url: str, eventually: Wait
+) -> None:
+    """As `idle_session_timeout`, an administrator or the idle time-out of a pooler does: that is no outage."""
+    with psycopg.connect(migrated_url, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'sp500tui writer-7' AND datname = current_database()"
+        ).fetchone()
+    assert found is not None
+    eventually(lambda: not psutil.pid_exists(found[0]))
+    assert link.commit(1, payload(1), 10, never).committed
+
+
 def test_it_connects_again_by_itself(link: WriterClient, migrated_url: str) -> None:
+    # given a connection that ends during a statement
     with psycopg.connect(migrated_url, autocommit=True) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sp500tui writer-7'"
+            "CREATE FUNCTION end_it() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$"
         )
-    assert not link.commit(1, payload(1), 10, never).committed
+        connection.execute("CREATE TRIGGER end_it BEFORE INSERT ON prices EXECUTE FUNCTION end_it()")
+        assert not link.commit(1, payload(1), 10, never).committed
+        connection.execute("DROP TRIGGER end_it ON prices")
     assert link.commit(2, payload(1), 10, never).committed
+
+
+def test_a_process_for_which_there_is_no_temporary_file_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+    before = psutil.Process().num_fds()
+    with pytest.raises(WriterDiedError, match="cannot start a writer process: No usable temporary directory"):
+        WriterClient("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
+    assert psutil.Process().num_fds() <= before
 
 
 def test_a_statement_on_a_locked_table_is_cancelled_by_the_server(migrated_url: str) -> None:
@@ -146,7 +178,7 @@ def test_signals_of_a_terminal_do_not_end_it(link: WriterClient) -> None:
     assert link.commit(1, payload(1), 10, never).committed
 
 
-def test_it_is_detached_from_the_parents_terminal_and_shows_no_password(database_url: str) -> None:
+def test_it_is_detached_from_the_parents_terminal_and_shows_no_password(migrated_url: str) -> None:
     link = WriterClient("postgresql://me:s3cret@127.0.0.1:1/nothing", "writer-1", 5.0)
     assert os.getsid(link.pid) != os.getsid(0)
     assert "s3cret" not in " ".join(process_of(link).cmdline())

@@ -66,7 +66,7 @@ def _replay(letters: DeadLetters, configuration: Configuration, paths: Paths) ->
     from sp500tui.storage.batch_codec import encode_records
     from sp500tui.storage.connection import connect
     from sp500tui.storage.database import Database
-    from sp500tui.storage.errors import is_bad_row
+    from sp500tui.storage.errors import is_bad_row, may_be_bad_row
     from sp500tui.storage.schema.migrations import apply_schema
     from sp500tui.storage.writes import insert
 
@@ -82,7 +82,7 @@ def _replay(letters: DeadLetters, configuration: Configuration, paths: Paths) ->
                 try:
                     insert(connection, encode_records([letter.row]))
                 except DatabaseError as error:
-                    if error.sqlstate is None or not is_bad_row(error.sqlstate):
+                    if not (is_bad_row(error.sqlstate) or may_be_bad_row(error.sqlstate)):
                         raise
                     return False
                 return True

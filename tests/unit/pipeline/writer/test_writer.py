@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -149,6 +150,91 @@ def test_only_the_bad_row_is_dead_lettered(open_writers: Open, eventually: Wait)
     messages = [event.message for event in harness.events if event.kind is EventKind.DEAD_LETTER]
     assert len(messages) == 2
     assert messages[0].endswith("was dead-lettered: violates check constraint")
+
+
+@pytest.mark.parametrize("sqlstate", ["P0001", "P0004", "09000", "44000", "U1234"])
+def test_a_row_that_a_trigger_refuses_is_dead_lettered_and_holds_up_no_other(
+    open_writers: Open, eventually: Wait, sqlstate: str
+) -> None:
+    def refuse(symbols: list[str]) -> None:
+        if "S7" in symbols:
+            raise RefusedError(sqlstate, "S7 is not traded here")
+
+    with open_writers(batch=16) as harness:
+        harness.database.before_commit = refuse
+        harness.put(rows(16))
+        eventually(harness.settled)
+        assert harness.database.symbols == names(16) - {"S7"}
+        assert harness.dead_lettered() == ["S7"]
+        assert (harness.ledger().stored, harness.ledger().dead) == (15, 1)
+        # also when it comes alone
+        harness.put([row(7)])
+        eventually(harness.settled)
+        assert harness.ledger().dead == 2
+    assert EventKind.DATABASE_DOWN not in {event.kind for event in harness.events}
+
+
+@pytest.mark.parametrize("count", [2, 100])
+def test_a_trigger_that_refuses_every_row_holds_them_up_and_rejects_none(
+    open_writers: Open, eventually: Wait, count: int
+) -> None:
+    refusing = threading.Event()
+    refusing.set()
+
+    def refuse(_symbols: list[str]) -> None:
+        if refusing.is_set():
+            raise RefusedError("P0001", "the table is frozen")
+
+    with open_writers(batch=count) as harness:
+        harness.database.before_commit = refuse
+        harness.put(rows(count))
+        eventually(lambda: harness.health.down)
+        assert harness.health.message == "the table is frozen"
+        assert len(harness.database.batches) < 40, "it is not asked row by row"
+
+        refusing.clear()
+
+        eventually(harness.settled)
+        assert harness.database.symbols == names(count)
+        assert harness.dead_lettered() == []
+
+
+def test_an_unexpected_error_of_the_journal_loses_no_row(open_writers: Open, eventually: Wait) -> None:
+    """Such as too many open files: the lease must return to the queue."""
+    with open_writers() as harness:
+        failures, real = [OSError(24, "Too many open files")], harness.journal.accept
+
+        def accept(*arguments: Any) -> Any:
+            if failures:
+                raise failures.pop()
+            return real(*arguments)
+
+        harness.journal.accept = accept  # type: ignore[method-assign, assignment]
+        harness.put(rows(5))
+        eventually(harness.settled)
+        assert harness.database.symbols == names(5)
+
+
+def test_a_writer_for_which_no_connection_is_left_waits_and_the_others_store(
+    open_writers: Open, eventually: Wait
+) -> None:
+    # given a writer that is connected, and a server that accepts no further one
+    with open_writers() as harness:
+        harness.put(rows(5))
+        eventually(harness.settled)
+        harness.database.refuse_entry = RefusedError("53300", "too many connections")
+        harness.stage.scale(3)
+        eventually(
+            lambda: [each.last_error for each in harness.stage.workers].count("too many connections") == 2
+        )
+
+        # when more rows come
+        harness.put(rows(20, first=5))
+        eventually(harness.settled)
+
+        # then they are stored, and there was no outage
+        assert harness.restarts() == 0
+        assert EventKind.DATABASE_DOWN not in {event.kind for event in harness.events}
 
 
 def test_a_row_that_cannot_be_encoded_is_dead_lettered_and_the_others_are_stored(
