@@ -43,6 +43,8 @@ _MAX_REPAIRS = 3
 """Maximum number of key repairs for one command before its error is reported."""
 _CLOCK_TTL = 60.0
 """Seconds after which the broker's clock is read again."""
+_MAX_CLOCK_DRIFT = 1.0
+"""Seconds by which the time of day may depart from the monotonic clock before that."""
 
 Argument = str | bytes | int | float
 
@@ -85,8 +87,12 @@ class Broker:
         password: str | None = None,
         timeout: float = _TIMEOUT,
         jitter: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """`password`: used when the URL has none. `timeout`: socket timeout in seconds."""
+        """`password`: used when the URL has none. `timeout`: socket timeout in seconds.
+
+        `clock`: the time of day of this machine, which continues while the machine is asleep.
+        """
         self.address = redact_url(url)
         self._name = f"the broker at {self.address}"
         self._tls = url.startswith("rediss:")
@@ -104,6 +110,9 @@ class Broker:
         self._numbers = itertools.count(1)
         self._offset = 0.0
         self._clock_read = 0.0
+        self._clock = clock
+        self._time_of_day = 0.0
+        """The time of day minus `time.monotonic()` when the broker's clock was read."""
 
     def open(self, *, retry_for: float | None = 0.0, cancelled: Callable[[], bool] | None = None) -> None:
         """Connect and check the server's version, role and configuration; log warnings about its durability.
@@ -244,9 +253,18 @@ class Broker:
             answer = client.evalsha(script.sha, len(keys), *keys, *args)
         except redis.exceptions.NoScriptError:
             answer = client.eval(script.source, len(keys), *keys, *args)
-        if time.monotonic() - self._clock_read > _CLOCK_TTL:
+        if self._is_clock_outdated():
             self._read_clock()
         return answer
+
+    def _is_clock_outdated(self) -> bool:
+        """Whether the broker's clock must be read again: after a while, or when this machine was asleep.
+
+        `time.monotonic()` stands still meanwhile on Linux and macOS, so that the time of day runs ahead of it.
+        """
+        now = time.monotonic()
+        drift = abs(self._clock() - now - self._time_of_day)
+        return now - self._clock_read > _CLOCK_TTL or drift > _MAX_CLOCK_DRIFT
 
     def _with_retry(
         self,
@@ -358,7 +376,7 @@ class Broker:
         seconds, microseconds = self._client.time()
         received = time.monotonic()
         self._offset = seconds + microseconds / 1e6 - (sent + received) / 2
-        self._clock_read = received
+        self._clock_read, self._time_of_day = received, self._clock() - received
 
     # --- shutdown -----------------------------------------------------------------------------------------------
 

@@ -30,6 +30,8 @@ _MAX_HEARTBEAT_GAP = 3.0
 """Seconds between own heartbeats after which missing ones of other nodes are ignored: the broker was away."""
 ACQUAINTED_AFTER = 2 * _HEARTBEAT_INTERVAL
 """Seconds of own heartbeats after which those of nodes that joined at the same time have been read."""
+_MIN_SILENCE = 3 * _HEARTBEAT_INTERVAL
+"""Seconds, by this node's clock, without a heartbeat of a node before it is evicted: the broker's clock may jump."""
 _ORPHAN_CHECK_INTERVAL = 30.0
 """Seconds between two checks for orphaned entries."""
 _FRONTEND_INTERVAL = 0.25
@@ -63,6 +65,7 @@ class ControlLoop:
         *,
         emit: Emit,
         heartbeat: Callable[[], Heartbeat],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._components = components
@@ -77,9 +80,12 @@ class ControlLoop:
         self._pending: dict[str, str] = {}
         """Values set here that may not be in the view yet."""
         self._heartbeat_due = self._poll_due = 0.0
-        self._orphan_check_due = time.monotonic() + _ORPHAN_CHECK_INTERVAL
+        self._clock = clock
+        self._orphan_check_due = clock() + _ORPHAN_CHECK_INTERVAL
         self._last_heartbeat = self._connected_since = -math.inf
         """Monotonic times of the last heartbeat, and of the first one of the current uninterrupted series."""
+        self._heard: dict[str, tuple[float, float]] = {}
+        """Time of each node's last heartbeat, and the monotonic time at which it was first read."""
         self.alone = False
         """Whether this node was the first of the cluster, which starts with its settings."""
         self._has_led = False
@@ -141,7 +147,7 @@ class ControlLoop:
 
     def run_once(self) -> None:
         """Run the tasks that are due; each waits at most two seconds for an unavailable broker."""
-        now = time.monotonic()
+        now = self._clock()
         try:
             self._send_desired()
             if now >= self._heartbeat_due:
@@ -167,7 +173,7 @@ class ControlLoop:
             membership.set_desired(
                 {size_key(self._name, name): str(stage.size) for name, stage in components.stages.items()}
             )
-        now = time.monotonic()
+        now = self._clock()
         if now - self._last_heartbeat > _MAX_HEARTBEAT_GAP:
             self._connected_since = now
         self._last_heartbeat = now
@@ -226,7 +232,7 @@ class ControlLoop:
         """Merge the state published by other nodes."""
         components = self._components
         first = min(view.running(StageName.HISTORY), default="")
-        knows_others = time.monotonic() - self._connected_since >= ACQUAINTED_AFTER
+        knows_others = self._clock() - self._connected_since >= ACQUAINTED_AFTER
         components.leads_history = knows_others and self._name == first
         components.fx.merge(view.rates)
         components.missing.merge(view.missing)
@@ -244,10 +250,19 @@ class ControlLoop:
 
         Not shortly after the broker was unavailable, because no heartbeat could arrive then.
         """
-        if time.monotonic() - self._connected_since <= HEARTBEAT_TIMEOUT:
+        now = self._clock()
+        self._heard = {
+            name: heard if (heard := self._heard.get(name)) is not None and heard[0] == at else (at, now)
+            for name, at in view.last_seen.items()
+        }
+        if now - self._connected_since <= HEARTBEAT_TIMEOUT:
             return
         for name in view.unresponsive():
-            if name != self._name and self._components.membership.evict(name, self._components.queue_keys):
+            if (
+                name != self._name
+                and now - self._heard[name][1] >= _MIN_SILENCE
+                and self._components.membership.evict(name, self._components.queue_keys)
+            ):
                 self._heartbeat_due = 0.0
 
     def _read_state(self) -> None:

@@ -123,7 +123,12 @@ class NodeComponents(RunComponents):
             retry_forever=not (settings.no_ui and self.bounded),
             on_fatal=fail,
         )
-        self.feed = PriceFeed(self.latest_prices, lambda: settings.read_database or self.database_monitor.url)
+        self.feed = PriceFeed(
+            self.latest_prices,
+            lambda: settings.read_database or self.database_monitor.url,
+            # The statement of a batch and its commit take one time-out each.
+            overlap=2 * settings.commit_timeout,
+        )
         self.batch_store = LeaseBatchStore()
         self.writer_stage = self._make_writer_stage(self.batch_store, dead_letters)
         self.stages = self._make_stages(sizes, on_cycles_ended)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -15,14 +17,15 @@ from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread
 from sp500tui.storage.connection import connect
 from sp500tui.storage.reads import latest_since
-from sp500tui.storage.transaction import Connection
+from sp500tui.storage.transaction import Connection, has_ended
 
 _log = logging.getLogger(__name__)
 
 _MIN_INTERVAL = 1.0
 """Shortest time in seconds between two queries of the database."""
-_OVERLAP = timedelta(seconds=10)
-"""Rows become visible at their commit, later than their `stored_at`."""
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+_FULL_INTERVAL = 60.0
+"""Seconds after which all latest prices are read again: a server whose clock was set back stores rows in the past."""
 
 
 class PriceFeed:
@@ -31,12 +34,16 @@ class PriceFeed:
     Unexpected errors are retried without limit; prices of this node are shown without the feed.
     """
 
-    def __init__(self, latest_prices: LatestPrices, url: Callable[[], str]) -> None:
+    def __init__(self, latest_prices: LatestPrices, url: Callable[[], str], *, overlap: float) -> None:
+        """`overlap`: seconds that a row may become visible, at its commit, after its `stored_at`."""
         self._latest_prices = latest_prices
         self._url = url
+        self._overlap = timedelta(seconds=overlap)
         self._changed = threading.Event()
         self._stored = -1
-        self._since = datetime.min.replace(tzinfo=UTC)
+        self._since = _BEGINNING
+        self._full_due = -math.inf
+        """Monotonic time from which on all latest prices are read again."""
         self._connection: Connection | None = None
         self._last_warning = ""
         self.thread = ServiceThread("price-feed", self._step, on_exit=self._disconnect)
@@ -71,12 +78,16 @@ class PriceFeed:
         return 0.0
 
     def _poll(self) -> None:
-        if self._connection is None or self._connection.closed:
+        if self._connection is None or has_ended(self._connection):
+            self._disconnect()
             self._connection = connect(self._url(), application_name="sp500tui prices", read_only=True)
+        now = time.monotonic()
+        if now >= self._full_due:
+            self._since, self._full_due = _BEGINNING, now + _FULL_INTERVAL
         latest = latest_since(self._connection, self._since)
         self._latest_prices.update(latest.rows)
         if latest.stored_at is not None:
-            self._since = latest.stored_at - _OVERLAP
+            self._since = latest.stored_at - self._overlap
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -272,3 +272,27 @@ def test_the_clock_is_the_brokers(valkey: ValkeyServer, broker: Broker) -> None:
     now = broker.now()
     assert theirs - 1.0 < now < its_time() + 1.0
     assert ours - 0.001 < now - broker.offset < time.monotonic() + 0.001
+
+
+def test_the_clock_is_read_again_after_the_machine_was_asleep(
+    own_valkey: ValkeyServer, make_broker: MakeBroker
+) -> None:
+    def readings() -> int:
+        return int(own_valkey.client().info("commandstats").get("cmdstat_time", {}).get("calls", 0))
+
+    # given a node that works
+    asleep = 0.0
+    broker = make_broker(own_valkey, clock=lambda: time.time() + asleep)
+    queue = queue_on(broker)
+    queue.put([1])
+    before = readings()
+
+    # when the time of day runs ahead of the monotonic clock
+    asleep = 3600.0
+    queue.put([2])
+    after = readings()
+    queue.put([3])
+
+    # then the broker's clock was read with the next command, once
+    assert after > before
+    assert readings() - after == 0

@@ -291,7 +291,7 @@ def test_the_price_feed_survives_an_exception(
     eventually: Wait, seen: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = threading.Event()
-    feed = PriceFeed(LatestPrices(), lambda: "postgresql://nowhere")
+    feed = PriceFeed(LatestPrices(), lambda: "postgresql://nowhere", overlap=10)
     feed.thread.jitter = lambda: 0.0
     monkeypatch.setattr(feed, "_poll", raising_first(looked.set))
     feed.thread.start()

@@ -8,8 +8,11 @@ from typing import Any
 
 from sp500tui.cluster.broker.errors import BrokerAwayError
 from sp500tui.cluster.membership.heartbeat import Heartbeat
+from sp500tui.cluster.membership.view import ClusterView
 from sp500tui.cluster.node.control_loop import ControlLoop
 from sp500tui.config.settings import Settings
+from sp500tui.pipeline.core.names import QueueName
+from sp500tui.pipeline.core.queue import Depth
 
 
 class FlakyMembership:
@@ -54,3 +57,78 @@ def test_a_value_set_during_an_outage_replaces_the_one_that_could_not_be_sent() 
     # then the newer one is stored, and what was not changed since as it was set
     assert membership.stored == {"interval": "10.0", "paused|price": "1"}
     assert loop.desired("interval") == "10.0"
+
+
+class TwoNodes:
+    """The membership of a node with one other; both clocks and the other node's heartbeats are the test's."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        """Monotonic time of the node."""
+        self.brokers_clock = 1_000.0
+        self.others_heartbeat = self.brokers_clock
+        self.evicted: list[str] = []
+
+    def heartbeat(self, *_: object) -> bool:
+        return False
+
+    def view(self, **_: object) -> ClusterView:
+        return ClusterView(
+            time=self.brokers_clock, last_seen={"node": self.brokers_clock, "other": self.others_heartbeat}
+        )
+
+    def evict(self, name: str, _queues: object) -> bool:
+        self.evicted.append(name)
+        return True
+
+    def passes(self, loop: ControlLoop, seconds: int, *, other_lives: bool = True) -> None:
+        for _ in range(seconds):
+            self.now += 1.0
+            self.brokers_clock += 1.0
+            loop.run_once()
+            if other_lives:
+                self.others_heartbeat = self.brokers_clock
+
+
+def loop_of(nodes: TwoNodes) -> ControlLoop:
+    def away(*_: object, **__: object) -> None:
+        raise BrokerAwayError("the queues are not part of this")
+
+    nothing = lambda *_, **__: None  # noqa: E731
+    components: Any = SimpleNamespace(
+        membership=nodes,
+        stages={},
+        queue_stats={name: SimpleNamespace(depth=lambda: Depth(0, 0, 1, None)) for name in QueueName},
+        queue_keys=(),
+        broker=SimpleNamespace(run=away, key=lambda *names: ":".join(names)),
+        history=SimpleNamespace(writer_snapshots=lambda: ()),
+        cycles=SimpleNamespace(follow=nothing, complete=False),
+        lease=SimpleNamespace(held=False),
+        fx=SimpleNamespace(merge=nothing),
+        missing=SimpleNamespace(merge=nothing),
+        current_constituents=SimpleNamespace(refresh_from=nothing),
+    )
+    return ControlLoop(
+        Settings(no_ui=True),
+        components,
+        "node",
+        emit=nothing,
+        heartbeat=lambda: Heartbeat("node", "", ""),
+        clock=lambda: nodes.now,
+    )
+
+
+def test_a_jump_of_the_brokers_clock_evicts_no_node_that_is_there() -> None:
+    # given two nodes whose heartbeats arrive
+    nodes = TwoNodes()
+    loop = loop_of(nodes)
+    nodes.passes(loop, 10)
+
+    # when the broker's clock is set forward by an hour, as after its machine was suspended
+    nodes.brokers_clock += 3600
+    nodes.passes(loop, 10)
+    assert nodes.evicted == []
+
+    # then a node that stops is still evicted, in time
+    nodes.passes(loop, 7, other_lives=False)
+    assert "other" in nodes.evicted
