@@ -11,7 +11,7 @@ from textual import events
 from sp500tui.tui.messages import SymbolSelected
 from sp500tui.tui.prices.index_line import SECTOR_NAMES, sector_place
 from sp500tui.tui.prices.model import ChangeStats, PriceRow
-from sp500tui.tui.render.formats import clean, fit, format_change
+from sp500tui.tui.render.formats import ELLIPSIS, clean, fit, format_change
 from sp500tui.tui.render.lines import Line, Role, Span, change_role, cut
 from sp500tui.tui.widgets.lines_widget import LinesWidget
 from sp500tui.tui.widgets.titles import set_titles
@@ -76,13 +76,17 @@ def _sector_line(row: SectorRow, stats: ChangeStats | None, width: int) -> Line:
         Span(fit(clean(name), _NAME), Role.LABEL),
         Span(fit(text, _CHANGE - 1, "right") + " ", change_role(text)),
     ]
-    for member in row.members[: max(0, width - _NAME - _CHANGE)]:
+    room = max(0, width - _NAME - _CHANGE)
+    # The last cell says that there are more than fit.
+    shown = len(row.members) if len(row.members) <= room else room - 1
+    for member in row.members[: max(0, shown)]:
         sign, role = change_sign(member.quote.percent_change if member.quote is not None else None)
         if spans[-1].role is role and len(spans) > 2:
             spans[-1] = Span(spans[-1].text + sign, role)
         else:
             spans.append(Span(sign, role))
-    return cut(spans, width)
+    more = ELLIPSIS if shown < len(row.members) else ""
+    return cut((*spans, Span(more, Role.LABEL)), width)
 
 
 class MarketMap(LinesWidget):
@@ -103,6 +107,8 @@ class MarketMap(LinesWidget):
         """The symbol of the sign in a cell; empty where there is none."""
         place = x - _NAME - _CHANGE
         members = self._rows[y].members if 0 <= y < len(self._rows) else ()
+        if place == self.size.width - _NAME - _CHANGE - 1 and len(members) > place + 1:
+            return ""  # of the ellipsis
         return members[place].symbol if 0 <= place < len(members) else ""
 
     def on_mount(self) -> None:

@@ -66,11 +66,14 @@ def test_each_sector_is_a_line_with_its_largest_company_first() -> None:
     assert blank == ""
 
 
-@pytest.mark.parametrize("width", [0, 5, 22, 23, 24, 25])
-def test_what_has_no_room_is_left_out(width: int) -> None:
+@pytest.mark.parametrize(
+    ("width", "end"),
+    [(0, ""), (5, ""), (22, ""), (23, ""), (24, " …"), (25, " ▲…"), (26, " ▲=·"), (27, " ▲=·")],
+)
+def test_an_ellipsis_stands_for_the_companies_without_room(width: int, end: str) -> None:
     lines = texts(model(*PRICES), width, 2)
     assert len(lines) == 2
-    assert width < 24 or lines[0].endswith("▲=·"[: width - 23])
+    assert lines[0].endswith(end)
 
 
 def test_without_a_list_it_says_so() -> None:
