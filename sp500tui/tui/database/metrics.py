@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _LABEL = 13
 _SPARKLINE = 24
 """Insert rates in the sparkline."""
+_COMMENT = "--"
+"""Start of a comment in SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,14 +236,16 @@ def sql_lines(metric: Metric, queries: Mapping[str, str], width: int, *, comment
         return [*lines, cut((Span("no SQL: measured by the pipeline", Role.LABEL),), width)]
     for name in metric.queries:
         for text in queries[name].rstrip().splitlines():
-            if text.startswith("--"):
-                lines += _wrapped(text, width) if comments else []
+            if text.startswith(_COMMENT):
+                lines += _wrapped_comment(text, width) if comments else []
             else:
                 lines += _wrapped_sql(text, width)
     return lines
 
 
-def fitted_sql_lines(metric: Metric, queries: Mapping[str, str], width: int, height: int) -> list[Line]:
+def fitted_sql_lines(
+    metric: Metric, queries: Mapping[str, str], width: int, height: int, copy_key: str = "y"
+) -> list[Line]:
     """The origin in at most `height` lines: without comments if they do not fit, then cut with a note."""
     for comments in (True, False):
         lines = sql_lines(metric, queries, width, comments=comments)
@@ -249,7 +253,7 @@ def fitted_sql_lines(metric: Metric, queries: Mapping[str, str], width: int, hei
             return lines
     kept = max(height - 1, 0)
     more = plural(len(lines) - kept, "more line")
-    texts = (f"… {more}; y copies the SQL", f"… {more}", f"… {count(len(lines) - kept)} more")
+    texts = (f"… {more}; {copy_key} copies the SQL", f"… {more}", f"… {count(len(lines) - kept)} more")
     return [*lines[:kept], longest_that_fits([(Span(text, Role.LABEL),) for text in texts], width)]
 
 
@@ -257,8 +261,15 @@ def _wrapped(text: str, width: int) -> list[Line]:
     return [cut((Span(line, Role.LABEL),), width) for line in wrap(text, max(width, 10))]
 
 
+def _wrapped_comment(text: str, width: int) -> list[Line]:
+    """A comment of SQL, wrapped so that each of its lines is one."""
+    parts = wrap(text, max(width, 10), subsequent_indent=f"{_COMMENT} ")
+    return [cut((Span(part, Role.LABEL),), width) for part in parts]
+
+
 def _wrapped_sql(text: str, width: int) -> list[Line]:
-    """A line of SQL, wrapped with an indent."""
-    indent = " " * (len(text) - len(text.lstrip()) + 4)
-    parts = wrap(text, max(width, 20), subsequent_indent=indent, drop_whitespace=True, break_long_words=True)
+    """A line of SQL, wrapped with an indent, a smaller one where a word would be divided otherwise."""
+    width_of_word = max(map(len, text.split()), default=0)
+    indent = min(len(text) - len(text.lstrip()) + 4, max(0, width - width_of_word))
+    parts = wrap(text, max(width, 20), subsequent_indent=" " * indent, break_on_hyphens=False)
     return [cut((Span(part),), width) for part in parts]

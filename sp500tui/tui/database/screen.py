@@ -115,7 +115,8 @@ class DatabaseScreen(BaseScreen):
         """Show the origin of the marked metric."""
         metric = self._marked
         if metric is not None:
-            self.sql.show_lines(fitted_sql_lines(metric, QUERIES, *self.sql.size))
+            copy = self.dashboard.key_of("database.copy")
+            self.sql.show_lines(fitted_sql_lines(metric, QUERIES, *self.sql.size, copy))
             set_titles(self.sql, f"SQL: {metric.name}")
 
     @property

@@ -22,6 +22,8 @@ _KIND_WIDTH = 16
 _ROUTINE = (EventKind.CYCLE_STARTED, EventKind.CYCLE_FINISHED)
 _WIDE = 50
 """Width in cells from which a fault's strength is shown as a bar too."""
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+"""Between words that stay on one line, as a number and its unit."""
 _ENTRIES: tuple[FaultOption | DemoAction, ...] = (*FAULTS, *ACTIONS)
 _NOT_ALIVE = (WorkerState.STARTING, WorkerState.BACKOFF, WorkerState.DRAINING, WorkerState.HUNG)
 
@@ -31,15 +33,18 @@ def entries() -> Sequence[FaultOption | DemoAction]:
     return _ENTRIES
 
 
-def control_lines(faults: Mapping[str, object] | None, width: int) -> list[Line]:
+def control_lines(faults: Mapping[str, object] | None, width: int, run_key: str = "enter") -> list[Line]:
     """The faults with their state, then the actions.
 
     Args:
         faults: The market's current faults; None while they are not known.
         width: Cells of a line.
+        run_key: The key that runs an action.
     """
     return [
-        _action_line(entry, width) if isinstance(entry, DemoAction) else _fault_line(entry, faults, width)
+        _action_line(entry, width, run_key)
+        if isinstance(entry, DemoAction)
+        else _fault_line(entry, faults, width)
         for entry in _ENTRIES
     ]
 
@@ -59,9 +64,9 @@ def _fault_line(option: FaultOption, faults: Mapping[str, object] | None, width:
     return cut((*on, Span(label)), width)
 
 
-def _action_line(action: DemoAction, width: int) -> Line:
+def _action_line(action: DemoAction, width: int, run_key: str) -> Line:
     return cut(
-        (Span("▸ ", Role.ACCENT), Span(fit(action.title, _TITLE_WIDTH) + " "), Span("enter", Role.LABEL)),
+        (Span("▸ ", Role.ACCENT), Span(fit(action.title, _TITLE_WIDTH) + " "), Span(run_key, Role.LABEL)),
         width,
     )
 
@@ -118,7 +123,9 @@ def _strengths_and_count(entry: FaultOption | DemoAction, counts: Mapping[str, o
     """The strengths of a fault, and how often it was injected."""
     if isinstance(entry, DemoAction):
         return []
-    strengths = (f"{digit}: {strength.label}" for digit, strength in enumerate(entry.strengths))
+    strengths = (
+        f"{digit}: {strength.label}".replace(" ", _NO_BREAK) for digit, strength in enumerate(entry.strengths)
+    )
     texts = ["strengths: " + ", ".join(strengths)]
     if entry.counter and counts is not None:
         texts.append(f"injected {counts.get(entry.counter, 0)} times since the start")
@@ -126,7 +133,8 @@ def _strengths_and_count(entry: FaultOption | DemoAction, counts: Mapping[str, o
 
 
 def _paragraph(text: str, width: int, role: Role = Role.VALUE) -> list[Line]:
-    return [cut((Span(line, role),), width) for line in wrap(text, max(width, 10))]
+    lines = wrap(text, max(width, 10))
+    return [cut((Span(line.replace(_NO_BREAK, " "), role),), width) for line in lines]
 
 
 def effect_text(parts: Sequence[str], width: int) -> str:

@@ -172,7 +172,8 @@ class DemoScreen(BaseScreen):
     def draw_panels(self) -> None:
         """Draw what was read, or why it was not."""
         faults = self._market.faults if self._market is not None else None
-        self.fault_list.show_rows(control_lines(faults, self.fault_list.line_width))
+        run = self.dashboard.key_of("faults.switch")
+        self.fault_list.show_rows(control_lines(faults, self.fault_list.line_width, run))
         counts = self._market.counts if self._market is not None else None
         entry = entries()[self.fault_list.cursor]
         width, height = self.explanation.size

@@ -134,6 +134,23 @@ class TestSql:
                 ]
                 assert "".join("".join(statements).split()) in shown
 
+    @pytest.mark.parametrize("width", [20, 34, 56])
+    def test_every_line_of_a_comment_is_one(self, width: int) -> None:
+        words = "-- the newest row of every symbol, found by a loose scan of the primary key"
+        metric = metrics_by_name()["server"]
+        shown = text(sql_lines(metric, {"server": f"{words}\nselect 1"}, width)).splitlines()
+        wrapped = [line.rstrip() for line in shown[shown.index("".ljust(width)) + 1 : -1]]
+        assert len(wrapped) > 1
+        assert all(line.startswith("-- ") for line in wrapped)
+        assert " ".join(line.removeprefix("-- ") for line in wrapped) == words.removeprefix("-- ")
+
+    @pytest.mark.parametrize("width", [36, 60])
+    def test_no_word_of_the_sql_is_divided_that_fits_a_line(self, width: int) -> None:
+        for metric in metrics_by_name().values():
+            whole = {word for name in metric.queries for word in QUERIES[name].split() if len(word) <= width}
+            shown = set(text(sql_lines(metric, QUERIES, width)).split())
+            assert whole - shown == set()
+
     def test_what_there_is_no_room_for_is_counted(self) -> None:
         metric = metrics_by_name()["server"]
         whole, bare = (sql_lines(metric, QUERIES, 40, comments=comments) for comments in (True, False))

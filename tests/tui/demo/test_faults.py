@@ -136,6 +136,13 @@ class TestLines:
             words = " ".join(text(explanation_lines(entry, None, 35, 10)).split())
             assert entry.watch in words
 
+    @pytest.mark.parametrize("width", range(26, 60, 3))
+    def test_a_strength_is_never_divided_between_two_lines(self, width: int) -> None:
+        for choice in FAULTS:
+            shown = text(explanation_lines(choice, None, width, 40))
+            for digit, strength in enumerate(choice.strengths):
+                assert f"{digit}: {strength.label}" in shown
+
     def test_the_number_of_injected_faults(self) -> None:
         words = text(explanation_lines(titled("429 too many requests"), {"throttle": 3}, 80, 30))
         assert "injected 3 times" in words
