@@ -12,7 +12,7 @@ from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_sample import BUSY_STATES, SECONDS_KEPT, SecondSample, share_of
 from sp500tui.pipeline.core.timing.shares import WINDOWS, held_back
 from sp500tui.tui.render.lines import Line
-from sp500tui.tui.render.strips import Activity
+from sp500tui.tui.render.strips import Activity, activity_strip
 
 _WAITING = (WorkerState.LIMIT, WorkerState.RATE, WorkerState.BACKOFF)
 """States of a worker that holds work and can do nothing about it."""
@@ -67,6 +67,24 @@ class History:
     def worker(self, name: str) -> ActivitySeries:
         """What one worker did."""
         return self._workers.get(name, ())
+
+    def worker_strip(self, name: str, width: int) -> Line:
+        """What one worker did in the last `width` seconds."""
+        return self.line((name, width), lambda: activity_strip(self.worker(name), width))
+
+    @property
+    def window(self) -> int:
+        """The seconds that `time_of` is about: 60, or fewer in a younger pipeline."""
+        return len(self._recent)
+
+    def time_of(self, name: StageName) -> Mapping[WorkerState, float]:
+        """The seconds that the workers of a stage spent in each state, summed over them and the window."""
+        times: dict[WorkerState, float] = {}
+        for sample in self._recent:
+            stage = sample.stage(name)
+            for state, seconds in stage.seconds.items() if stage is not None else ():
+                times[state] = times.get(state, 0.0) + seconds
+        return times
 
     def queue(self, name: QueueName) -> DepthSeries:
         """The depth of a queue."""

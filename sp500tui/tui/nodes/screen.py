@@ -28,6 +28,8 @@ from sp500tui.tui.widgets.titles import set_titles
 
 _SCALE = Binding.Group("Scale node", compact=True)
 _STAGE = Binding.Group("Stage", compact=True)
+_STRIPS_FROM = 150
+"""Cells of a line from which it has room for a strip beside the task."""
 _MESSAGE_SECONDS = 5.0
 """Seconds for which the message about a key's effect is shown."""
 
@@ -61,6 +63,12 @@ class NodesScreen(BaseScreen):
         yield LinesWidget(id="node", classes="panel")
         yield CursorList(always_marked=False, id="node-workers", classes="panel")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave the keys that act on a node to the app where there are no nodes."""
+        if action in ("scale_node", "select_stage"):
+            return not self.has_class("-alone")
+        return super().check_action(action, parameters)
+
     def on_mount(self) -> None:
         """Follow the selected stage, which all screens share."""
         self.watch(self.app, "selected_stage", self._redraw, init=False)
@@ -76,10 +84,12 @@ class NodesScreen(BaseScreen):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Show the nodes of a snapshot; the cursor stays on its node."""
         joined = bool(snapshot.broker)
-        if joined and self.has_class("-alone"):
-            # A hidden list loses the focus.
-            self.call_after_refresh(self.node_list.focus)
-        self.set_class(not joined, "-alone")
+        if joined is self.has_class("-alone"):
+            self.set_class(not joined, "-alone")
+            self.refresh_bindings()
+            if joined:
+                # A hidden list loses the focus.
+                self.call_after_refresh(self.node_list.focus)
         marked, self._cluster_nodes = self.marked, snapshot.nodes
         if not joined:
             self._show_how_to_join()
@@ -133,9 +143,15 @@ class NodesScreen(BaseScreen):
         self.details.show_lines(lines)
         workers = [worker for worker in snapshot.workers if node is not None and worker.node == node.name]
         width = self.worker_list.line_width
-        columns = worker_columns(width, name_width(workers), strips=False)
+        # Only the seconds of this program are known.
+        strips = width >= _STRIPS_FROM and node is not None and node.here
+        columns = worker_columns(width, name_width(workers), strips=strips)
+        past, cells = self.dashboard.feed.history, columns.strip
         self.worker_list.show_rows(
-            [worker_line(worker, columns, width) for worker in workers],
+            [
+                worker_line(worker, columns, width, past.worker_strip(worker.name, cells) if strips else ())
+                for worker in workers
+            ],
             header_line(columns, width) if workers else None,
             placeholder=_no_workers(node, width),
         )
@@ -176,7 +192,10 @@ class NodesScreen(BaseScreen):
         self.dashboard.refresh_data()
 
     def show_message(self, message: str) -> None:
-        """Show the effect of a key in the border for some seconds."""
+        """Show the effect of a key for some seconds: in the border of the nodes, or in the key bar without any."""
+        if self.has_class("-alone"):
+            super().show_message(message)
+            return
         self._message = message
         if self._message_timer is not None:
             self._message_timer.stop()

@@ -10,8 +10,10 @@ from sp500tui.tui.render.formats import clean, plural, short_span
 from sp500tui.tui.render.lines import Role
 
 HOW_TO_JOIN = (
-    "This program is not part of a cluster. To join one: sp500tui --broker redis://HOST",
-    "To add a node on any machine: sp500tui worker --stages price=8 --broker redis://HOST",
+    "This program is not part of a cluster. To join one:",
+    "  sp500tui --broker redis://HOST",
+    "To add a node on any machine:",
+    "  sp500tui worker --stages price=8 --broker redis://HOST",
 )
 """Shown by the nodes screen outside a cluster."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual import events
@@ -17,8 +18,8 @@ from sp500tui.tui.messages import CopyRequested, ExportRequested
 from sp500tui.tui.render.cluster_labels import short_name
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
-from sp500tui.tui.render.lines import Line
-from sp500tui.tui.render.strips import activity_strip
+from sp500tui.tui.render.lines import Line, cut
+from sp500tui.tui.render.stage_times import WIDTH, stage_line, titles_line
 from sp500tui.tui.render.worker_lines import (
     detail_lines,
     empty_line,
@@ -142,7 +143,7 @@ class WorkersPanel(CursorList, inherit_bindings=False):
             [worker_line(worker, columns, width, self._strip(worker, columns.strip)) for worker in shown],
             header_line(columns, width) if self.line_count >= _HEADING_FROM else None,
             placeholder=empty_line(width, starting=self._starting),
-            footer=self._details(shown),
+            footer=self._foot(shown),
         )
         set_titles(self, title(STAGE_TITLES[self.stage] if self.only_stage else None, len(shown)))
 
@@ -150,13 +151,37 @@ class WorkersPanel(CursorList, inherit_bindings=False):
         """What a worker of this program did in the last seconds; nothing is known of those of other nodes."""
         if worker.node not in ("", self._node):
             return ()
-        past = self._history
-        return past.line((worker.name, width), lambda: activity_strip(past.worker(worker.name), width))
+        return self._history.worker_strip(worker.name, width)
+
+    def _foot(self, shown: Sequence[WorkerSnapshot]) -> list[Line]:
+        """The times of the stages, and below them the place of the details, which stays free without the focus."""
+        times, details = self._times(len(shown)), self._details(shown)
+        free = self._detail_height if times and not details else 0
+        return [*times, *details, *[cut((), self.line_width)] * free]
+
+    def _times(self, workers: int) -> list[Line]:
+        """What each stage spent its time on, where the panel has room for it below the workers and the details."""
+        past, width = self._history, self.line_width
+        stages = [stage for stage in STAGE_TITLES if past.stage(stage)]
+        needed = 1 + workers + 2 + len(stages) + self._detail_height
+        if not stages or width < WIDTH or self.line_count < needed:
+            return []
+        window = f"{past.window} s, this node" if self._node else f"last {past.window} s"
+        lines = [
+            past.line(("time", stage, width), partial(self._time_line, stage, width)) for stage in stages
+        ]
+        return [cut((), width), titles_line(window, width), *lines]
+
+    def _time_line(self, stage: StageName, width: int) -> Line:
+        return stage_line(stage, self._history.time_of(stage), width)
+
+    @property
+    def _detail_height(self) -> int:
+        return next((lines for height, lines in _DETAIL_FROM if self.line_count >= height), 0)
 
     def _details(self, shown: Sequence[WorkerSnapshot]) -> list[Line]:
         """What the marked worker's line may have no room for; empty without the focus."""
-        worker = self._marked_worker(shown)
+        worker, lines = self._marked_worker(shown), self._detail_height
         if worker is None or not self.has_focus:
             return []
-        lines = next((lines for height, lines in _DETAIL_FROM if self.line_count >= height), 0)
         return detail_lines(worker, self.line_width, lines) if lines else []

@@ -16,6 +16,7 @@ from sp500tui.tui.nodes.screen import NodesScreen
 from sp500tui.tui.screens import SCREENS, entry_of
 from tests.support.tui.fake_cluster import ALPHA, BETA, GAMMA, one_lost, three_nodes, watching
 from tests.support.tui.fake_pipeline import FakePipeline, running
+from tests.support.tui.past_seconds import past_seconds
 from tests.tui.conftest import Drive, Driven
 
 
@@ -58,6 +59,17 @@ class TestTable:
             theirs = [worker.name for worker in driven.app.snapshot.workers if worker.node == BETA]
             shown = [row.split()[0] for row in screen.worker_list.rows_shown()]
             assert shown == theirs
+
+    async def test_a_wide_list_shows_the_last_seconds_of_this_programs_workers(self, drive: Drive) -> None:
+        async with opened(drive, three_nodes(), size=(200, 60)) as (driven, screen):
+            driven.pipeline.seconds = past_seconds(workers=three_nodes().workers)
+            driven.app.refresh_data()
+            await driven.until(lambda: "−30 s" in driven.text(), "the axis")
+            assert "next cycle in 7 s" in driven.text()
+            # and not those of another node, which are not known
+            await driven.press("down")
+            await driven.until(lambda: screen.marked is not None and screen.marked.name == BETA)
+            await driven.until(lambda: "−30 s" not in driven.text(), "the list without strips")
 
     async def test_the_mark_stays_with_its_node(self, drive: Drive) -> None:
         # given the mark on the last of three nodes
@@ -159,6 +171,12 @@ class TestAlone:
             assert "sp500tui worker --stages price=8 --broker redis://HOST" in reported
             await driven.press("plus", "down", "right", "escape")
             assert isinstance(driven.app.screen, MainScreen)
+
+    async def test_the_keys_act_on_the_pipeline_and_say_so(self, drive: Drive) -> None:
+        async with opened(drive, running(), broker=None, size=(80, 24)) as (driven, _):
+            await driven.until(lambda: "+ - scale  " in driven.text().splitlines()[-1], "the key bar")
+            await driven.press("plus")
+            await driven.until(lambda: "price workers 8 → 9" in driven.text().splitlines()[-1], "the effect")
 
     async def test_before_the_first_answer_of_the_broker_it_is_joining(self, drive: Drive) -> None:
         async with opened(drive, running()) as (driven, screen):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.snapshot import WorkerSnapshot, WorkerState
 from sp500tui.tui.render.labels import WORKER_SIGNS, worker_state_label
 from sp500tui.tui.render.lines import Line, Role, width_of
 from sp500tui.tui.render.strips import Activity, activity_strip, time_axis
@@ -23,7 +23,8 @@ from sp500tui.tui.render.worker_lines import (
 )
 from tests.support.parameters import sizes
 from tests.support.tui.fake_pipeline import FakePipeline, degraded, running, worker
-from tests.tui.conftest import Drive
+from tests.support.tui.past_seconds import past_seconds
+from tests.tui.conftest import Drive, Driven
 
 
 def text_of(line: Line) -> str:
@@ -258,3 +259,48 @@ async def test_only_changed_lines_are_painted(drive: Drive, monkeypatch: pytest.
         driven.show(replace(running(), workers=tuple(workers)))
         await driven.until(lambda: "◔ limit" in driven.text())
         assert painted == [3]
+
+
+TIMES = "retry blocked paused"
+"""Titles of columns in the table of what each stage spent its time on."""
+
+
+def with_past(workers: tuple[WorkerSnapshot, ...] = running().workers) -> FakePipeline:
+    """A calm run whose last seconds are known."""
+    pipeline = FakePipeline(replace(running(), workers=workers))
+    pipeline.seconds = past_seconds(workers=running().workers)
+    return pipeline
+
+
+def line_numbers(driven: Driven, words: str) -> list[int]:
+    return [number for number, line in enumerate(driven.text().splitlines()) if words in line]
+
+
+async def test_a_large_panel_shows_what_each_stage_spent_its_time_on(drive: Drive) -> None:
+    async with drive(with_past(), size=(200, 60)) as driven:
+        await driven.until(lambda: TIMES in driven.text(), "the table")
+        (titles,) = line_numbers(driven, TIMES)
+        names = ("scraper", "price workers", "converters", "writers")
+        # given a line for each stage below the titles
+        lines = driven.text().splitlines()[titles + 1 :]
+        for name, line in zip(names, lines, strict=False):
+            assert line.startswith(f"│ {name} ")
+            assert " %" in line
+        # then they stay where they are while the details are shown
+        driven.main.worker_list.focus()
+        await driven.until(lambda: "↳" in driven.text(), "the details")
+        assert line_numbers(driven, TIMES) == [titles]
+
+
+@pytest.mark.parametrize("size", [(120, 40), (160, 60)])
+async def test_a_panel_without_room_shows_no_times_of_stages(drive: Drive, size: tuple[int, int]) -> None:
+    async with drive(with_past(), size=size) as driven:
+        await driven.until(lambda: "db back" in driven.text(), "the last seconds")
+        assert TIMES not in driven.text()
+
+
+async def test_many_workers_come_before_the_times_of_stages(drive: Drive) -> None:
+    workers = tuple(worker(StageName.PRICE, number, WorkerState.IDLE, "", 0.0) for number in range(1, 40))
+    async with drive(with_past(workers), size=(200, 60)) as driven:
+        await driven.until(lambda: "db back" in driven.text(), "the last seconds")
+        assert TIMES not in driven.text()
