@@ -31,7 +31,11 @@ _LEVELS = {
 }
 """Name and style of each level."""
 STYLES = ("line", "marked", "time", "worker", "message", "match", "debug", "info", "warn", "error", "notice")
-_TIME, _LEVEL, _WORKER = 8, 8, 11
+_TIME, _LEVEL = 8, 8
+_WORKER, _WIDE_WORKER = 12, 16
+"""Cells of the worker: `bar-writer-1`, and `interpreter-lock` in a line of at least `_WIDE` cells."""
+_WORKER_FROM, _WIDE = 60, 76
+"""Cells of a line from which it names the worker at all, and from which every name fits."""
 _SCROLL_STEP = 16
 """Characters that one key press scrolls the messages sideways."""
 _SIDEWAYS = Binding.Group("Sideways", compact=True)
@@ -201,13 +205,14 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
             return "line", [(f" {self._empty_text(y)}", "notice")]
         line = entry.line
         name, style = _LEVELS.get(line.level, (level_name(line.level)[:_LEVEL], "info"))
+        worker = self._worker_width
         # The style covers the level's name only, because without colours an error is reversed.
         head = [
             ("▌", style) if number == self._marked else (" ", "time"),
             (f"{line.time.astimezone():%H:%M:%S} ", "time"),
             (name, style),
             (" " * (_LEVEL + 1 - len(name)), "time"),
-            *([] if self._narrow else [(fit(entry.worker, _WORKER) + " ", "worker")]),
+            *([(fit(entry.worker, worker) + " ", "worker")] if worker else []),
         ]
         times = f" (×{entry.count:,})" if entry.count > 1 else ""
         room = self._message_width - len(times)
@@ -241,13 +246,14 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
     @property
     def _message_width(self) -> int:
         """Cells of a line for its message."""
-        worker = 0 if self._narrow else _WORKER + 1
-        return self.line_width - (1 + _TIME + 1 + _LEVEL + 1 + worker)
+        worker = self._worker_width
+        return self.line_width - (1 + _TIME + 1 + _LEVEL + 1 + (worker + 1 if worker else 0))
 
     @property
-    def _narrow(self) -> bool:
-        """Whether the column of worker names is left out."""
-        return self.line_width < 60
+    def _worker_width(self) -> int:
+        """Cells of the column of worker names; 0 where it is left out."""
+        width = self.line_width
+        return 0 if width < _WORKER_FROM else _WORKER if width < _WIDE else _WIDE_WORKER
 
     @property
     def _numbers_shown(self) -> range:

@@ -8,6 +8,7 @@ from typing import cast
 
 from textual import events
 from textual.binding import Binding
+from textual.keys import REPLACED_KEYS, key_to_character
 from textual.screen import Screen
 
 from sp500tui.tui.context import DashboardContext
@@ -23,6 +24,8 @@ _READ_ONLY = "read-only"
 _RANK = (
     _READ_ONLY,
     "screen.back",
+    "search.keep",
+    "search.discard",
     "timeline.freeze",
     "timeline.zoom_in",
     "timeline.back",
@@ -59,6 +62,7 @@ _RANK = (
     "pipeline.stop",
     "log.level",
     "log.search",
+    "log.open",
     "log.copy",
     "workers.copy",
     "workers.export_csv",
@@ -206,13 +210,19 @@ class KeyBar(LinesWidget):
             yield ShownKey(_READ_ONLY, (), _READ_ONLY)
         screens = dashboard.offered_screens()
         for _, binding, enabled, _ in self.screen.active_bindings.values():
-            if not (enabled and dashboard.offers(binding.id)):
+            if not (enabled and dashboard.offers(binding.id)) or self._is_typed(binding.key):
                 continue
             if binding.show or binding.action in _PALETTE or binding.action in screens:
                 members = grouped.setdefault(binding.group or binding.action, {})
                 members.setdefault(binding.action, binding)
         for members in grouped.values():
             yield self._entry(list(members.values()), screens)
+
+    def _is_typed(self, key: str) -> bool:
+        """Whether the focused widget takes the key as text; Textual leaves out those that it gives another name."""
+        focused = self.screen.focused
+        character = key_to_character(REPLACED_KEYS.get(key, key))
+        return focused is not None and focused.check_consume_key(key, character)
 
     def _entry(self, members: Sequence[Binding], screens: Mapping[str, str]) -> ShownKey:
         first = members[0]

@@ -361,7 +361,8 @@ def _requests(snapshot: Snapshot) -> Line:
     return (
         Span(plural(sources.requests, "request")),
         Span(f", {count(sources.failed)} failed", Role.WARN if sources.failed else _LABEL),
-        Span(f", limit {rate(sources.rate_limit)}", _LABEL),
+        # It is not known before the first measurement.
+        Span(f", limit {rate(sources.rate_limit)}" if sources.rate_limit else "", _LABEL),
     )
 
 

@@ -266,6 +266,17 @@ class TestOnScreen:
             assert "following" in str(driven.main.log_view.border_title)
             assert lines_of(driven).vertical_scrollbar.position == lines_of(driven).max_scroll_y
 
+    @pytest.mark.parametrize(("size", "named"), [((80, 24), True), ((60, 24), False)])
+    async def test_the_name_of_a_worker_is_shown_whole_or_not_at_all(
+        self, drive: Drive, log: CannedLog, size: tuple[int, int], named: bool
+    ) -> None:
+        worker = "database-monitor"
+        async with drive(size=size) as driven:
+            log.say("is up", worker=worker)
+            driven.app.refresh_data()
+            await driven.until(lambda: "is up" in "".join(seen(driven)), "the line")
+            assert (worker in "".join(seen(driven))) is named
+
     async def test_scrolling_up_holds_the_lines_where_they_are(self, drive: Drive, log: CannedLog) -> None:
         async with drive() as driven:
             await said(driven, log, *(f"line {number}" for number in range(60)))
@@ -446,6 +457,11 @@ class TestOnScreen:
             await said(driven, log, "and more")
             assert seen(driven)[1].rstrip().endswith("(×2)")
             assert not seen(driven)[2].strip()
+
+    async def test_the_key_bar_names_the_key_that_opens_a_line(self, drive: Drive, log: CannedLog) -> None:
+        async with drive() as driven:
+            lines_of(driven).focus()
+            await driven.until(lambda: "whole line" in driven.text().splitlines()[-1], "the key")
 
     async def test_enter_opens_the_whole_line(self, drive: Drive, log: CannedLog) -> None:
         async with drive(size=(80, 24)) as driven:

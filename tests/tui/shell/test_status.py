@@ -154,6 +154,11 @@ def test_200_columns_name_the_database_and_the_requests() -> None:
     assert "PostgreSQL db.example:5432/market ✓" in bar(replace(running(), database=elsewhere), 200)[2]
 
 
+def test_a_limit_that_is_not_known_yet_is_not_shown_as_zero() -> None:
+    third = bar(replace(running(), sources=replace(running().sources, rate_limit=0.0)), 200)[2]
+    assert "1,204 requests, 0 failed  Yahoo" in third
+
+
 def test_trouble_is_the_verdict_and_has_text_beside_its_colour() -> None:
     first, _, third = bar(degraded(), 200)
     assert "! degraded" in first
