@@ -266,10 +266,7 @@ class DashboardApp(SteeringApp):
     def keys_of(self, binding: Binding) -> str:
         """The keys of a binding as configured: `+ =`, `← h`."""
         keys = self.settings.keymap.get(binding.id or "", "")
-        return " ".join(map(self._key_label, (keys or binding.key).split(",")))
-
-    def _key_label(self, key: str) -> str:
-        return self.get_key_display(Binding(key.strip(), "", ""))
+        return " ".join(map(self.key_label, (keys or binding.key).split(",")))
 
     def _remember_theme(self, _theme: object) -> None:
         try:

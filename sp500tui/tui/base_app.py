@@ -19,6 +19,7 @@ from textual.timer import Timer
 from textual.widget import MountError
 from textual.worker import Worker, WorkerState
 
+from sp500tui.config.keys import KEYS_BY_ID
 from sp500tui.config.settings import Settings
 from sp500tui.errors import Sp500tuiError
 from sp500tui.logs.setup import LogSource
@@ -173,6 +174,15 @@ class PipelineApp(DiffingApp[int]):
         """The key as it is printed: by its sign, or by its name where the terminal has no Unicode."""
         shown = super().get_key_display(binding)
         return shown if shown.isascii() or not self.ascii_only else binding.key
+
+    def key_label(self, key: str) -> str:
+        """A key as it is printed: `esc` for `escape`."""
+        return self.get_key_display(Binding(key.strip(), "", ""))
+
+    def key_of(self, key_id: str) -> str:
+        """The first key of a binding as configured, by the id of the binding: `esc`."""
+        keys = self.settings.keymap.get(key_id) or KEYS_BY_ID[key_id].keys
+        return self.key_label(keys.partition(",")[0])
 
     # Refreshing
 

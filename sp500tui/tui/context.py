@@ -76,6 +76,12 @@ class DashboardContext(Protocol):
     def keys_of(self, binding: Binding) -> str:
         """The keys of a binding as configured: `+ =`, `← h`."""
 
+    def key_of(self, key_id: str) -> str:
+        """The first key of a binding as configured, by the binding's id: `esc`."""
+
+    def key_label(self, key: str) -> str:
+        """A key as it is printed: `esc` for `escape`."""
+
     def listed_symbols(self) -> Sequence[str]:
         """Symbols in the order of the price table; empty while it shows none."""
 

@@ -98,7 +98,8 @@ class SteeringApp(TimeApp):
 
     def action_toggle_pause(self) -> None:
         """Pause or resume the intake."""
-        self._run_action(lambda pipeline: pipeline_actions.toggle_pause(pipeline, self.snapshot))
+        key = self.key_of("pipeline.pause")
+        self._run_action(lambda pipeline: pipeline_actions.toggle_pause(pipeline, self.snapshot, key))
 
     def action_ask_workers(self) -> None:
         """Ask for the number of workers of the selected stage and set it."""

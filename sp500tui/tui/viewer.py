@@ -57,7 +57,7 @@ class ViewerApp(DashboardApp):
     def action_stop_pipeline(self) -> None:
         """Take the next step of the pipeline's shutdown after confirmation."""
         if self.snapshot.phase in (Phase.STOPPED, Phase.FAILED):
-            self.show_message("The pipeline has ended; press q to leave")
+            self.show_message(f"The pipeline has ended; press {self.key_of('quit')} to leave")
             return
         level = escalate(self._stop_level)
         questions = _NODE_QUESTIONS if self.snapshot.nodes else _STOP_QUESTIONS

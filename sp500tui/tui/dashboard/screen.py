@@ -68,11 +68,14 @@ class MainScreen(DiffingScreen[None]):
     panel = getters.query_one(PricePanel)
     log_view = getters.query_one(LogView)
     market_map = getters.query_one(MarketMap)
+    key_bar = getters.query_one(KeyBar)
 
     def __init__(self) -> None:
         super().__init__()
         self._message_timer: Timer | None = None
         self._held: deque[LogLine] = deque(maxlen=RING_CAPACITY)
+        self._titles = {"prices": "prices", "log": "log"}
+        """The titles of panels by their ids, without the note that a low window adds."""
 
     @property
     def dashboard(self) -> DashboardContext:
@@ -91,13 +94,13 @@ class MainScreen(DiffingScreen[None]):
         with Horizontal(id="bottom"):
             yield LogView(id="log", classes="panel")
             yield MarketMap()
-        yield too_small_notice()
+        yield too_small_notice(self.dashboard.key_of("quit"))
         yield KeyBar()
 
     def on_mount(self) -> None:
         """Follow the app's selected stage."""
-        set_titles(self.panel, "prices")
-        set_titles(self.log_view, "log")
+        self._show_titles()
+        self.panel.table.release_key = self.dashboard.key_of("prices.release")
         self.watch(self.app, "selected_stage", self._select)
 
     def _select(self, stage: StageName) -> None:
@@ -109,6 +112,20 @@ class MainScreen(DiffingScreen[None]):
         columns, lines = MAP_FROM
         self.set_class(event.size.width >= columns and event.size.height >= lines, "-map")
         self.call_after_refresh(self.show_map)
+        self.call_after_refresh(self._show_titles)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Note which panel has the focus: a low window shows only that one."""
+        panel = _panel_of(event.widget)
+        if panel is not None:
+            for name in ("workers", "prices", "log"):
+                self.set_class(panel.id == name, f"-{name}-focused")
+
+    def _show_titles(self) -> None:
+        """Write the titles, in a low window with the key that shows the next panel."""
+        note = f"{self.dashboard.key_of('view.next_panel')} next panel" if self.has_class("-low") else ""
+        for panel in (self.panel, self.log_view):
+            set_titles(panel, self._titles[panel.id or ""], note)
 
     # Updates
 
@@ -121,7 +138,7 @@ class MainScreen(DiffingScreen[None]):
         if not self.frozen:
             self.worker_list.show(snapshot, self.dashboard.feed.history)
             self.panel.table.set_missing(snapshot.missing)
-        self.panel.table.notice = prices_notice(snapshot)
+        self.panel.table.notice = prices_notice(snapshot, self.dashboard.key_of("quit"))
 
     def _view(self, now: datetime) -> View:
         speed = self.dashboard.settings.market_speed
@@ -162,12 +179,14 @@ class MainScreen(DiffingScreen[None]):
     @on(PriceTable.SummaryChanged)
     def describe_prices(self, message: PriceTable.SummaryChanged) -> None:
         """Show order, filter and grouping in the panel's title."""
-        set_titles(self.panel, f"prices · {message.text}")
+        self._titles["prices"] = f"prices · {message.text}"
+        self._show_titles()
 
     @on(LogLines.SummaryChanged)
     def describe_log(self, message: LogLines.SummaryChanged) -> None:
         """Show level, filter and following in the panel's title."""
-        set_titles(self.log_view, f"log · {message.text}")
+        self._titles["log"] = f"log · {message.text}"
+        self._show_titles()
 
     @on(PriceTable.Selected)
     def open_symbol(self, message: PriceTable.Selected) -> None:
@@ -203,14 +222,16 @@ class MainScreen(DiffingScreen[None]):
     # Keys of the view
 
     def show_message(self, text: str) -> None:
-        """Show the effect of a key in the strip's border for a few seconds."""
+        """Show the effect of a key in the strip's border for a few seconds, beside a maximized panel in the key bar."""
         self.strip.show_message(text)
+        self.key_bar.show_message(text if self.maximized is not None else "")
         if self._message_timer is not None:
             self._message_timer.stop()
         self._message_timer = self.set_timer(MESSAGE_SECONDS, self._clear_message)
 
     def _clear_message(self) -> None:
         self.strip.show_message("")
+        self.key_bar.show_message("")
 
     def action_toggle_freeze(self) -> None:
         """Pause the panels, or resume them."""
@@ -222,7 +243,8 @@ class MainScreen(DiffingScreen[None]):
         if not frozen:
             self.log_view.extend(self._held)
             self._held.clear()
-        self.show_message("View paused, not the pipeline; space resumes" if frozen else "View resumed")
+        paused = f"View paused, not the pipeline; {self.dashboard.key_of('view.freeze')} resumes"
+        self.show_message(paused if frozen else "View resumed")
 
     def action_switch_currency(self) -> None:
         """Change which currency is shown first."""

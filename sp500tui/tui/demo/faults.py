@@ -93,7 +93,7 @@ FAULTS: tuple[FaultOption, ...] = (
             Strength("12 s", {"latency": 12.0, "jitter": 0.0}),
         ),
         "Every response is delayed.",
-        "The p95 of the price workers rises and they become the bottleneck; press + to add workers. At 12 s requests "
+        "The p95 of the price workers rises and they become the bottleneck; more of them help. At 12 s requests "
         "time out and are retried.",
     ),
     FaultOption(

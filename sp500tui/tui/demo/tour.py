@@ -68,6 +68,7 @@ class Tour:
         seed: Of the faults of the later rounds.
         clock: Monotonic seconds.
         wait: Waits for seconds; True when the tour was stopped. By default until `stop` is called.
+        faults_key: Opens the faults, as the summary of a round says.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Tour:
         seed: int,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], bool] | None = None,
+        faults_key: str = "3",
     ) -> None:
         self.pipeline = pipeline
         self.market = market
@@ -85,6 +87,7 @@ class Tour:
         self._clock = clock
         self._stopped = threading.Event()
         self._wait = wait or self._stopped.wait
+        self._faults_key = faults_key
         snapshot = pipeline.snapshot()
         self.interval = snapshot.cycle.interval
         self._workers = snapshot.stage(StageName.PRICE).size
@@ -164,7 +167,8 @@ class Tour:
         """The state after a round."""
         ledger = self.pipeline.snapshot().ledger
         adds_up = "adds up ✓" if ledger.is_balanced else "does not add up ✗"
-        return f"all faults over: {count(ledger.fetched)} fetched, {adds_up}. Press 3 to break it yourself"
+        done = f"{count(ledger.fetched)} fetched, {adds_up}"
+        return f"all faults over: {done}. Press {self._faults_key} to break it yourself"
 
     def _restore(self) -> None:
         """Set back faults, interval and workers; what fails is logged and does not keep the rest."""

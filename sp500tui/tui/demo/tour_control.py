@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from sp500tui.config.keys import KEYS_BY_ID
 from sp500tui.config.settings import Settings
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.tui.demo.tour import Tour
-
-_QUITTING = ("q", "ctrl+c")
-"""Keys that stop the tour and do what they always do."""
 
 
 class TourControl:
@@ -28,9 +26,16 @@ class TourControl:
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         self._settings = settings
+        self._quit_keys = self._keys("quit")
+        """They stop the tour and do what they always do."""
         self._wait = wait
         self._lock = threading.Lock()
         self._tour: Tour | None = None
+
+    def _keys(self, key_id: str) -> Sequence[str]:
+        """The keys of a binding as configured, by their names."""
+        keys = self._settings.keymap.get(key_id) or KEYS_BY_ID[key_id].keys
+        return [key.strip() for key in keys.split(",")]
 
     @property
     def is_running(self) -> bool:
@@ -51,6 +56,7 @@ class TourControl:
             market,
             seed=self._settings.market_seed or 0,
             wait=self._wait,
+            faults_key=self._keys("screen.demo")[0],
         )
         ServiceThread("tour", self._run, attempts=1).start()
         return ""
@@ -66,7 +72,7 @@ class TourControl:
         if not self.is_running:
             return False
         self.stop()
-        return key not in _QUITTING
+        return key not in self._quit_keys
 
     def _run(self) -> None:
         assert self._tour is not None  # noqa: S101  # set before the thread starts

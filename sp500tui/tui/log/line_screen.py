@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -11,6 +11,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.messages import CopyRequested
 from sp500tui.tui.render.formats import plural
 from sp500tui.tui.shell.closing import ClosableScreen
@@ -42,7 +43,9 @@ class LineScreen(ModalScreen[None], ClosableScreen[None]):
     def on_mount(self) -> None:
         """Write the lines."""
         panel = self.query_one("#line")
-        set_titles(panel, f"log · {plural(len(self._lines), 'line')}", "esc: close · y: copy")
+        key = cast("DashboardContext", self.app).key_of
+        keys = f"{key('line.close')} close · {key('line.copy')} copy"
+        set_titles(panel, f"log · {plural(len(self._lines), 'line')}", keys)
         self.query_one("#line-text", Static).update("\n\n".join(self._lines[:_LONGEST]))
         panel.focus()
 

@@ -8,10 +8,10 @@ from sp500tui.tui.render.formats import clean, span
 _DEMO = "Without a network, sp500tui --demo shows everything with a simulated market."
 
 
-def prices_notice(snapshot: Snapshot) -> str:
+def prices_notice(snapshot: Snapshot, quit_key: str = "q") -> str:
     """What is shown in place of prices, a paragraph in a line."""
     if snapshot.phase is Phase.FAILED:
-        return clean(f"The pipeline failed: {snapshot.failure}") + "\nPress q to quit."
+        return clean(f"The pipeline failed: {snapshot.failure}") + f"\nPress {clean(quit_key)} to quit."
     listed, sources = snapshot.constituents, snapshot.sources
     if not listed.count:
         if listed.health is Health.DOWN:

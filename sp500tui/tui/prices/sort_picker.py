@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import ModalScreen
 
+from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.prices.columns import PriceColumn
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.widgets.bindings import bind
 from sp500tui.tui.widgets.cursor_list import CursorList
+from sp500tui.tui.widgets.titles import set_titles
 
 _COLUMNS = tuple(PriceColumn)
 
@@ -69,8 +71,8 @@ class SortPicker(ModalScreen[PriceColumn | None], ClosableScreen[PriceColumn | N
     def compose(self) -> ComposeResult:
         """The list in a frame."""
         columns = ColumnList(id="sort-columns")
-        columns.border_title = "sort by"
-        columns.border_subtitle = "enter sort · esc close"
+        key = cast("DashboardContext", self.app).key_of
+        set_titles(columns, "sort by", f"{key('list.choose')} sort · {key('sort.close')} close")
         yield columns
 
     def on_mount(self) -> None:

@@ -111,6 +111,8 @@ class PriceTable(SymbolList, can_focus=True):
         self._summary = ""
         self._statistics: tuple[datetime, Hashable] = (NEVER, None)
         """When the statistics were last reported, and their key."""
+        self.release_key = "escape"
+        """Clears the filter, as the message of an empty result says."""
 
     # Input
 
@@ -304,7 +306,8 @@ class PriceTable(SymbolList, can_focus=True):
         if self._view.lines:
             return ""
         if self._model.rows:
-            return f"No symbol, name or sector contains “{clean(self.filter_text.strip())}”\nPress escape to show all"
+            words = clean(self.filter_text.strip())
+            return f"No symbol, name or sector contains “{words}”\nPress {self.release_key} to show all"
         return self.notice
 
     def watch_flashes(self) -> None:

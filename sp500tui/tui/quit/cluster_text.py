@@ -15,13 +15,13 @@ _NOW = {
     ShutdownLevel.KILL: "Killing the remaining workers; other nodes take over their work.",
 }
 _NEXT = {
-    ShutdownLevel.DRAIN: "Press q again to release the rest and quit",
-    ShutdownLevel.SPOOL: "Press q again to kill the workers and quit",
+    ShutdownLevel.DRAIN: "Press {key} again to release the rest and quit",
+    ShutdownLevel.SPOOL: "Press {key} again to kill the workers and quit",
     ShutdownLevel.KILL: "Quitting",
 }
 
 
-def quit_lines(stopping: ShutdownStatus, snapshot: Snapshot) -> list[Line]:
+def quit_lines(stopping: ShutdownStatus, snapshot: Snapshot, quit_key: str = "q") -> list[Line]:
     """The step in progress, what the cluster does without this node, the timeout, and what the next key does."""
     alive = sum(pool.alive for node in snapshot.nodes if node.here for pool in node.stages)
     limit = f" (timeout {span(stopping.deadline)})" if stopping.step is ShutdownLevel.DRAIN else ""
@@ -33,7 +33,7 @@ def quit_lines(stopping: ShutdownStatus, snapshot: Snapshot) -> list[Line]:
         (Span("Workers running: ", Role.LABEL), Span(count(alive))),
         (Span(f"for {span(max(1.0, stopping.seconds))}{limit}", Role.LABEL),),
         (),
-        (Span(_NEXT[stopping.step], Role.WARN),),
+        (Span(_NEXT[stopping.step].format(key=quit_key), Role.WARN),),
     ]
 
 

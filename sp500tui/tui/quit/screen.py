@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import ModalScreen
 
 from sp500tui.pipeline.core.snapshot import Snapshot
+from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.quit.cluster_text import quit_lines
 from sp500tui.tui.quit.shutdown import ShutdownStatus, stopping_lines
 from sp500tui.tui.shell.closing import ClosableScreen
@@ -31,15 +32,20 @@ class StopScreen(ModalScreen[None], ClosableScreen[None]):
     def compose(self) -> ComposeResult:
         """Lines in a frame."""
         lines_widget = LinesWidget(id="stopping")
-        set_titles(lines_widget, "stopping", "q next step · esc hide")
+        hide = self._key_of("stopping.hide")
+        set_titles(lines_widget, "stopping", f"{self._key_of('quit')} next step · {hide} hide")
         yield lines_widget
+
+    def _key_of(self, key_id: str) -> str:
+        return cast("DashboardContext", self.app).key_of(key_id)
 
     def show(self, stopping: ShutdownStatus, snapshot: Snapshot) -> None:
         """Show the progress."""
         for lines_widget in self.query(LinesWidget):
+            key, width = self._key_of("quit"), lines_widget.size.width or 60
             lines = (
-                quit_lines(stopping, snapshot)
+                quit_lines(stopping, snapshot, key)
                 if snapshot.broker
-                else stopping_lines(stopping, snapshot, lines_widget.size.width or 60)
+                else stopping_lines(stopping, snapshot, width, key)
             )
             lines_widget.show_lines(lines)

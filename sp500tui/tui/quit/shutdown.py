@@ -20,8 +20,8 @@ _NOW = {
     ShutdownLevel.KILL: "Killing the remaining workers.",
 }
 _NEXT = {
-    ShutdownLevel.DRAIN: "Press q again to spool the rest to disk and quit",
-    ShutdownLevel.SPOOL: "Press q again to kill the workers and quit",
+    ShutdownLevel.DRAIN: "Press {key} again to spool the rest to disk and quit",
+    ShutdownLevel.SPOOL: "Press {key} again to kill the workers and quit",
     ShutdownLevel.KILL: "Quitting",
 }
 
@@ -88,7 +88,9 @@ def _not_stored(snapshot: Snapshot) -> int:
     return in_progress(snapshot) + snapshot.ledger.spooled
 
 
-def stopping_lines(stopping: ShutdownStatus, snapshot: Snapshot, width: int) -> list[Line]:
+def stopping_lines(
+    stopping: ShutdownStatus, snapshot: Snapshot, width: int, quit_key: str = "q"
+) -> list[Line]:
     """The step in progress, how far it is, its timeout, and what the next key does."""
     ledger = snapshot.ledger
     left = _not_stored(snapshot) if stopping.step is ShutdownLevel.DRAIN else in_progress(snapshot)
@@ -115,7 +117,7 @@ def stopping_lines(stopping: ShutdownStatus, snapshot: Snapshot, width: int) -> 
             Span(f"   for {span(max(1.0, stopping.seconds))}{limit}", Role.LABEL),
         ),
         (),
-        (Span(_NEXT[stopping.step], Role.WARN),),
+        (Span(_NEXT[stopping.step].format(key=quit_key), Role.WARN),),
     ]
 
 

@@ -84,7 +84,8 @@ class BaseScreen(ClosableScreen[None]):
         """The panels between the status bar and the keys."""
         yield StatusBar()
         yield from self.compose_panels()
-        yield too_small_notice(can_go_back=True)
+        keys = self.dashboard.key_of
+        yield too_small_notice(keys("quit"), keys("screen.back"))
         yield KeyBar()
 
     def compose_panels(self) -> ComposeResult:

@@ -21,13 +21,14 @@ MAP_FROM = (196, 52)
 """Columns and lines from which the market map is shown beside the log."""
 
 
-def too_small_notice(*, can_go_back: bool = False) -> Static:
-    """The text that the style sheets show instead of the panels."""
+def too_small_notice(quit_key: str, back_key: str = "") -> Static:
+    """The text that the style sheets show instead of the panels; `back_key` on a screen that can be left."""
     columns, lines = SMALLEST
-    keys = "esc: back · q: stop" if can_go_back else "Press q to stop it."
+    keys = f"{back_key}: back · {quit_key}: stop" if back_key else f"Press {quit_key} to stop it."
     return Static(
         "This window is too small.\n"
         f"The dashboard needs at least {columns} columns and {lines} lines.\n"
         f"The pipeline keeps running. {keys}",
         id="too-small",
+        markup=False,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from sp500tui.config.whole_numbers import whole_number
+from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.styles import style_sheet
@@ -36,7 +37,8 @@ class QuestionScreen(ModalScreen[bool], ClosableScreen[bool]):
     def compose(self) -> ComposeResult:
         """The question in a frame."""
         text = Static(clean(self.question), id="dialog", markup=False)
-        set_titles(text, "question", "y yes · n no")
+        key = cast("DashboardContext", self.app).key_of
+        set_titles(text, "question", f"{key('question.yes')} yes · {key('question.no')} no")
         yield text
 
     def action_answer(self, answer: bool) -> None:
@@ -68,8 +70,10 @@ class NumberScreen(ModalScreen[int | None], ClosableScreen[int | None]):
     def compose(self) -> ComposeResult:
         """The input line above the reason why a number is refused."""
         least, most = self._limits
+        app = cast("DashboardContext", self.app)
+        keys = f"{app.key_label('enter')} set · {app.key_of('number.close')} close"
         with Vertical(id="dialog") as dialog:
-            set_titles(dialog, f"{self._title} · {least} to {most}", "enter set · esc close")
+            set_titles(dialog, f"{self._title} · {least} to {most}", keys)
             yield Input(str(self._present), compact=True, max_length=9, select_on_focus=True)
             yield Static("", id="refusal", markup=False)
 

@@ -93,7 +93,7 @@ def scale_node(pipeline: PipelineControl, node: NodeSnapshot, stage: StageName, 
     return f"{name} on {where} {scaled.old} → {scaled.new}"
 
 
-def toggle_pause(pipeline: PipelineControl, snapshot: Snapshot) -> str:
+def toggle_pause(pipeline: PipelineControl, snapshot: Snapshot, pause_key: str = "p") -> str:
     """Pause the intake, or resume it."""
     if snapshot.phase is Phase.PAUSED:
         pipeline.resume()
@@ -101,7 +101,7 @@ def toggle_pause(pipeline: PipelineControl, snapshot: Snapshot) -> str:
     if snapshot.phase is not Phase.RUNNING:
         return f"cannot pause: the pipeline is {snapshot.phase}"
     pipeline.pause()
-    return "pipeline paused: no new quotes are fetched; press p to resume"
+    return f"pipeline paused: no new quotes are fetched; press {pause_key} to resume"
 
 
 def toggle_stage_pause(pipeline: PipelineControl, snapshot: Snapshot, stage: StageName) -> str:

@@ -12,6 +12,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.pilot import Pilot
 
+from sp500tui.config.keys import KEYS_BY_ID
 from sp500tui.model import Constituent
 from sp500tui.tui.prices.panel import PricePanel
 from sp500tui.tui.prices.table import PriceTable
@@ -39,6 +40,10 @@ class TableApp(DiffingApp[None]):
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         self.theme = DARK.name
+
+    def key_of(self, key_id: str) -> str:
+        """The first key of a binding, as the dashboard has it."""
+        return KEYS_BY_ID[key_id].keys.partition(",")[0]
 
     @on(PriceTable.Selected)
     @on(PriceTable.SummaryChanged)

@@ -194,11 +194,12 @@ async def test_a_key_starts_it_and_any_key_stops_it_and_nothing_else(drive: Driv
         assert driven.app.events[-1].message == "tour: over: faults, interval and workers are as before"
 
 
-async def test_quitting_ends_it_too(drive: Drive) -> None:
+@pytest.mark.parametrize(("keymap", "key"), [({}, "q"), ({"quit": "f10, Z"}, "Z")])
+async def test_quitting_ends_it_too(drive: Drive, keymap: dict[str, str], key: str) -> None:
     fake = FakePipeline()
     fake.demo_market = CannedMarket()
-    async with drive(fake) as driven:
-        await driven.press("ctrl+t", "q")
+    async with drive(fake, keymap=keymap) as driven:
+        await driven.press("ctrl+t", key)
 
         await driven.until(lambda: not driven.app.tour.is_running, "the end of the tour")
         assert ("stop", 1) in fake.calls

@@ -20,7 +20,7 @@ from sp500tui.tui.shell.pipeline_actions import sizes_in
 from sp500tui.tui.symbol.screen import SymbolScreen
 from sp500tui.tui.viewer import ViewerApp
 from tests.support.parameters import rest_thorough
-from tests.support.tui.fake_pipeline import FakePipeline, running
+from tests.support.tui.fake_pipeline import FakePipeline, failed, running
 from tests.tui.conftest import Drive
 
 PAUSED = ("pause", StageName.PRICE)
@@ -210,3 +210,39 @@ async def test_a_message_before_the_screen_is_composed_is_shown_afterwards(
         # then it is shown once there is one; outside of a cluster the nodes have no place for it
         await driven.until(lambda: driven.app.screen.is_mounted)
         await driven.until(lambda: entry.cluster_only or "Copied: early" in driven.text())
+
+
+class TestConfiguredKeys:
+    """What the screens say of keys is true of keys that were changed."""
+
+    @pytest.mark.parametrize(
+        ("keymap", "pressed", "shown"),
+        rest_thorough(
+            [
+                ({"question.yes": "j", "question.no": "x"}, ["P"], ["j yes · x no"]),
+                ({"number.close": "Z"}, ["equals_sign"], ["Z close"]),
+                ({"sort.close": "Z", "list.choose": "X"}, ["s"], ["X sort · Z close"]),
+                ({"prices.release": "Z"}, ["slash", "z", "q", "q", "enter"], ["Press Z to show all"]),
+                ({"pipeline.pause": "Z"}, ["Z"], ["press Z to resume"]),
+                ({"view.freeze": "Z"}, ["Z"], ["not the pipeline; Z resumes"]),
+                ({"stopping.hide": "X", "quit": "Z"}, ["Z"], ["Z next step · X hide", "Press Z again"]),
+                ({"faults.switch": "Z"}, ["3"], ["kill a writer           Z"]),
+            ],
+            2,
+        ),
+    )
+    async def test_they_are_named_as_configured(
+        self, drive: Drive, keymap: dict[str, str], pressed: list[str], shown: list[str]
+    ) -> None:
+        async with drive(keymap=keymap) as driven:
+            await driven.press(*pressed)
+            await driven.until(lambda: all(words in driven.text() for words in shown), str(shown))
+
+    async def test_a_window_that_is_too_small_names_the_key_that_quits(self, drive: Drive) -> None:
+        async with drive(size=(58, 12), keymap={"quit": "Z"}) as driven:
+            await driven.until(lambda: "Press Z to stop it" in driven.text(), "the key")
+
+    async def test_a_failed_run_names_the_key_that_quits(self, drive: Drive) -> None:
+        async with drive(FakePipeline(failed(), []), keymap={"quit": "Z"}) as driven:
+            driven.app.refresh_data()
+            await driven.until(lambda: "Press Z to quit" in driven.text(), "the key")
