@@ -181,7 +181,7 @@ class ResilientDriver(Driver):
             selector.register(fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
                 if not selector.select(_TICK):
-                    self._post_input(source.tick())
+                    self._post_input(source.end_overdue())
                     continue
                 try:
                     data = os.read(fileno, _READ_CHUNK)

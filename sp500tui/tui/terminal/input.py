@@ -20,7 +20,7 @@ from textual.message import Message
 from textual.messages import InBandWindowResize
 
 LOG = logging.getLogger(__name__)
-HEARTBEAT_TIMEOUT = 1.0
+SEQUENCE_TIMEOUT = 1.0
 """Seconds without a byte after which an unfinished sequence is dropped."""
 LONGEST = 3.0
 """Seconds that an unfinished sequence may take when its bytes come a few at a time, as keys do."""
@@ -86,18 +86,18 @@ class TerminalInput:
         if len(data) > _FEW:
             self._began = self._last
         elif self._state is not _State.GROUND and self._last - self._began >= LONGEST:
-            yield from self._give_up()
+            yield from self._end_sequence()
         for byte in data:
             yield from self._take(byte)
 
-    def tick(self) -> Iterator[Message]:
-        """The events of a sequence that is not waited for any more; to be called when there is nothing to read."""
+    def end_overdue(self) -> Iterator[Message]:
+        """End a sequence that is overdue, and return its events; to be called when there is nothing to read."""
         if self._state is _State.GROUND:
             return
         now = self._clock()
-        silence = ESCAPE_DELAY if self._state is _State.ESCAPE else HEARTBEAT_TIMEOUT
+        silence = ESCAPE_DELAY if self._state is _State.ESCAPE else SEQUENCE_TIMEOUT
         if now - self._last >= silence or now - self._began >= LONGEST:
-            yield from self._give_up()
+            yield from self._end_sequence()
 
     # One byte
 
@@ -134,7 +134,7 @@ class TerminalInput:
             if character == "�":
                 continue
             try:
-                yield from _meant(self._keys.feed(character))
+                yield from _usable(self._keys.feed(character))
             except Exception as error:  # noqa: BLE001 - whatever the parser makes of it, the next key must work
                 self._keys = XTermParser()
                 self._warn(error)
@@ -214,12 +214,12 @@ class TerminalInput:
         """The events of the sequence with this character added, if that completes one that is known."""
         if len(self._sequence) >= _LONGEST_SEQUENCE - 1:
             self._parser = None
-        return _meant(self._feed_parser(character))
+        return _usable(self._feed_parser(character))
 
     def _with_alt(self, character: str) -> Iterator[Message]:
         """A sequence of two characters that is known, else the key pressed with alt."""
         found = self._feed_parser(character)
-        return _meant(found or self._feed_parser(""))
+        return _usable(found or self._feed_parser(""))
 
     def _feed_parser(self, character: str) -> list[Message]:
         self._sequence += character
@@ -234,8 +234,8 @@ class TerminalInput:
         self._mouse_at = self._parser.last_x, self._parser.last_y
         return found
 
-    def _give_up(self) -> Iterator[Message]:
-        """What an unfinished sequence meant: a paste what came of it, ESC alone a key, all others nothing."""
+    def _end_sequence(self) -> Iterator[Message]:
+        """End an unfinished sequence: a paste has what arrived of it, ESC alone is a key, all others are dropped."""
         state, self._state = self._state, _State.GROUND
         if state is _State.PASTE:
             yield self._pasted()
@@ -251,8 +251,8 @@ class TerminalInput:
             )
 
 
-def _meant(found: Iterable[Message]) -> Iterator[Message]:
-    """Without what nothing here asks for, and without text that cannot be encoded."""
+def _usable(found: Iterable[Message]) -> Iterator[Message]:
+    """The events that the dashboard uses, without text that cannot be encoded."""
     for event in found:
         if isinstance(event, _DROPPED):
             continue

@@ -15,7 +15,7 @@ from textual._xterm_parser import XTermParser
 from textual.constants import ESCAPE_DELAY
 from textual.message import Message
 
-from sp500tui.tui.terminal.input import HEARTBEAT_TIMEOUT, LONGEST, TerminalInput
+from sp500tui.tui.terminal.input import LONGEST, SEQUENCE_TIMEOUT, TerminalInput
 from tests.support.tui.terminal_garbage import KINDS, garbage
 
 
@@ -31,7 +31,7 @@ class Source:
 
     def wait(self, seconds: float) -> list[str]:
         self.now += seconds
-        return reported(self.input.tick())
+        return reported(self.input.end_overdue())
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_every_key_that_textual_knows_arrives(source: Source, sequence: str) -> 
     expected = [
         key for key in reported([*parser.feed(sequence), *parser.feed("")]) if key != "CursorPosition"
     ]
-    assert source.send(sequence.encode()) + source.wait(HEARTBEAT_TIMEOUT) == expected
+    assert source.send(sequence.encode()) + source.wait(SEQUENCE_TIMEOUT) == expected
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_broken_sequence_is_one_warning(source: Source, caplog: pytest.LogCapt
 )
 def test_an_unfinished_sequence_is_dropped_after_a_silence(source: Source, begun: bytes) -> None:
     assert source.send(begun) == []
-    assert source.wait(HEARTBEAT_TIMEOUT) == []
+    assert source.wait(SEQUENCE_TIMEOUT) == []
     assert source.send(b"q") == ["q"]
 
 
@@ -154,7 +154,7 @@ def test_an_endless_sequence_is_dropped_while_keys_still_arrive(source: Source) 
     heard: list[str] = []
     while "q" not in heard:
         assert source.now < 2 * LONGEST
-        heard += source.wait(HEARTBEAT_TIMEOUT / 3) + source.send(b"q")
+        heard += source.wait(SEQUENCE_TIMEOUT / 3) + source.send(b"q")
     # then the paste is over, and the key is one
     assert heard[0].startswith("paste abcqq")
 
@@ -162,7 +162,7 @@ def test_an_endless_sequence_is_dropped_while_keys_still_arrive(source: Source) 
 def test_a_long_paste_that_comes_in_large_pieces_stays_one(source: Source) -> None:
     source.send(b"\x1b[200~")
     for _ in range(20):
-        source.wait(HEARTBEAT_TIMEOUT / 2)
+        source.wait(SEQUENCE_TIMEOUT / 2)
         assert source.send(b"Quit and Kill are words" * 10) == []
     (paste,) = source.send(b"\x1b[201~")
     assert len(paste) == len("paste ") + 20 * 230
