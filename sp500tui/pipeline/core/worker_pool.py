@@ -68,6 +68,8 @@ class WorkerPool:
         self._started = False
         self._worker_exited = threading.Condition(self._lock)
         self._ending = False
+        self._is_limited = False
+        """Whether the system could not start as many workers as were last wanted."""
 
     def start(self) -> None:
         """Start the workers."""
@@ -77,25 +79,42 @@ class WorkerPool:
     def scale(self, size: int) -> int:
         """Set the number of workers and return the previous one. Surplus workers exit after their current lease.
 
-        A pool that is not started yet starts with that number.
+        A pool that is not started yet starts with that number. Where the system cannot start as many threads, `size`
+        is the number that could be started.
+
+        Raises:
+            RuntimeError: the system cannot start any.
         """
         with self._lock:
             old, self._size = self._size, size
             surplus = self._reconcile() if self._started and not self._ending else []
+            new = self._size
         for worker in surplus:
             worker.stop()
-        if old != size:
-            self.emit(EventKind.SCALED, f"{self.name} workers {old} → {size}", logging.INFO)
+        if new < size and not self._is_limited:
+            message = (
+                f"only {new} of {size} {self.name} workers could be started: the system has no thread left"
+            )
+            self.emit(EventKind.SCALED, message, logging.WARNING)
+        elif old != new:
+            self.emit(EventKind.SCALED, f"{self.name} workers {old} → {new}", logging.INFO)
+        self._is_limited = new < size
         return old
 
     def _reconcile(self) -> list[Worker]:
         """Start missing workers; returns the surplus ones, marked as stopping. The lock is held."""
         staying = sorted(n for n, worker in self._workers.items() if not worker.stopping.is_set())
         free = (n for n in range(1, 10_000) if n not in self._workers)
-        for _ in range(self._size - len(staying)):
+        for missing in range(self._size - len(staying), 0, -1):
             worker = Worker(self, next(free))
             # Started before it is registered: a thread that cannot be started must not be waited for.
-            worker.thread.start()
+            try:
+                worker.thread.start()
+            except RuntimeError:
+                if missing == self._size:
+                    raise
+                self._size -= missing
+                break
             self._workers[worker.number] = worker
             self.accounts.add(worker.account)
         surplus = [self._workers[number] for number in staying[self._size :]]

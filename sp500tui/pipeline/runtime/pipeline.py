@@ -47,8 +47,9 @@ class Pipeline(PipelineBase):
         """See `PipelineControl.scale`."""
         if stage is StageName.SCRAPER:
             return ScaleResult(stage, 1, 1)
-        size = clamp_workers(size)
-        return ScaleResult(stage, self.components.stages[stage].scale(size), size)
+        pool = self.components.stages[stage]
+        previous = pool.scale(clamp_workers(size))
+        return ScaleResult(stage, previous, pool.size)
 
     def scale_node(self, node: str, stage: StageName, size: int) -> ScaleResult:  # noqa: ARG002  # no nodes
         """See `PipelineControl.scale_node`."""

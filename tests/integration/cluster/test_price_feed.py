@@ -12,7 +12,6 @@ from sp500tui.cluster.shared.price_feed import PriceFeed
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.storage import batch_codec
 from sp500tui.storage.connection import connect
-from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.writes import insert
 from tests.support.pipeline.rows import row
 
@@ -36,7 +35,7 @@ def store(url: str, symbol: str, *, seconds_ago: float = 0.0) -> None:
     ids=["a commit that took long", "a clock that was set back"],
 )
 def test_a_price_with_an_earlier_stored_at_is_seen(
-    database_url: str,
+    migrated_url: str,
     eventually: Wait,
     monkeypatch: pytest.MonkeyPatch,
     seconds_ago: float,
@@ -46,16 +45,15 @@ def test_a_price_with_an_earlier_stored_at_is_seen(
     # given a feed that has read a price
     monkeypatch.setattr(price_feed, "_MIN_INTERVAL", 0.01)
     monkeypatch.setattr(price_feed, "_FULL_INTERVAL", full_interval)
-    apply_schema(database_url)
     prices = LatestPrices()
-    feed = PriceFeed(prices, lambda: database_url, overlap=overlap)
+    feed = PriceFeed(prices, lambda: migrated_url, overlap=overlap)
     feed.thread.start()
-    store(database_url, "AAPL")
+    store(migrated_url, "AAPL")
     feed.stored(1)
     eventually(lambda: prices.get("AAPL"))
 
     # when another one becomes visible whose stored_at is earlier
-    store(database_url, "MSFT", seconds_ago=seconds_ago)
+    store(migrated_url, "MSFT", seconds_ago=seconds_ago)
     feed.stored(2)
 
     # then it is read

@@ -484,3 +484,35 @@ def test_a_thread_that_cannot_be_started_leaves_no_worker(
         with pytest.raises(RuntimeError):
             pool.stage.start()
     assert pool.stage.join(0)
+
+
+def test_where_the_system_has_no_thread_left_the_workers_that_it_started_work(
+    monkeypatch: pytest.MonkeyPatch, eventually: Wait
+) -> None:
+    # given a pool, and a system that starts three more threads
+    pool = Pool(1)
+    pool.stage.start()
+    start, left = threading.Thread.start, [True] * 3
+
+    def limited(thread: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    # when it is scaled beyond that, twice
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", limited)
+        assert pool.stage.scale(64) == 1
+        assert pool.stage.scale(64) == 4
+        assert (pool.stage.size, len(pool.stage.workers)) == (4, 4)
+
+    # then that was reported once, and the pool can be scaled further
+    messages = [event.message for event in pool.events if event.kind is EventKind.SCALED]
+    assert messages == ["only 4 of 64 price workers could be started: the system has no thread left"]
+    pool.stage.scale(6)
+    assert len(pool.stage.workers) == 6
+    pool.stage.scale(1)
+    eventually(lambda: len(pool.stage.workers) == 1)
+    pool.stage.shutdown_now()
+    assert pool.stage.join(10)
