@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -22,13 +23,19 @@ from sp500tui.tui.replay.keys import REPLAY_BINDINGS, TIME_BINDINGS
 from sp500tui.tui.run import dashboard_files
 from sp500tui.tui.widgets.bindings import bind
 
+_TITLES: Mapping[str | None, str] = {"time.end": "End"}
+"""Names of keys that differ in a recording: it has no present."""
+
 
 class ReplayApp(DashboardApp):
     """Shows a recording: its time can be played, stopped and set; nothing can be steered."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("quit", "request_stop", "Leave", explanation="Leave the recording"),
-        *(replace(binding, show=True) for binding in TIME_BINDINGS),
+        *(
+            replace(binding, show=True, description=_TITLES.get(binding.id, binding.description))
+            for binding in TIME_BINDINGS
+        ),
         *REPLAY_BINDINGS,
     ]
 

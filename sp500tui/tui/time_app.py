@@ -124,7 +124,7 @@ class TimeApp(PipelineApp):
             if replayed is None:
                 bars.remove()
             elif not bars and screen.is_attached and screen.query(KeyBar):
-                bar = TimeBar()
+                bar = TimeBar(self.key_of("time.end"))
                 screen.mount(bar, before=screen.query_one(KeyBar))
                 self.call_after_refresh(self._update_time_bars)
             for bar in bars:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
+from itertools import pairwise
 
 from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage
 from sp500tui.tui.render.formats import clean, plural
@@ -82,22 +83,29 @@ class CoverageGrid:
         return cut(tuple(spans), width)
 
     def heading(self, shown: range, chosen: int, width: int) -> Line:
-        """The months, and a mark above the chosen date."""
+        """The months, and a mark above the chosen date; a letter of a month there is marked instead."""
         signs = [" "] * len(shown)
-        for place, position in enumerate(shown):
-            day = self.dates[position]
-            begins = place == 0 or day.month != self.dates[position - 1].month
-            if begins and place + 3 <= len(shown):
-                signs[place : place + 3] = f"{day:%b}"
+        for place, until in pairwise(self._month_starts(shown)):
+            label = f"{self.dates[shown[place]]:%b}"
+            # A month of a few days has no room beside the next one.
+            if len(label) < until - place or until == len(shown) == place + len(label):
+                signs[place : place + len(label)] = label
         before = "".join(signs)
         at = chosen - shown.start
+        mark = Span("▼", Role.ACCENT) if before[at] == " " else Span(before[at], Role.SELECTED)
         spans = (
             Span(" " * _SYMBOL_WIDTH),
             Span(before[:at], Role.LABEL),
-            Span("▼", Role.ACCENT),
+            mark,
             Span(before[at + 1 :], Role.LABEL),
         )
         return cut(spans, width)
+
+    def _month_starts(self, shown: range) -> list[int]:
+        """The places of the first session of each month among those shown, and the end."""
+        months = [self.dates[position].replace(day=1) for position in shown]
+        starts = [place for place, month in enumerate(months) if place == 0 or month != months[place - 1]]
+        return [*starts, len(shown)]
 
 
 def legend(width: int) -> list[Line]:
@@ -132,12 +140,20 @@ def windows(
     return found
 
 
+_MEANINGS = {
+    "not yet": ": the session has not ended",
+    "too old": ": the source does not keep them for so long",
+}
+"""What the words of a state leave open."""
+
+
 def cell_text(cell: CoverageCell | None, symbol: str, day: date, resolution: str) -> str:
     """One session in words: `AAPL 2026-05-04: 360 of 390 1m bars, partial; the source was asked 2 times`."""
     where = f"{clean(symbol)} {day}"
     if cell is None:
         return f"{where}: not checked"
     text = f"{where}: {cell.present:,} of {cell.expected:,} {unit(resolution)}, {cell.state}"
+    text += _MEANINGS.get(cell.state, "")
     if cell.attempts:
         text += f"; the source was asked {plural(cell.attempts, 'time')}"
         if cell.asked_at is not None:

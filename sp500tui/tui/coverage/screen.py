@@ -16,6 +16,7 @@ from textual.binding import Binding, BindingType
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import HistorySnapshot, PipelineControl
 from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage
+from sp500tui.storage.history.sessions import QUOTES
 from sp500tui.tui.coverage.grid import CoverageGrid, cell_text, hole_lines, legend, unit, windows
 from sp500tui.tui.coverage.reader import CoverageReader, Holes, PostgresCoverageReader
 from sp500tui.tui.render.formats import clean, plural
@@ -34,16 +35,19 @@ _DAYS = 130
 _CHECKED_DAYS = 7
 """Days that a check covers: it makes one to three requests."""
 _LOADING = "Reading the coverage …"
-_EMPTY = (
-    "Nothing was checked yet. c checks what is stored of the last week; so does `sp500tui gaps`.",
-    "Nothing was checked yet; c checks the last week.",
-)
-"""From long to short."""
+_UNCHECKED = "Nothing was checked yet"
 _CHECKING = "What is stored of the last week is being determined …"
-_NOTHING = "There is nothing to fetch"
 _NO_HOLES = "no holes"
 _UNKNOWN_TIMES = "the times of this session are not known; `sp500tui gaps` finds them"
-_HOW = "enter lists holes · space marks a session · m the symbol · B fetches"
+_NO_MINUTES = "The single minutes of collected prices are not listed"
+_FETCH = "coverage.heal"
+_HOW = (
+    ("list.choose", "lists holes"),
+    ("coverage.mark", "marks a session"),
+    ("coverage.mark_symbol", "the symbol"),
+    (_FETCH, "fetches"),
+)
+"""Keys, and what they do with a session."""
 _SESSION = Binding.Group("Session", compact=True)
 
 
@@ -134,7 +138,7 @@ class CoverageScreen(BaseScreen):
         self.draw_panels()
         if symbol in grid.symbols:
             self.grid_list.move_to(grid.symbols.index(symbol))
-        if not grid.symbols and not self._checked:
+        if not grid.symbols and not self._checked and self.dashboard.offers("coverage.check"):
             self.action_check()
 
     @property
@@ -166,7 +170,7 @@ class CoverageScreen(BaseScreen):
         grid, widget = self.grid, self.grid_list
         width = widget.line_width
         if grid is None or not grid.symbols:
-            texts: Sequence[str] = _EMPTY if grid is not None else (_LOADING,)
+            texts: Sequence[str] = self._empty_texts() if grid is not None else (_LOADING,)
             if self.failure:
                 texts = (self.failure,)
             elif self._progress.surveys:
@@ -187,13 +191,25 @@ class CoverageScreen(BaseScreen):
         missing = sum(grid.missing(symbol) for symbol in grid.symbols)
         checked = grid.stored.checked_at
         stale = f" · not read: {self.failure}" if self.failure else ""
+        short = f"{unit(grid.stored.resolution)}{stale} · {missing:,} missing"
+        number = f"{plural(len(grid.symbols), 'symbol')}, {plural(len(grid.dates), 'session')}"
         set_titles(
             widget,
-            f"coverage of {unit(grid.stored.resolution)}{stale} · {missing:,} missing · "
-            f"{plural(len(grid.symbols), 'symbol')}, {plural(len(grid.dates), 'session')}",
+            f"coverage of {short} · {number}",
             f"checked {checked.astimezone():%Y-%m-%d %H:%M}" if checked else "",
+            shorter=(f"coverage of {short}", short),
         )
         self._draw_session()
+
+    def _empty_texts(self) -> Sequence[str]:
+        """What to do while nothing was checked, from long to short."""
+        if not self.dashboard.offers("coverage.check"):
+            return (_UNCHECKED,)
+        check = f"{self.dashboard.key_of('coverage.check')} checks"
+        return (
+            f"{_UNCHECKED}. {check} what is stored of the last week; so does `sp500tui gaps`.",
+            f"{_UNCHECKED}; {check} the last week.",
+        )
 
     @on(CursorList.Moved)
     def _draw_session(self) -> None:
@@ -210,16 +226,25 @@ class CoverageScreen(BaseScreen):
                 _UNKNOWN_TIMES if cell.missing else _NO_HOLES, width, Role.LABEL
             )
         elif cell is not None and cell.missing:
-            lines += wrapped(_HOW, width, Role.LABEL)
+            lines += wrapped(self._keys_of_a_session(), width, Role.LABEL)
         self.session.show_lines(lines)
         marks = f" · {plural(len(self.marks), 'session')} marked" if self.marks else ""
         set_titles(self.session, f"session{marks}", progress_text(self._progress, self._seconds_left))
+
+    def _keys_of_a_session(self) -> str:
+        """What can be done with a session that lacks something."""
+        if self._resolution == QUOTES:
+            return ""
+        keys = _HOW if self.dashboard.offers(_FETCH) else _HOW[:1]
+        return " · ".join(f"{self.dashboard.key_of(key_id)} {words}" for key_id, words in keys)
 
     @on(CursorList.Selected)
     def list_holes(self) -> None:
         """Read the holes of the marked session."""
         marked = self._marked_cell()
-        if marked is not None and marked[2] is not None:
+        if self._resolution == QUOTES:
+            self.show_message(_NO_MINUTES)
+        elif marked is not None and marked[2] is not None:
             self._wanted = marked[2]
             self.run_query()
 
@@ -242,16 +267,20 @@ class CoverageScreen(BaseScreen):
     def action_toggle_mark(self) -> None:
         """Mark the session under the cursor, or remove its mark."""
         marked = self._marked_cell()
-        if marked is None or marked[2] is None or not _lacks(marked[2]):
-            self.show_message("This session lacks nothing")
+        if marked is None or (cell := marked[2]) is None:
+            self.show_message("This session was not checked" if marked else _UNCHECKED)
             return
-        self.marks ^= {(marked[1], marked[2].session_date)}
+        if refusal := self._unfetchable() or _why_not(cell):
+            self.show_message(refusal)
+            return
+        self.marks ^= {(marked[1], cell.session_date)}
         self.draw_panels()
 
     def action_mark_symbol(self) -> None:
         """Mark all sessions of the symbol that lack bars, or remove its marks where all are marked."""
-        marked = self._marked_cell()
-        if marked is None:
+        marked, refusal = self._marked_cell(), self._unfetchable()
+        if marked is None or refusal:
+            self.show_message(refusal)
             return
         grid, symbol, _ = marked
         lacking = {
@@ -260,7 +289,7 @@ class CoverageScreen(BaseScreen):
             if (symbol, day) in grid.cells and _lacks(grid.cells[symbol, day])
         }
         if not lacking:
-            self.show_message(f"{symbol} lacks nothing")
+            self.show_message(f"{symbol} lacks nothing that can be fetched")
             return
         self.marks = self.marks - lacking if lacking <= self.marks else self.marks | lacking
         self.draw_panels()
@@ -272,9 +301,9 @@ class CoverageScreen(BaseScreen):
 
     def action_heal(self) -> None:
         """Ask, and have the pipeline fetch what the marked sessions lack, or everything that is shown."""
-        marked, resolution = self._marked_cell(), self._resolution
-        if marked is None or resolution == "quotes":
-            self.show_message(_NOTHING)
+        marked, resolution, refusal = self._marked_cell(), self._resolution, self._unfetchable()
+        if marked is None or refusal:
+            self.show_message(refusal)
             return
         wanted = self._wanted_windows(*marked)
         sessions = len(self.marks)
@@ -287,6 +316,15 @@ class CoverageScreen(BaseScreen):
             self.draw_panels()
 
         self.dashboard.ask(f"Fetch the missing {resolution} bars of {what}?", request)
+
+    def _unfetchable(self) -> str:
+        """Why nothing of what is shown can be fetched; empty if something can."""
+        if self.marked_symbol is None:
+            return _UNCHECKED
+        if self._resolution != QUOTES:
+            return ""
+        key = self.dashboard.key_of("coverage.resolution")
+        return f"Collected prices cannot be fetched later; {key} shows the next resolution"
 
     def _wanted_windows(
         self, grid: CoverageGrid, symbol: str, cell: CoverageCell | None
@@ -301,7 +339,7 @@ class CoverageScreen(BaseScreen):
         if pipeline is None:
             return
         resolution = (
-            Resolution(self._resolution) if self._resolution not in ("", "quotes") else Resolution.MINUTE
+            Resolution(self._resolution) if self._resolution not in ("", QUOTES) else Resolution.MINUTE
         )
         now = self.dashboard.clock()
         request = partial(pipeline.check_coverage, resolution, now - timedelta(days=_CHECKED_DAYS), now, ())
@@ -309,9 +347,9 @@ class CoverageScreen(BaseScreen):
 
     def action_copy_backfill(self) -> None:
         """Copy the command for the marked session if it lacks bars, for everything that is shown otherwise."""
-        marked = self._marked_cell()
-        if marked is None or self._resolution == "quotes":
-            self.show_message(_NOTHING)
+        marked, refusal = self._marked_cell(), self._unfetchable()
+        if marked is None or refusal:
+            self.show_message(refusal)
             return
         commands = [
             backfill_command(marked[0].stored.resolution, window) for window in self._wanted_windows(*marked)
@@ -328,6 +366,13 @@ class CoverageScreen(BaseScreen):
 def _lacks(cell: CoverageCell) -> bool:
     """Whether fetching may complete a session."""
     return bool(cell.missing) and cell.state in ("partial", "missing", "unanswered", "not yet")
+
+
+def _why_not(cell: CoverageCell) -> str:
+    """Why a session cannot be fetched; empty if it can."""
+    if _lacks(cell):
+        return ""
+    return "The source does not keep bars for so long" if cell.missing else "This session lacks nothing"
 
 
 def heal_window(

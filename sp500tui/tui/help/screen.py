@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import groupby
 from textwrap import wrap
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -14,6 +14,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
 from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.render.formats import fit
 from sp500tui.tui.render.labels import HEALTH_SIGNS, PHASE_SIGNS, WORKER_SIGNS, worker_state_label
 from sp500tui.tui.render.lines import Line, Role, Span, width_of
@@ -22,15 +23,26 @@ from sp500tui.tui.shell.keymap import KeyCommand
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.widgets.bindings import bind
 from sp500tui.tui.widgets.lines_widget import LinesWidget
+from sp500tui.tui.widgets.titles import set_titles
 
 _KEYS = 14
 _TITLE = 19
 _INDENT = 2
 _BESIDE_FROM = 70
 """Cells from which explanations are beside the titles."""
+_STAGE_SIGNS: tuple[Line, ...] = (
+    (Span("░▒▓█ ", Role.ACCENT), Span("share of workers busy   ")),
+    (Span("· ", Role.ACCENT), Span("none busy   ")),
+    (Span("◔ ", Role.LABEL), Span("waiting   ")),
+    (Span("◧ ", Role.WARN), Span("blocked   ")),
+    (Span("◇ ", Role.BAD), Span("database down   ")),
+    (Span("‖ ", Role.WARN), Span("paused   ")),
+    (Span("✗ ", Role.BAD), Span("failed   ")),
+)
+"""Of a second in the strip of a stage."""
 _QUEUE_SIGNS: tuple[Line, ...] = (
-    (Span("━━╸ ", Role.ACCENT), Span("filled   ")),
-    (Span("┼ ", Role.DIM), Span("highest so far   ")),
+    (Span("▁▄█ ", Role.ACCENT), Span("depth: 1, 25, 100 % full   ")),
+    (Span("· ", Role.ACCENT), Span("empty   ")),
     (Span("▲ "), Span("fills   ")),
     (Span("▼ "), Span("drains   ")),
     (Span("= "), Span("steady   ")),
@@ -69,6 +81,7 @@ def _signs(width: int) -> list[Line]:
             for state, (sign, role) in signs.items()
         ]
         lines += _sign_lines(title, words, width)
+    lines += _sign_lines("stage's strip", _STAGE_SIGNS, width)
     return lines + _sign_lines("queue", _QUEUE_SIGNS, width)
 
 
@@ -131,8 +144,9 @@ class HelpScreen(ModalScreen[None], ClosableScreen[None]):
         """The sheet in a frame that scrolls."""
         with VerticalScroll(id="sheet") as sheet:
             sheet.can_focus = False
-            sheet.border_title = "help"
-            sheet.border_subtitle = "esc closes · ↑ ↓ scroll"
+            key_of = cast("DashboardContext", self.app).key_of
+            up, down = key_of("help.up"), key_of("help.down")
+            set_titles(sheet, "help", f"{key_of('help.close')} closes · {up} {down} scroll")
             yield LinesWidget(id="help-lines")
 
     def on_resize(self) -> None:

@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sp500tui.pipeline.core.snapshot import LivePrice
-from sp500tui.pipeline.journeys import LEGS, WHOLE, Journey, LegTimes
+from sp500tui.pipeline.journeys import LEGS, WHOLE, Journey, LegTimes, Moment
 from sp500tui.tui.render.formats import clean, fit, milliseconds
 from sp500tui.tui.render.lines import Line, Role, Span, cut, longest_that_fits
-from sp500tui.tui.render.waterfall import LEG_ROLES, waterfall_bar
+from sp500tui.tui.render.waterfall import LEG_LETTERS, LEG_ROLES, waterfall_bar
 
 SLOWEST = 20
 """Quotes that are listed."""
-_NAME, _TIME, _SYMBOL = 24, 9, 8
+_NAME, _TIME, _SYMBOL = 24, 11, 8
 _SCALES = ("   median, to scale", "   to scale")
 """Heading of the bars, from long to short."""
 _ROLES = {LEGS[moment]: role for moment, role in LEG_ROLES.items()}
+_LETTERS = {LEGS[moment]: letter for moment, letter in LEG_LETTERS.items()}
 
 
 class SlowQuote(NamedTuple):
@@ -39,7 +40,7 @@ def slowest(
 
 
 def leg_lines(legs: Sequence[LegTimes], width: int, height: int) -> list[Line]:
-    """A heading, then each leg with its percentiles and a bar of the median within that of the whole way.
+    """A heading, then each leg with its letter, its percentiles and a bar of the median within that of the whole way.
 
     Of more legs than `height` has room for, the longest are shown, and their number in the heading.
     """
@@ -56,23 +57,26 @@ def leg_lines(legs: Sequence[LegTimes], width: int, height: int) -> list[Line]:
         times = "".join(fit(milliseconds(each * 1000), _TIME, "right") for each in (leg.p50, leg.p95))
         bar = Span(" " * cells, _ROLES.get(leg.name, Role.LABEL_FILLED))
         edge = Span("▏" if leg.p50 and not cells else "", Role.LABEL)
-        lines.append(
-            cut((Span(fit(leg.name, _NAME), role), Span(times, role), Span("   "), bar, edge), width)
-        )
+        letter = Span(_LETTERS.get(leg.name, " "), _ROLES.get(leg.name, role))
+        words = Span(" " + fit(leg.name, _NAME - 2), role)
+        lines.append(cut((letter, words, Span(times, role), Span("   "), bar, edge), width))
     return lines
 
 
 def slow_lines(quotes: Sequence[SlowQuote], now: float, width: int) -> list[Line]:
-    """A heading, then each quote with its time, its age and its waterfall; all to one scale."""
-    head = fit("symbol", _SYMBOL) + fit("so far", _TIME, "right") + fit("began", _TIME, "right")
+    """A heading, then each quote with its time, its age and its waterfall; all to one scale.
+
+    The time of a quote that is not committed yet begins with `>`.
+    """
+    head = fit("symbol", _SYMBOL) + fit("took", _TIME, "right") + fit("began ago", _TIME, "right")
     lines = [cut((Span(f"{head}   way, to scale", Role.LABEL),), width)]
     room = max(0, width - _SYMBOL - 2 * _TIME - 3)
     longest = max((quote.journey.elapsed(now) for quote in quotes), default=0.0)
     for symbol, journey in quotes:
-        times = "".join(
-            fit(milliseconds(max(0.0, each) * 1000), _TIME, "right")
-            for each in (journey.elapsed(now), now - journey.begin)
-        )
+        took = milliseconds(journey.elapsed(now) * 1000)
+        took = took if Moment.COMMITTED in journey.moments else f">{took}"
+        began = milliseconds(max(0.0, now - journey.begin) * 1000)
+        times = fit(took, _TIME, "right") + fit(began, _TIME, "right")
         name = Span(fit(clean(symbol), _SYMBOL), Role.TITLE)
         bar = waterfall_bar(journey, room, longest)
         lines.append(cut((name, Span(times), Span("   "), *bar), width))

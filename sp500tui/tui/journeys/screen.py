@@ -82,7 +82,7 @@ class JourneysScreen(BaseScreen):
         )
         batches = f" · {plural(len(complete), 'request')} of the last {_SECONDS:g} s" if complete else ""
         set_titles(self.legs, f"{WHOLE}{batches}", self.failure)
-        set_titles(self.slow, "slowest twenty now")
+        set_titles(self.slow, "slowest quotes now", "> not committed yet")
         if reading is None:
             return
         width = self.legs.size.width

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
+from typing import NamedTuple
 
 from sp500tui.lessons.catalog import LESSONS
 from sp500tui.lessons.lesson import Lesson, Outcome
 from sp500tui.lessons.text import figure_rows, prediction_text, verdict
 from sp500tui.tui.render.lines import Line, Role, Span, cut, spread, wrapped
 
-ANSWER_KEYS = "abc"
-"""Keys of the answers, in their order."""
+
+class Keys(NamedTuple):
+    """The keys that the text names, as configured."""
+
+    answers: Sequence[str]
+    """In the order of the answers."""
+    run: str
+    stop: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,35 +62,36 @@ def _list_line(lesson: Lesson, result: Result | None, running: Running | None, w
 
 
 def lesson_lines(
-    lesson: Lesson, result: Result | None, running: Running | None, obstacle: str, width: int
+    lesson: Lesson, result: Result | None, running: Running | None, obstacle: str, keys: Keys, width: int
 ) -> list[Line]:
     """The marked lesson: its question while it can be predicted, what is measured, or the result."""
     if running is not None and running.lesson is lesson:
-        return [*_question(lesson, width, running.answer), *_progress(running, width)]
+        return [*_question(lesson, keys, width, running.answer), *_progress(running, keys, width)]
     if result is not None:
-        return _result(lesson, result, width)
-    lines = _question(lesson, width, None)
+        return _result(lesson, result, keys, width)
+    lines = _question(lesson, keys, width, None)
     if running is not None:
         return [*lines, *wrapped(f"Wait until “{running.lesson.title}” has ended.", width, Role.LABEL)]
     if obstacle:
         return [*wrapped(f"! {obstacle}", width, Role.WARN), _blank(width), *lines]
     return [
         *lines,
-        *wrapped("Press the key of your answer, or enter to run it without one.", width, Role.LABEL),
+        *wrapped(f"Press the key of your answer, or {keys.run} to run it without one.", width, Role.LABEL),
     ]
 
 
-def _question(lesson: Lesson, width: int, chosen: int | None) -> list[Line]:
+def _question(lesson: Lesson, keys: Keys, width: int, chosen: int | None) -> list[Line]:
     answers: list[Line] = []
-    for index, (key, answer) in enumerate(zip(ANSWER_KEYS, lesson.answers, strict=False)):
+    indent = max(map(len, keys.answers)) + 2
+    for index, (key, answer) in enumerate(zip(keys.answers, lesson.answers, strict=False)):
         role = Role.SELECTED if index == chosen else Role.VALUE
-        first, *others = wrap(answer, max(width - 3, 10))
-        answers.append(cut((Span(f"{key}  ", Role.ACCENT), Span(first, role)), width))
-        answers += [cut((Span("   "), Span(line, role)), width) for line in others]
+        first, *others = wrap(answer, max(width - indent, 10))
+        answers.append(cut((Span(f"{key:<{indent}}", Role.ACCENT), Span(first, role)), width))
+        answers += [cut((Span(" " * indent), Span(line, role)), width) for line in others]
     return [*wrapped(lesson.question, width, Role.TITLE), _blank(width), *answers, _blank(width)]
 
 
-def _progress(running: Running, width: int) -> list[Line]:
+def _progress(running: Running, keys: Keys, width: int) -> list[Line]:
     return [
         *wrapped(running.lesson.change, width),
         _blank(width),
@@ -93,18 +101,18 @@ def _progress(running: Running, width: int) -> list[Line]:
             width,
         ),
         _blank(width),
-        *wrapped("x stops it; everything it changes is set back.", width, Role.LABEL),
+        *wrapped(f"{keys.stop} stops it; everything it changes is set back.", width, Role.LABEL),
     ]
 
 
-def _result(lesson: Lesson, result: Result, width: int) -> list[Line]:
+def _result(lesson: Lesson, result: Result, keys: Keys, width: int) -> list[Line]:
     outcome = result.outcome
     if outcome is None:
-        again = "Press the key of your answer, or enter, to run it again."
+        again = f"Press the key of your answer, or {keys.run}, to run it again."
         return [
             *wrapped(f"! {result.failure}", width, Role.WARN),
             _blank(width),
-            *_question(lesson, width, result.answer),
+            *_question(lesson, keys, width, result.answer),
             *wrapped(again, width, Role.LABEL),
         ]
     prediction = prediction_text(outcome, result.answer)

@@ -20,7 +20,7 @@ from sp500tui.lessons.lesson import Lesson
 from sp500tui.lessons.runner import obstacle, run_lesson
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.snapshot import Snapshot
-from sp500tui.tui.lessons.render import Result, Running, lesson_lines, list_lines
+from sp500tui.tui.lessons.render import Keys, Result, Running, lesson_lines, list_lines
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.shell.background import run_in_background
 from sp500tui.tui.shell.base_screen import LOG, BaseScreen
@@ -30,6 +30,7 @@ from sp500tui.tui.widgets.cursor_list import CursorList
 from sp500tui.tui.widgets.lines_widget import LinesWidget
 from sp500tui.tui.widgets.titles import set_titles
 
+_ANSWERS = "abc"
 _ANSWER = Binding.Group("Answer", compact=True)
 _SCROLL = Binding.Group("Scroll", compact=True)
 _REDRAW = 0.5
@@ -62,7 +63,7 @@ class LessonsScreen(BaseScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             bind(f"lessons.answer_{key}", f"predict({index})", f"Answer {key}", group=_ANSWER)
-            for index, key in enumerate("abc")
+            for index, key in enumerate(_ANSWERS)
         ),
         bind("lessons.stop", "stop_lesson", "Stop"),
         bind("lessons.down", "scroll_text(1)", "Scroll down", group=_SCROLL),
@@ -101,6 +102,18 @@ class LessonsScreen(BaseScreen):
     def _obstacle(self) -> str:
         return obstacle(self.dashboard.feed.pipeline, self.dashboard.snapshot, self._marked)
 
+    @property
+    def _keys(self) -> Keys:
+        name = self.dashboard.key_of
+        answers = [name(f"lessons.answer_{answer}") for answer in _ANSWERS]
+        return Keys(answers, name("list.choose"), name("lessons.stop"))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to stop a lesson only while one is running."""
+        if action == "stop_lesson":
+            return self._run is not None
+        return super().check_action(action, parameters)
+
     # Drawing
 
     def show_snapshot(self, snapshot: Snapshot) -> None:  # noqa: ARG002  # the obstacle depends on it
@@ -122,7 +135,8 @@ class LessonsScreen(BaseScreen):
         self.lessons.show_rows(list_lines(self._results, running, self.lessons.line_width))
         lesson = self._marked
         width = self.scroll.scrollable_content_region.width
-        lines = lesson_lines(lesson, self._results.get(lesson.name), running, self._obstacle(), width)
+        result = self._results.get(lesson.name)
+        lines = lesson_lines(lesson, result, running, self._obstacle(), self._keys, width)
         self.text.styles.height = len(lines)
         self.text.show_lines(lines)
         measured = sum(result.outcome is not None for result in self._results.values())
@@ -158,12 +172,15 @@ class LessonsScreen(BaseScreen):
         pipeline, reason = self.dashboard.feed.pipeline, self._obstacle()
         if self._run is not None:
             self.notify(
-                f"“{self._run.lesson.title}” is still running; x stops it", severity="warning", markup=False
+                f"“{self._run.lesson.title}” is still running; {self._keys.stop} stops it",
+                severity="warning",
+                markup=False,
             )
         elif pipeline is None or reason:
             self.notify(reason, severity="warning", markup=False)
         else:
             run = self._run = _Run(self._marked, answer, time.monotonic(), threading.Event())
+            self.refresh_bindings()
             self._results.pop(run.lesson.name, None)
             self.run_worker(self._follow(run, pipeline), group="lesson", exit_on_error=False)
             self._draw()
@@ -187,4 +204,5 @@ class LessonsScreen(BaseScreen):
             result = Result(run.answer, failure=clean(f"unexpected error: {error}; see the log"))
         self._results[run.lesson.name] = result
         self._run = None
+        self.refresh_bindings()
         self.show_from_the_start()

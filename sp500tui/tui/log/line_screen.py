@@ -45,7 +45,10 @@ class LineScreen(ModalScreen[None], ClosableScreen[None]):
         panel = self.query_one("#line")
         key = cast("DashboardContext", self.app).key_of
         keys = f"{key('line.close')} close · {key('line.copy')} copy"
-        set_titles(panel, f"log · {plural(len(self._lines), 'line')}", keys)
+        lines = plural(len(self._lines), "line")
+        if len(self._lines) > _LONGEST:
+            lines = f"the newest {_LONGEST:,} of {lines}"
+        set_titles(panel, f"log · {lines}", keys)
         self.query_one("#line-text", Static).update("\n\n".join(self._lines[:_LONGEST]))
         panel.focus()
 

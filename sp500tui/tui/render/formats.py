@@ -138,8 +138,8 @@ def sparkline(values: Sequence[float], width: int) -> str:
     return "".join(bars).rjust(width)
 
 
-def gauge(share: float, width: int, mark: float | None = None) -> str:
-    """A bar of thin and thick line: thick up to `share` (0 to 1), a cross stroke at `mark`, the high-water mark.
+def gauge(share: float, width: int) -> str:
+    """A bar of thin and thick line: thick up to `share` (0 to 1).
 
     Anything above zero shows at least half a cell; only a full one fills the last.
     """
@@ -148,13 +148,8 @@ def gauge(share: float, width: int, mark: float | None = None) -> str:
     halves = min(2 * width, int(share * 2 * width + 0.5))
     if 0 < share < 1:
         halves = min(max(halves, 1), 2 * width - 1)
-    cells = list("━" * (halves // 2) + "╸" * (halves % 2))
-    cells += "─" * (width - len(cells))
-    if mark is not None and mark > 0:
-        place = min(width - 1, max(0, int(mark * width)))
-        if cells[place] == "─":
-            cells[place] = "┼"
-    return "".join(cells)
+    thick = "━" * (halves // 2) + "╸" * (halves % 2)
+    return thick.ljust(width, "─")
 
 
 def format_change(value: Decimal | float | None, unit: str = "") -> str:

@@ -28,6 +28,8 @@ _SHORT_NAMES: Mapping[Moment, str] = {
     Moment.COMMITTED: "database",
 }
 """In bars; the first letters differ."""
+LEG_LETTERS: Mapping[Moment, str] = {moment: name[0].upper() for moment, name in _SHORT_NAMES.items()}
+"""In bars without room for a name."""
 _NAME_WIDTH = max(map(len, LEGS.values())) + 1
 _TIME_WIDTH = 8
 _STAGE_OF = {
@@ -72,7 +74,7 @@ def waterfall_lines(journey: Journey, width: int, most: int = len(LEGS)) -> list
 
 
 def waterfall_bar(journey: Journey, width: int, longest: float) -> Line:
-    """All legs in one line, to the scale of the longest journey shown, with their names where they fit."""
+    """All legs in one line, to the scale of the longest journey shown, with their names, or letters without room."""
     scale = width / longest if longest else 0.0
     spans: list[Span] = []
     used = 0
@@ -80,7 +82,7 @@ def waterfall_bar(journey: Journey, width: int, longest: float) -> Line:
         right = min(width, round((end - journey.begin) * scale))
         if right > used:
             name = _SHORT_NAMES[moment]
-            text = name if right - used > len(name) else name[0].upper() if right - used > 1 else ""
+            text = name if right - used > len(name) else LEG_LETTERS[moment]
             spans.append(Span(text.ljust(right - used), LEG_ROLES[moment]))
             used = right
     return cut(spans, width)

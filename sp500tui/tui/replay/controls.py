@@ -93,7 +93,10 @@ class TimeControls:
                 missing.append(f"no {'earlier' if direction < 0 else 'later'} {what} is recorded")
             return at if found is None else found
 
+        was_present = self.replayed is None
         message = self._move(target, direction)
+        if missing and was_present:
+            self.replayed = None
         return missing[0] if missing else message
 
     def _move(self, target: Callable[[Recording, float], float], direction: int) -> str:
@@ -106,7 +109,9 @@ class TimeControls:
                 return "Nothing is recorded yet; try again in a few seconds"
             playback = Playback(recording.first, recording.last)
             playback.seek(recording.last)
-            self.replayed = ReplayedPipeline(recording, playback, refusal="This is the past; press end first")
+            self.replayed = ReplayedPipeline(
+                recording, playback, refusal="This is the past: return to the present first"
+            )
         playback = self.replayed.playback
         playback.pause()
         before = playback.at

@@ -19,8 +19,10 @@ class TimeBar(LinesWidget):
 
     DEFAULT_CLASSES = "time-bar"
 
-    def __init__(self) -> None:
+    def __init__(self, end_key: str) -> None:
+        """`end_key`: the key that returns to the present."""
         super().__init__(id="time-bar")
+        self._end_key = end_key
         self._marks: tuple[Recording, int, list[tuple[bool, bool]]] | None = None
 
     def show(self, replayed: ReplayedPipeline, *, is_replay: bool) -> None:
@@ -28,7 +30,7 @@ class TimeBar(LinesWidget):
         width = self.size.width
         if width <= 0:
             return
-        left, right = _ends(replayed, is_replay=is_replay)
+        left, right = _ends(replayed, "" if is_replay else self._end_key)
         cells = width - width_of(left) - width_of(right) - 4
         if cells < _SHORTEST:
             self.show_lines([cut((Span(" "), *left), width)])
@@ -43,20 +45,20 @@ class TimeBar(LinesWidget):
         return self._marks[2]
 
 
-def _ends(replayed: ReplayedPipeline, *, is_replay: bool) -> tuple[Line, Line]:
-    """What stands before and behind the line."""
+def _ends(replayed: ReplayedPipeline, end_key: str) -> tuple[Line, Line]:
+    """What stands before and behind the line; a replay has no key that returns to the present."""
     playback = replayed.playback
     at = playback.at
-    date = f"{_local(at):%Y-%m-%d} " if is_replay else ""
+    date = "" if end_key else f"{_local(at):%Y-%m-%d} "
     state = "▶" if playback.playing else "‖"
     left: Line = (
         Span(f"{state} ", Role.ACCENT),
         Span(f"{date}{_local(at):%H:%M:%S}", Role.SELECTED),
     )
-    if not is_replay:
+    if end_key:
         return (
             (*left, Span(f" {span(playback.last - at)} ago", Role.WARN)),
-            (Span("end", Role.ACCENT), Span(" now", Role.LABEL)),
+            (Span(end_key, Role.ACCENT), Span(" now", Role.LABEL)),
         )
     speed = f" ×{playback.speed:g}"
     return (*left, Span(speed, Role.LABEL)), (Span(f"{_local(playback.last):%H:%M:%S}", Role.LABEL),)

@@ -20,7 +20,7 @@ from sp500tui.errors import Sp500tuiError
 from sp500tui.model import Resolution
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.context import DashboardContext
-from sp500tui.tui.messages import SnapshotTaken
+from sp500tui.tui.messages import SnapshotTaken, TimeChanged
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.shell.background import run_in_background
 from sp500tui.tui.shell.breakpoints import HEIGHTS, WIDTHS, too_small_notice
@@ -157,6 +157,12 @@ class BaseScreen(ClosableScreen[None]):
             self._query_running = self.run_worker(
                 partial(self._fetch, query), exclusive=True, group=_GROUP, exit_on_error=False
             )
+
+    @on(TimeChanged)
+    def read_at_another_time(self) -> None:
+        """Query what belongs to the time that is shown now."""
+        if self.is_current:
+            self.run_query()
 
     @on(QueryFailed)
     def keep_failure(self, message: QueryFailed) -> None:

@@ -190,6 +190,7 @@ def _draw_volume(
 def volume_lines(volumes: Sequence[int], rows: int, left: int) -> list[Line]:
     """The volume below a line of prices: a column for each cell, right of the axis."""
     most = max(volumes, default=0)
+    beside = [short_count(most), _UNIT] if most else []
     lines: list[Line] = []
     for row in range(rows):
         number = rows - 1 - row
@@ -199,13 +200,9 @@ def volume_lines(volumes: Sequence[int], rows: int, left: int) -> list[Line]:
             else " "
             for each in volumes
         )
-        label = (
-            (short_count(most) if most else "no vol")
-            if row == 0
-            else _UNIT
-            if row == 1 and most and left - 2 >= len(_UNIT)
-            else ""
-        )
+        if row == 0 and not most:
+            blocks = fit(f" {_NO_VOLUME}", len(volumes))
+        label = beside[row] if row < len(beside) else ""
         lines.append(
             (
                 Span(fit(label, left - 2, "right") + " ", Role.LABEL),

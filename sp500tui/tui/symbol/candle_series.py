@@ -174,15 +174,14 @@ def summary(series: CandleSeries) -> list[Line]:
     return [joined((moved, low, high)), joined((moved, low, high), "  "), moved]
 
 
-def description(series: CandleSeries) -> str:
-    """Resolution and origin for the title: `78 5-minute candles · 390 1m bars · adjusted: split 4:1`."""
+def descriptions(series: CandleSeries) -> list[str]:
+    """Resolution and origin, from long to short: `78 5-minute candles · 390 1m bars · adjusted: split 4:1`."""
     stored = series.stored
-    parts = [
+    candles = plural(len(series.candles), f"{stored.period.name} candle")
+    origin = ", ".join(
         plural(number, "collected price") if name == "quotes" else plural(number, f"{name} bar")
         for name, number in stored.origin.items()
-    ]
-    text = f"{plural(len(series.candles), f'{stored.period.name} candle')} · {', '.join(parts)}"
-    if stored.adjusted:
-        splits = [each for each in stored.actions if each.factor != 1]
-        text += f" · adjusted: {' and '.join(map(_split_text, splits)) or 'a split'}"
-    return text
+    )
+    splits = [_split_text(each) for each in stored.actions if each.factor != 1] or ["a split"]
+    adjusted = [f" · adjusted: {' and '.join(splits)}", " · adjusted"] if stored.adjusted else [""]
+    return [f"{candles} · {origin}{adjusted[0]}", *(f"{candles}{each}" for each in adjusted)]

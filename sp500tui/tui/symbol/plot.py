@@ -15,6 +15,8 @@ from sp500tui.tui.render.lines import Line, Role, Span, cut
 
 _LABEL_EVERY = 3
 """Lines per label of the value axis."""
+_LEAST_LABEL = 6
+"""Cells of a label of the value axis at least, where the volume below has its number and unit."""
 _TIME_LABEL = 12
 """Cells per label of the time axis."""
 _GAP_FACTOR = 12
@@ -88,7 +90,7 @@ class Plot:
         if level is not None and is_near(level, min(values), max(values)):
             values.append(level)
         axis = value_axis(min(values), max(values), max(2, rows // _LABEL_EVERY))
-        left = axis.width + 2
+        left = max(axis.width, _LEAST_LABEL) + 2
         if width - left < _MIN_SIZE[0]:
             return None
         start, end = samples[0].at if since is None else min(since, samples[0].at), samples[-1].at

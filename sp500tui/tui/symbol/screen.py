@@ -18,7 +18,7 @@ from sp500tui.model import Constituent, ConvertedQuote
 from sp500tui.pipeline.api import HistorySnapshot, PipelineControl
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.storage.history.candles import StoredCandles
-from sp500tui.tui.messages import ConstituentsChanged
+from sp500tui.tui.messages import ConstituentsChanged, TimeChanged
 from sp500tui.tui.render.formats import clean, format_change, plural
 from sp500tui.tui.render.history_progress import progress_text
 from sp500tui.tui.render.lines import Line, Role, Span, cut
@@ -28,7 +28,7 @@ from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.price_reader import PostgresReader, PriceReader, StoredSymbol
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.symbol.candle_plot import candles_that_fit
-from sp500tui.tui.symbol.candle_series import LiveCandles, description
+from sp500tui.tui.symbol.candle_series import LiveCandles, descriptions
 from sp500tui.tui.symbol.chart import Day, PriceChart
 from sp500tui.tui.symbol.chart_series import ChartRange
 from sp500tui.tui.symbol.details import company_lines, provenance_lines, quote_lines
@@ -44,7 +44,7 @@ _CANDLES_EVERY = timedelta(seconds=30)
 _SYMBOL = Binding.Group("Symbol", compact=True)
 _LOADING = "Reading the stored prices …"
 _NOTHING_MISSING = "nothing is missing that Yahoo Finance has"
-_FETCH = bind("symbol.fetch", "fetch_bars", "Fetch bars")
+_FETCH = "symbol.fetch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class SymbolScreen(BaseScreen):
         bind("symbol.next", "step_symbol(1)", "Next symbol", group=_SYMBOL),
         bind("symbol.previous", "step_symbol(-1)", "Previous symbol", group=_SYMBOL),
         bind("symbol.currency", "switch_currency", "Currency"),
-        _FETCH,
+        bind(_FETCH, "fetch_bars", "Fetch bars"),
         bind("symbol.copy", "copy_quote", "Copy", show=False),
     ]
     AUTO_FOCUS = "PriceChart"
@@ -162,6 +162,12 @@ class SymbolScreen(BaseScreen):
             now - self._candles_read[0] >= _CANDLES_EVERY or room != self._candles_read[1]
         )
 
+    @on(TimeChanged)
+    def forget_what_was_read(self) -> None:
+        """Show no candles and rows of another time beside the quote."""
+        self.stored, self.candles, self.failure = None, None, ""
+        self.draw_panels()
+
     @on(BaseScreen.QuerySucceeded)
     def show_stored(self, message: BaseScreen.QuerySucceeded) -> None:
         """Show the result of the queries."""
@@ -244,10 +250,10 @@ class SymbolScreen(BaseScreen):
             points = stored.points if stored is not None else ()
             text = f"No prices of {self.symbol} collected in {shown.description}" if stored else _LOADING
             self.chart.show_line(shown, points, self.failure or text, shown.since(self.dashboard.clock()))
-            what = plural(self.chart.length, "collected price")
+            variants = [plural(self.chart.length, "collected price")]
         else:
             self.chart.show_candles(shown, self.candles, self.failure or self._nothing())
-            what = "" if self.chart.series is None else description(self.chart.series)
+            variants = [""] if self.chart.series is None else descriptions(self.chart.series)
         currency = self.chart.currency
         rate = self.chart.day.rate
         if self.chart.converted and rate is not None and not shown.is_line:
@@ -255,22 +261,26 @@ class SymbolScreen(BaseScreen):
         note = self._fetch_text()
         if self.has_class("-narrow"):
             # There is one border for both, and the key bar has the key that fetches.
-            what, note = (self._outcome if self._fetching is None else note) or what, ""
-        title = " · ".join(part for part in (f"{shown.tab} in {currency}", what) if part)
-        set_titles(self.chart, f"{title}{self._stale}", note)
+            shown_note = self._outcome if self._fetching is None else note
+            variants, note = [shown_note] if shown_note else variants, ""
+        head = f"{shown.tab} in {currency}"
+        title, *shorter = [" · ".join(filter(None, (head, each))) + self._stale for each in variants]
+        set_titles(self.chart, title, note, shorter=shorter)
 
     def _nothing(self) -> str:
         """What to do about a range without candles."""
         if self.candles is None:
             return _LOADING
-        return (
-            f"Nothing of {self.symbol} is stored for {self.time_range.description}. "
-            f"{self._fetch_key} fetches its {self.time_range.resolution} bars from Yahoo Finance."
-        )
+        text = f"Nothing of {self.symbol} is stored for {self.time_range.description}."
+        if not self._can_fetch:
+            return text
+        key = self.dashboard.key_of(_FETCH)
+        return f"{text} {key} fetches its {self.time_range.resolution} bars from Yahoo Finance."
 
     @property
-    def _fetch_key(self) -> str:
-        return self.dashboard.keys_of(_FETCH)
+    def _can_fetch(self) -> bool:
+        """Whether the pipeline can be given a request for bars of the range."""
+        return self.time_range.resolution is not None and self.dashboard.offers(_FETCH)
 
     def _fetch_text(self) -> str:
         """The progress or outcome of the last request for bars, or the key that makes one."""
@@ -278,8 +288,9 @@ class SymbolScreen(BaseScreen):
             return progress_text(self._progress) or "fetching"
         if self._outcome:
             return self._outcome
-        resolution = self.time_range.resolution
-        return f"{self._fetch_key} fetches {resolution} bars" if resolution is not None else ""
+        if not self._can_fetch:
+            return ""
+        return f"{self.dashboard.key_of(_FETCH)} fetches {self.time_range.resolution} bars"
 
     def on_resize(self) -> None:
         """Draw for the new size."""
@@ -309,7 +320,8 @@ class SymbolScreen(BaseScreen):
         """Have the pipeline fetch the bars of the range that are not stored."""
         resolution = self.time_range.resolution
         if resolution is None:
-            self.show_message("Collected prices cannot be fetched later; t shows a range with bars")
+            key = self.dashboard.key_of("chart.span")
+            self.show_message(f"Collected prices cannot be fetched later; {key} shows a range with bars")
             return
         now = self.dashboard.clock()
         self._before = self._progress

@@ -15,7 +15,7 @@ from sp500tui.pipeline.core.timing.shares import WINDOWS, Shares, held_back, loc
 from sp500tui.pipeline.core.timing.spans import CAPACITY, Span, SpanReport
 from sp500tui.tui.render.event_marks import event_mark
 from sp500tui.tui.render.formats import clean, fit, milliseconds
-from sp500tui.tui.render.lines import Line, Role, cut, joined, longest_that_fits
+from sp500tui.tui.render.lines import Line, Role, cut, joined, longest_that_fits, width_of
 from sp500tui.tui.render.lines import Span as Text
 from sp500tui.tui.render.strips import Mark, depth_sign, event_strip
 from sp500tui.tui.timeline.cells import Cell, Cells, Strength, Window, share_in, totals
@@ -145,9 +145,22 @@ def share_text(cells: Cells) -> Text:
 
 def shares(seconds: Mapping[WorkerState, float]) -> str:
     """The shares of all states, largest first: `source 62 %, idle 38 %`."""
+    return ", ".join(_share_parts(seconds))
+
+
+def _share_parts(seconds: Mapping[WorkerState, float]) -> list[str]:
     ordered = sorted(seconds, key=seconds.__getitem__, reverse=True)
-    parts = [(SIGNS[state].legend, 100 * share_in(seconds, state)) for state in ordered]
-    return ", ".join(f"{name} {'<1' if percent < 0.5 else f'{percent:.0f}'} %" for name, percent in parts)
+    return [f"{SIGNS[state].legend} {_percent(share_in(seconds, state))}" for state in ordered]
+
+
+def _largest_shares(
+    begin: Line, title: str, seconds: Mapping[WorkerState, float], width: int, role: Role = Role.VALUE
+) -> Line:
+    """The shares behind a title, without the smallest ones where there is no room for all."""
+    parts = _share_parts(seconds)
+    counts = range(len(parts), 0, -1)
+    texts = (f"{title}{', '.join(parts[:count])}" for count in counts)
+    return longest_that_fits([(*begin, Text(text, role)) for text in texts], width)
 
 
 # Below the workers
@@ -157,11 +170,11 @@ def axis_line(window: Window, now: float, *, newest: str = "now", with_shares: b
     """Ages at round distances: `╷−2 s`, and `newest` where the age is zero; the title of the shares behind it."""
     cells = [" "] * window.columns
     length = window.column_seconds
-    step = next((step for step in _STEPS if step / length >= _LABEL_COLUMNS), _STEPS[-1])
+    step = _label_distance(now - window.begin, length)
     age = max(0.0, ceil((now - window.end) / step - 1e-6) * step)
     while age <= now - window.begin:
         column = window.column_of(now - age - length * 1e-6)
-        label = f"╷{newest}" if age == 0 else f"╷−{age * 1000:.0f} ms" if step < 0.1 else f"╷−{age:.3g} s"
+        label = _age_label(age, step) if age else f"╷{newest}"
         if column is not None:
             column = max(0, min(column, window.columns - len(label))) if age == 0 else column
             for at, character in enumerate(label[: window.columns - column], column):
@@ -170,6 +183,22 @@ def axis_line(window: Window, now: float, *, newest: str = "now", with_shares: b
         age = round(age + step, 6)
     title = fit("share", SHARE_WIDTH, "right") if with_shares else ""
     return (Text(fit("", NAME_WIDTH)), Text("".join(cells) + title, Role.LABEL))
+
+
+def _label_distance(oldest: float, length: float) -> float:
+    """The seconds between two labels of the axis that leave a blank between them; `length` is that of a column."""
+    for step in _STEPS:
+        if step / length >= max(_LABEL_COLUMNS, len(_age_label(oldest, step)) + 1):
+            return step
+    return _STEPS[-1]
+
+
+def _age_label(age: float, step: float) -> str:
+    """An age with the decimals that distinguish it from the next label."""
+    if step < 0.1 and age < 1:
+        return f"╷−{age * 1000:.0f} ms"
+    decimals = next(places for places in range(4) if step >= 10.0**-places)
+    return f"╷−{age:.{decimals}f} s"
 
 
 def cycle_columns(events: Sequence[PipelineEvent], report: SpanReport, window: Window) -> set[int]:
@@ -227,24 +256,25 @@ def lock_text(samples: Sequence[SecondSample]) -> Text:
     return Text(fit(f" {word}", SHARE_WIDTH), _LOCK_ROLES.get(word, Role.LABEL))
 
 
-def lock_detail(samples: Sequence[SecondSample]) -> list[Line]:
+def lock_detail(samples: Sequence[SecondSample], width: int) -> list[Line]:
     """The interpreter lock over the last ten seconds in a sentence; nothing on an interpreter without it."""
     lock = lock_over(samples, _LOCK_SECONDS)
     if lock is None:
         return []
     role = _LOCK_ROLES[lock.word]
-    return [
-        joined(
-            [
-                (Text(f"last {_LOCK_SECONDS} s", Role.LABEL),),
-                (Text("interpreter lock (GIL) ", Role.LABEL), Text(lock.word, role)),
-                (Text("held ", Role.LABEL), Text(_percent(lock.held), role)),
-                (Text("a thread waits for it ", Role.LABEL), Text(milliseconds(lock.wait_ms))),
-                (Text("at most ", Role.LABEL), Text(milliseconds(lock.longest_ms))),
-            ],
-            "  ",
-        )
+    parts = [
+        (Text(f"last {_LOCK_SECONDS} s", Role.LABEL),),
+        (Text("interpreter lock (GIL) ", Role.LABEL), Text(lock.word, role)),
+        (Text("held ", Role.LABEL), Text(_percent(lock.held), role)),
+        (Text("a thread waits for it ", Role.LABEL), Text(milliseconds(lock.wait_ms))),
+        (Text("at most ", Role.LABEL), Text(milliseconds(lock.longest_ms))),
     ]
+    return [_longest_begin(parts, width)]
+
+
+def _longest_begin(parts: Sequence[Line], width: int) -> Line:
+    """As many of the parts as fit, the first ones."""
+    return longest_that_fits([joined(parts[:count], "  ") for count in range(len(parts), 0, -1)], width)
 
 
 def _by_second(
@@ -284,7 +314,7 @@ def legend_lines(width: int, lines: int, present: Collection[WorkerState] = ()) 
         (Text("s", SIGNS[WorkerState.SOURCE].role), Text(" at least a tenth", Role.LABEL)),
         (Text(_TRACE, SIGNS[WorkerState.SOURCE].role), Text(" less", Role.LABEL)),
         (Text(_CYCLE, Role.DIM), Text(" a cycle starts", Role.LABEL)),
-        (Text("▄", Role.ACCENT), Text(" depth of a queue", Role.LABEL)),
+        (Text("▁▄█", Role.ACCENT), Text(" 1, 25, 100 % full or held", Role.LABEL)),
     )
     return [states, longest_that_fits([joined(explained[:count], "  ") for count in (5, 4, 3)], width)]
 
@@ -331,10 +361,15 @@ def detail_lines(
         return [(Text("Starting workers …", Role.LABEL),), ()]
     title = Text(row.title, Role.TITLE)
     if cell is None:
-        return [(title, Text(f"   {_why_blank(row, window.time_of(cursor))}", Role.LABEL)), ()]
+        why = Text(_why_blank(row, window.time_of(cursor)), Role.LABEL)
+        one_line = (title, Text("   "), why)
+        return [one_line, ()] if width_of(one_line) <= width else [(title,), (why,)]
     if row.is_heading:
-        whole = (Text(f"{_duration(window.seconds)} shown: {shares(totals(cells))}", Role.LABEL),)
-        return [(title, Text(f"   {shares(cell.seconds)}")), whole]
+        shown = f"{_duration(window.seconds)} shown: "
+        return [
+            _largest_shares((title,), "   ", cell.seconds, width),
+            _largest_shares((), shown, totals(cells), width, Role.LABEL),
+        ]
     span, sign = cell.span, SIGNS[cell.state]
     first, last = span.batches
     batches = "" if not first else f"batch {first}" if first == last else f"batches {first} to {last}"
@@ -346,7 +381,7 @@ def detail_lines(
     parts = [(Text(failed or reason(row.stage, span, process=row.is_process)),)]
     if len(cell.seconds) > 1:
         parts.append((Text(f"this cell: {shares(cell.seconds)}", Role.LABEL),))
-    state = "committing" if row.is_process and cell.state is WorkerState.DATABASE else str(span.state)
+    state = _state_words(cell.state, row)
     variants = [
         joined([(title,), (Text(state, sign.role),), *((Text(text),) for text in texts if text)], between)
         for texts, between in (
@@ -355,7 +390,14 @@ def detail_lines(
             ((lasted, batches.replace(" to ", "–")), "  "),
         )
     ]
-    return [longest_that_fits(variants, width), joined(parts)]
+    return [longest_that_fits(variants, width), longest_that_fits([joined(parts), parts[0]], width)]
+
+
+def _state_words(state: WorkerState, row: Row) -> str:
+    """A state as the legend has it, where its own word says less."""
+    if row.is_process and state is WorkerState.DATABASE:
+        return "committing"
+    return SIGNS[state].legend if state is WorkerState.BACKOFF else str(state)
 
 
 def failure_before(events: Sequence[PipelineEvent], report: SpanReport, name: str, span: Span) -> str:
@@ -375,7 +417,7 @@ def _why_blank(row: Row, at: float) -> str:
     kept = [worker for worker in row.workers if worker.spans]
     if kept and at < min(worker.spans[0].start for worker in kept):
         if any(worker.overwritten for worker in kept):
-            return f"older spans were overwritten: the last {CAPACITY:,} of each worker are kept"
+            return f"older spans were overwritten: {CAPACITY:,} of each worker are kept"
         return "it had not started at this time"
     if kept and at >= max(worker.spans[-1].end for worker in kept):
         return "it has ended"
@@ -391,22 +433,28 @@ def cut_all(lines: Sequence[Line], width: int) -> list[Line]:
     return [cut(line, width) for line in lines]
 
 
-def time_lines(row: Row, samples: Sequence[SecondSample]) -> list[Line]:
-    """The shares of a row over the last 1, 10 and 60 seconds: on the processor, waiting for the interpreter, states."""
+def time_lines(row: Row, samples: Sequence[SecondSample], width: int) -> list[Line]:
+    """The shares of a row over the last 1, 10 and 60 seconds: on the processor, waiting for the interpreter, states.
+
+    The smallest shares are left out where there is no room for them.
+    """
     if row.is_process:
         (worker_spans,) = row.workers
         found = [
             (seconds, shares_over(samples, seconds, row.stage, worker_spans.name)) for seconds in WINDOWS
         ]
-        return [_process_time_line(seconds, shares) for seconds, shares in found]
+        return [_longest_begin(_process_times(seconds, shares), width) for seconds, shares in found]
     worker = "" if row.is_heading else row.workers[0].name
-    return [_time_line(seconds, shares_over(samples, seconds, row.stage, worker)) for seconds in WINDOWS]
+    return [
+        _longest_begin(_times(seconds, shares_over(samples, seconds, row.stage, worker)), width)
+        for seconds in WINDOWS
+    ]
 
 
-def _time_line(seconds: int, found: Shares) -> Line:
+def _times(seconds: int, found: Shares) -> list[Line]:
     parts: list[Line] = [(Text(f"last {seconds:>2} s", Role.LABEL),)]
     if not found.states:
-        return joined([*parts, (Text("no worker", Role.LABEL),)], "  ")
+        return [*parts, (Text("no worker", Role.LABEL),)]
     parts.append((Text("processor ", Role.LABEL), Text(_percent(found.processor), Role.GOOD)))
     parts.append((Text("interpreter ~", Role.LABEL), Text(_percent(found.interpreter), Role.WARN)))
     if found.process:
@@ -414,19 +462,19 @@ def _time_line(seconds: int, found: Shares) -> Line:
     for state in sorted(found.states, key=found.states.__getitem__, reverse=True):
         sign = SIGNS[state]
         parts.append((Text(f"{sign.legend} ", Role.LABEL), Text(_percent(found.states[state]), sign.role)))
-    return joined(parts, "  ")
+    return parts
 
 
-def _process_time_line(seconds: int, found: Shares) -> Line:
+def _process_times(seconds: int, found: Shares) -> list[Line]:
     """The shares of a writer's process."""
     parts: list[Line] = [(Text(f"last {seconds:>2} s", Role.LABEL),)]
     if not found.states:
-        return joined([*parts, (Text("no worker", Role.LABEL),)], "  ")
+        return [*parts, (Text("no worker", Role.LABEL),)]
     parts.append((Text("processor ", Role.LABEL), Text(_percent(found.process), Role.GOOD)))
     parts.append((Text("committing ", Role.LABEL), Text(_percent(found.committing), Role.VALUE)))
     if found.process:
         parts.append((Text("of it PostgreSQL ~", Role.LABEL), Text(_percent(found.server), Role.VALUE)))
-    return joined(parts, "  ")
+    return parts
 
 
 def held_back_text(samples: Sequence[SecondSample], queue: QueueName) -> Text:

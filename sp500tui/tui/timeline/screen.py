@@ -66,6 +66,8 @@ _READ_EVERY = 1.0
 _SHARES_FROM = 100
 """Width in columns from which the share of each row is shown."""
 _DETAIL_LINES = 2
+_BY_SECOND = ("recorded by the second: the order within a second is not known", "recorded by the second")
+"""What a recording does not have, from long to short."""
 _QUEUES_FROM, _LOCK_FROM, _LEGEND_FROM = 15, 19, 24
 """Heights in lines from which queues, interpreter lock, and the second line of the legend are shown."""
 _MOVE = Binding.Group("Move", compact=True)
@@ -126,9 +128,9 @@ class TimelineScreen(BaseScreen):
         self._folded = ""
         """How many rows there is room for, where not for all."""
         self._end: float | None = None
-        """Right edge of the window while frozen, monotonic; None at the present."""
-        self._column: int | None = None
-        """Column of the cursor; None for the last one."""
+        """Right edge of the window while frozen, monotonic; None at the newest reading."""
+        self._at: float | None = None
+        """Time of the cursor, monotonic; None in the last column."""
         self.followed: int | None = None
         """The batch that is followed."""
         self._reading: Worker[None] | None = None
@@ -201,7 +203,10 @@ class TimelineScreen(BaseScreen):
         return self.chart.size.width >= _SHARES_FROM
 
     def _cursor(self, window: Window) -> int:
-        return window.columns - 1 if self._column is None else min(self._column, window.columns - 1)
+        column = None if self._at is None else window.column_of(self._at)
+        if column is not None:
+            return column
+        return 0 if self._at is not None and self._at < window.begin else window.columns - 1
 
     def _mark(self, rows: Sequence[Row]) -> Row | None:
         """The marked row; another one, with a message, if it is gone."""
@@ -224,14 +229,16 @@ class TimelineScreen(BaseScreen):
     def draw_panels(self) -> None:
         """Draw what was read, or why it was not."""
         recording = self._recording
-        states = ["frozen" if self._frozen else "" if self._is_recorded else "live"]
-        states += [f"{ZOOMS[self._zoom]:g} s", f"batch {self.followed}" if self.followed is not None else ""]
-        if self._is_recorded:
-            states.append("recorded by the second: the order within a second is not known")
         if recording is not None:
             self.chart.show_lines(cut_all(self._lines(recording), self.chart.size.width))
-        title = f"timeline ({', '.join(filter(None, states))}){self._folded}"
-        set_titles(self.chart, title, self.failure)
+        title, *shorter = [self._title(words) for words in (_BY_SECOND if self._is_recorded else ("",))]
+        set_titles(self.chart, title, self.failure, shorter=shorter)
+
+    def _title(self, by_second: str) -> str:
+        """What is shown; `by_second` names what a recording does not have."""
+        states = ["frozen" if self._frozen else "" if self._is_recorded else "live"]
+        states += [f"{ZOOMS[self._zoom]:g} s", f"batch {self.followed}" if self.followed is not None else ""]
+        return f"timeline ({', '.join(filter(None, [*states, by_second]))}){self._folded}"
 
     def _lines(self, recording: Recording) -> list[Line]:
         report, (width, height) = recording.report, self.chart.size
@@ -254,9 +261,9 @@ class TimelineScreen(BaseScreen):
             folded = number + 1 == len(shown) or shown[number + 1].stage is not row.stage
             line = row_line(row, cells, guides, marked=row is marked, folded=folded)
             lines.append((*line, share_text(cells)) if self._with_shares else line)
-        times = time_lines(marked, recording.samples) if marked is not None else []
+        times = time_lines(marked, recording.samples, width) if marked is not None else []
         left = room - len(lines)
-        lock = lock_detail(recording.samples) if left >= len(times) + 1 else []
+        lock = lock_detail(recording.samples, width) if left >= len(times) + 1 else []
         times = [*lock, *times] if left >= len(times) else []
         space: list[Line] = [()] * min(3, left - len(times))
         failure = partial(failure_before, recording.events, report)
@@ -321,19 +328,31 @@ class TimelineScreen(BaseScreen):
 
     def _follow(self) -> None:
         """Show the present, or the time of a recording."""
-        self._frozen, self._end, self._column = False, None, None
+        self._frozen, self._end, self._at = False, None, None
         self._read()
 
     def _freeze(self) -> None:
-        """Stop, and read all that is kept once, to pan and zoom in."""
+        """Stop at the window that is shown, and read all that is kept once, to pan and zoom in."""
         if not self._frozen:
+            if self._recording is not None:
+                self._end = self._window(self._recording.report).end
             self._frozen = True
             self._request(_KEPT, whole=True)
 
     def action_zoom(self, direction: int) -> None:
-        """Show less or more time around the right edge."""
-        self._zoom = max(0, min(len(ZOOMS) - 1, self._zoom + direction))
+        """Show less or more time; the cursor of a frozen view keeps its place."""
+        recording, zoom = self._recording, max(0, min(len(ZOOMS) - 1, self._zoom + direction))
+        if recording is not None and self._frozen:
+            window = self._window(recording.report)
+            at = window.end if self._at is None else self._at
+            self._show_until(at + (window.end - at) * ZOOMS[zoom] / window.seconds, recording.report, zoom)
+        self._zoom = zoom
         self.draw_panels()
+
+    def _show_until(self, end: float, report: SpanReport, zoom: int) -> None:
+        """Move the right edge of a frozen view, as far as there is something to show."""
+        earliest = report.monotonic - _KEPT + ZOOMS[zoom]
+        self._end = None if end >= report.monotonic else max(earliest, end)
 
     def action_select(self, steps: int) -> None:
         """Mark another row."""
@@ -351,20 +370,19 @@ class TimelineScreen(BaseScreen):
         self._freeze()
         report = self._recording.report
         window = self._window(report)
-        column = self._cursor(window) + steps
-        if not 0 <= column < window.columns:
-            end = window.end + steps * window.seconds / 4
-            self._end = max(report.monotonic - _KEPT + window.seconds, min(report.monotonic, end))
-            column = max(0, min(window.columns - 1, column))
-        self._column = column
+        at = window.time_of(self._cursor(window) + steps)
+        if window.column_of(at) is None:
+            self._show_until(window.end + steps * window.seconds / 4, report, self._zoom)
+            window = self._window(report)
+        first, last = window.time_of(0), window.time_of(window.columns - 1)
+        self._at = max(first, min(last, at))
         self.draw_panels()
 
     def move_to(self, row: str, age: float) -> None:
         """Freeze the view with the cursor in a row, at a time `age` seconds before the present."""
         if self._recording is not None:
             self._freeze()
-            report = self._recording.report
-            self._marked, self._column = row, self._window(report).column_of(report.monotonic - age)
+            self._marked, self._at = row, self._recording.report.monotonic - age
             self.draw_panels()
 
     def action_follow(self) -> None:

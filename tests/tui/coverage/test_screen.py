@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
@@ -14,7 +14,7 @@ from sp500tui.storage.history.coverage import StoredCoverage
 from sp500tui.tui.coverage.grid import SIGNS, CoverageGrid, cell_text, hole_lines, legend, windows
 from sp500tui.tui.coverage.screen import CoverageScreen, backfill_command, heal_window, window_text
 from sp500tui.tui.render.history_progress import TimeLeft, progress_text
-from sp500tui.tui.render.lines import width_of
+from sp500tui.tui.render.lines import Role, width_of
 from sp500tui.tui.shell.dialogs import QuestionScreen
 from tests.support.parameters import sizes
 from tests.support.tui.canned_coverage import CHECKED, DAYS, LOST, SYMBOLS, CannedCoverage, cell, cells
@@ -54,6 +54,18 @@ class TestGrid:
         assert made.shown_dates(45, len(made.dates) - 1).stop == len(made.dates)
         assert made.shown_dates(45, 3).start == 3
 
+    @pytest.mark.parametrize("first", [2, 23, 24, 25, 26, 30])
+    def test_months_do_not_overlap_and_are_not_covered_by_the_cursor(self, first: int) -> None:
+        days = [date(2026, 1, 1) + timedelta(days=number) for number in range(70)]
+        made = grid(*(cell("A", day, 390, "complete") for day in days[first:]))
+        for chosen in range(len(made.dates)):
+            shown = made.shown_dates(200, chosen)
+            line = made.heading(shown, chosen, 200)
+            words = "".join(span.text for span in line).replace("▼", " ").split()
+            assert words == (["Jan"] if first < 27 else []) + ["Feb", "Mar"]
+            at = next(span for span in line if span.role in (Role.ACCENT, Role.SELECTED))
+            assert sum(len(span.text) for span in line[: line.index(at)]) == 9 + chosen
+
     def test_the_text_of_a_session(self) -> None:
         day = DAYS[0]
         assert (
@@ -61,6 +73,10 @@ class TestGrid:
             == "A 2026-03-02: 360 of 390 1m bars, partial"
         )
         assert cell_text(None, "A", day, "1m") == "A 2026-03-02: not checked"
+        running = cell_text(cell("A", day, 0, "not yet"), "A", day, "1m")
+        assert running.endswith("0 of 390 1m bars, not yet: the session has not ended")
+        old = cell_text(cell("A", day, 0, "too old"), "A", day, "1m")
+        assert old.endswith("too old: the source does not keep them for so long")
         asked = cell_text(cell("A", day, 0, "unanswered", 3), "A", day, "quotes")
         assert asked.startswith(
             "A 2026-03-02: 0 of 390 minutes with a price, unanswered; the source was asked 3 times"
@@ -247,6 +263,45 @@ async def test_marked_sessions_are_fetched_together(drive: Drive) -> None:
         assert not screen.marks
 
 
+async def test_a_session_that_cannot_be_fetched_is_not_marked_and_the_reason_shown(drive: Drive) -> None:
+    reader = CannedCoverage()
+    reader.cells = [one for one in cells() if (one.symbol, one.session_date) != ("NVDA", DAYS[-2])]
+    async with opened(drive, reader) as (driven, screen):
+        await ready(driven, screen)
+        for keys, words in (
+            (["left"], "This session was not checked"),
+            (["left"], "This session lacks nothing"),
+            (["left"] * len(DAYS), "The source does not keep bars for so long"),
+        ):
+            await driven.press(*keys, "space")
+            assert words in driven.text()
+            assert not screen.marks
+
+
+async def test_a_read_only_viewer_is_shown_no_keys_that_fetch_or_check(drive: Drive) -> None:
+    reader = CannedCoverage()
+    async with opened(drive, reader) as (driven, screen):
+        driven.app.refusal = "read-only"
+        await ready(driven, screen)
+        screen.draw_panels()
+        await driven.until(lambda: "lists holes" in driven.text())
+        assert "B fetches" not in driven.text()
+        # and nothing is checked on behalf of one that sees an empty database
+        reader.cells = []
+        screen.run_query()
+        await driven.until(lambda: "Nothing was checked yet" in driven.text())
+        assert "c checks" not in driven.text()
+        assert [call for call in driven.pipeline.calls if call[0] == "check"] == []
+
+
+async def test_the_keys_are_named_as_configured(drive: Drive) -> None:
+    keymap = {"coverage.heal": "f5", "coverage.mark": "ctrl+k"}
+    async with drive(size=(120, 40), keymap=keymap) as driven:
+        screen = CoverageScreen(CannedCoverage())
+        await driven.app.push_screen(screen)
+        await driven.until(lambda: "^k marks a session · m the symbol · f5 fetches" in driven.text())
+
+
 async def test_a_pipeline_without_the_history_stage_shows_a_message(drive: Drive) -> None:
     async with opened(drive, CannedCoverage()) as (driven, screen):
         await ready(driven, screen)
@@ -291,7 +346,7 @@ async def test_a_narrow_window_has_the_gaps_the_progress_and_the_keys(
     drive: Drive, size: tuple[int, int]
 ) -> None:
     async with opened(drive, CannedCoverage(), size) as (driven, _):
-        await driven.until(lambda: "coverage of 1m bars · 3,150 missing · 8 symbols" in driven.text())
+        await driven.until(lambda: "1m bars · 3,150 missing · checked 2026-05-04 15:00─" in driven.text())
         assert "B fetch" in driven.text()
         driven.pipeline.history_progress = HistorySnapshot(requests=8, requests_done=2)
         await driven.until(lambda: "session · fetching: 2 of 8 requests done" in driven.text())
@@ -348,7 +403,10 @@ async def test_resolutions_follow_each_other(drive: Drive) -> None:
         await driven.press("r")
         await driven.until(lambda: screen.grid is not None and screen.grid.stored.resolution == "quotes")
         await driven.press("B")
-        await driven.until(lambda: "nothing to fetch" in driven.text())
+        await driven.until(lambda: "Collected prices cannot be fetched later" in driven.text())
+        await driven.press("enter")
+        await driven.until(lambda: "single minutes of collected prices are not listed" in driven.text())
+        assert "lists holes" not in driven.text()
         reader.resolutions = ("quotes",)
         screen.run_query()
         await driven.until(lambda: screen.grid is not None and len(screen.grid.stored.resolutions) == 1)

@@ -9,8 +9,8 @@ import pytest
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.core.snapshot import LivePrice
 from sp500tui.pipeline.core.timing.spans import SpanReport
-from sp500tui.pipeline.journeys import WHOLE, Journey, LegTimes, Moment
-from sp500tui.tui.journeys.render import SLOWEST, leg_lines, slowest
+from sp500tui.pipeline.journeys import LEGS, WHOLE, Journey, LegTimes, Moment
+from sp500tui.tui.journeys.render import SLOWEST, SlowQuote, leg_lines, slow_lines, slowest
 from sp500tui.tui.journeys.screen import JourneysScreen
 from sp500tui.tui.messages import SymbolSelected
 from sp500tui.tui.render.lines import Line, width_of
@@ -76,6 +76,29 @@ class TestWaterfall:
         assert width_of(filled) == 30
         assert waterfall_bar(JOURNEY, 0, 0.0) == ()
 
+    @pytest.mark.parametrize("width", range(5, 60))
+    def test_each_leg_in_a_bar_has_its_name_or_its_letter(self, width: int) -> None:
+        filled = [span for span in waterfall_bar(JOURNEY, width, 10.0) if "filled" in span.role]
+        assert all(span.text[0].isalpha() for span in filled)
+
+
+class TestTables:
+    def test_the_letters_of_the_bars_are_explained_beside_the_legs(self) -> None:
+        legs = [LegTimes(name, 1.0, 100.0, 1) for name in (*LEGS.values(), WHOLE)]
+        lines = [text(line) for line in leg_lines(legs, 60, 20)]
+        letters = {line[0] for line in lines[1:-1]}
+        assert letters == set("TLSCJWD")
+        assert lines[-1].strip().startswith(WHOLE)
+        assert all("1.0 s" in line and "1 min 40 s" in line for line in lines[1:])
+
+    def test_a_quote_that_is_not_committed_took_longer_than_stated(self) -> None:
+        waiting = Journey(2, {Moment.TAKEN: 1.0, Moment.SENT: 1.5})
+        quotes = [SlowQuote("AAA", waiting), SlowQuote("BBB", JOURNEY)]
+        heading, first, second = (text(line) for line in slow_lines(quotes, 30.0, 60))
+        assert heading.split()[:4] == ["symbol", "took", "began", "ago"]
+        assert first.split()[:5] == ["AAA", ">29.0", "s", "29.0", "s"]
+        assert second.split()[:5] == ["BBB", "10.0", "s", "20.0", "s"]
+
 
 def test_quotes_that_wait_are_as_slow_as_they_have_waited() -> None:
     waiting = Journey(2, {Moment.TAKEN: 1.0, Moment.SENT: 1.5})
@@ -95,7 +118,7 @@ async def test_the_legs_and_the_slowest_quotes_are_shown(drive: Drive, size: tup
         assert isinstance(screen, JourneysScreen)
         assert screen.reading is not None
         assert screen.reading.monotonic == NOW
-        for words in ("tickers queue", "request limit", "cycle start to commit", "slowest twenty now"):
+        for words in ("tickers queue", "request limit", "cycle start to commit", "slowest quotes now"):
             assert words in driven.text()
         # the slowest quotes have a place in every window
         slow = screen.slow.lines_shown()

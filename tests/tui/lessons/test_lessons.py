@@ -174,6 +174,30 @@ async def test_a_low_window_shows_the_progress_and_the_list_the_state_in_a_word(
         await driven.until(visible(driven, f"1 of {len(LESSONS)} measured"))
 
 
+async def test_the_key_that_stops_is_offered_while_a_lesson_is_running(
+    drive: Drive, experiment: Experiment
+) -> None:
+    experiment.may_end.clear()
+    async with opened(drive) as (driven, _):
+        assert "x stop" not in driven.text()
+        await driven.press("a")
+        await driven.until(visible(driven, "x stop "), "the key")
+        experiment.may_end.set()
+        await driven.until(lambda: "x stop" not in driven.text(), "the end")
+
+
+async def test_the_keys_are_named_as_configured(drive: Drive, experiment: Experiment) -> None:
+    experiment.may_end.clear()
+    keymap = {"lessons.answer_a": "f2", "lessons.stop": "f9", "list.choose": "ctrl+k"}
+    async with opened(drive, keymap=keymap) as (driven, _):
+        await driven.until(shows(driven, "f2 not at all", "or ^k to run it without one"))
+        await driven.press("f2")
+        await driven.until(shows(driven, "f9 stops it"))
+        await driven.press("down", "f2")
+        await driven.until(lambda: "f9 stops it" in notes(driven.app), "the warning")
+        experiment.may_end.set()
+
+
 async def test_leaving_the_screen_stops_the_lesson(drive: Drive, experiment: Experiment) -> None:
     experiment.may_end.clear()
     async with opened(drive) as (driven, _):

@@ -20,6 +20,7 @@ from sp500tui.tui.log.buffer import (
     next_choice,
     next_level,
 )
+from sp500tui.tui.log.line_screen import LineScreen
 from sp500tui.tui.log.lines import LogLines, highlighted, level_name
 from tests.support.tui.fake_pipeline import NOON
 from tests.tui.conftest import CannedLog, Drive, Driven, notes
@@ -483,6 +484,13 @@ class TestOnScreen:
             await driven.press("enter")
             await driven.until(lambda: "cycle 1 finished" in driven.text(), "the oldest line")
             assert "log · 4 lines" in driven.text()
+
+    async def test_an_entry_of_many_lines_names_how_many_are_shown(self, drive: Drive) -> None:
+        async with drive(keymap={"line.copy": "ctrl+k"}) as driven:
+            driven.app.push_screen(LineScreen([f"line {number}" for number in range(1_234)]))
+            await driven.until(lambda: "log · the newest 500 of 1,234 lines" in driven.text(), "the title")
+            assert "line 1233" in driven.text()
+            assert "esc close · ^k copy" in driven.text()
 
     async def test_enter_in_an_empty_log_opens_nothing(self, drive: Drive) -> None:
         async with drive() as driven:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sp500tui.config.settings import Settings
+from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.remote.recording.blocks import BlockWriter
@@ -25,7 +26,9 @@ from sp500tui.tui.replay.controls import TimeControls
 from sp500tui.tui.replay.time_bar import TimeBar
 from sp500tui.tui.replay_app import ReplayApp
 from sp500tui.tui.shell.key_bar import KeyBar
+from sp500tui.tui.symbol.screen import SymbolScreen
 from tests.support.remote.recorded import FACTS, START, FakeLife, recorded
+from tests.support.tui.canned_reader import CannedReader
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, listed
 from tests.support.waiting import FakeClock
 from tests.tui.conftest import CannedLog, Driven, until_shown
@@ -55,11 +58,11 @@ def live(log: CannedLog, tmp_path: Path, past: Recording) -> Show:
     """Runs a live dashboard that has recorded three minutes."""
 
     @asynccontextmanager
-    async def opened(**options: Any) -> AsyncIterator[Driven]:
+    async def opened(keymap: Mapping[str, str] = {}, **options: Any) -> AsyncIterator[Driven]:
         pipeline = FakePipeline()
         app = DashboardApp(
             lambda: pipeline,
-            Settings(demo=True, data_dir=tmp_path),
+            Settings(demo=True, data_dir=tmp_path, keymap=dict(keymap)),
             log=log,
             state_file=tmp_path / "dashboard.json",
             export_folder=tmp_path,
@@ -202,10 +205,26 @@ class TestLookingBack:
             assert dashboard.said == "no later error is recorded"
             assert "17:48:00" in bar(dashboard)
 
+    async def test_without_an_earlier_event_the_present_stays(self, live: Show) -> None:
+        quiet = Recording.of_blocks(FACTS, recorded(30)[0])
+        async with live(recent=lambda: quiet) as dashboard:
+            for key, what in (("left_curly_bracket", "event"), ("left_parenthesis", "error")):
+                await dashboard.press(key)
+                assert dashboard.said == f"no earlier {what} is recorded"
+                assert bar(dashboard) == ""
+            assert "fetched 21,126" in dashboard.text()
+
+    async def test_the_bar_names_the_key_as_configured(self, live: Show) -> None:
+        async with live(keymap={"time.end": "f4"}) as dashboard:
+            await dashboard.press("comma")
+            await dashboard.until(lambda: bar(dashboard).endswith("f4 now "), "the key in the bar")
+            await dashboard.press("f4")
+            await dashboard.until(lambda: not bar(dashboard))
+
     async def test_the_past_cannot_be_steered(self, live: Show) -> None:
         async with live() as dashboard:
             await dashboard.press("comma", "plus")
-            assert dashboard.said == "This is the past; press end first"
+            assert dashboard.said == "This is the past: return to the present first"
             assert [call for call in dashboard.pipeline.calls if call[0] != "start"] == []
 
     async def test_keys_that_steer_are_listed_at_the_present_only(self, live: Show) -> None:
@@ -249,6 +268,22 @@ class TestLookingBack:
             await dashboard.press("end")
             await dashboard.until(lambda: "timeline (live, 10 s)" in dashboard.text())
 
+    async def test_the_symbol_screen_keeps_no_candles_of_another_time(self, live: Show) -> None:
+        reader = CannedReader()
+        async with live() as dashboard:
+            screen = SymbolScreen("AAPL", reader)
+            await dashboard.app.push_screen(screen)
+            await dashboard.until(lambda: "candles" in str(screen.chart.border_title))
+            reader.failure = DatabaseError("a recording has no database")
+            await dashboard.press("comma")
+            await at(dashboard, "5 s ago")
+            await dashboard.until(lambda: dashboard.text().count("a recording has no database") == 2)
+            assert "candles" not in str(screen.chart.border_title)
+            # and at the present they are there again
+            reader.failure = None
+            await dashboard.press("end")
+            await dashboard.until(lambda: "candles" in str(screen.chart.border_title))
+
     async def test_there_is_no_time_before_the_first(self, live: Show) -> None:
         async with live() as dashboard:
             await dashboard.press("ctrl+left", "ctrl+left", "ctrl+left")
@@ -291,6 +326,9 @@ class TestReplaying:
             await at(dashboard, "17:49:00 ")
             await dashboard.press("full_stop")
             assert dashboard.said == "The recording ends here"
+            # and the key that leads there does not promise a present
+            labels = {command.binding.id: command.title for command in dashboard.app.commands()}
+            assert labels["time.end"] == "End"
             await dashboard.press("home")
             await at(dashboard, "17:46:01")
             await dashboard.press("comma")

@@ -13,6 +13,7 @@ from sp500tui.pipeline.core.names import StageName
 from sp500tui.tui import screens as registry
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.help.screen import help_lines
+from sp500tui.tui.render.strips import Activity, activity_sign, depth_sign
 from sp500tui.tui.replay_app import ReplayApp
 from sp500tui.tui.shell.dialogs import NumberScreen, QuestionScreen
 from sp500tui.tui.shell.keymap import commands_of
@@ -159,6 +160,18 @@ class TestPalette:
         assert [stage for stage, _ in sizes_in(query, running())] == stages
 
 
+STRIPS = (
+    Activity(),
+    *(Activity(busy=share) for share in (0.1, 0.3, 0.6, 1.0)),
+    Activity(waiting=1.0),
+    Activity(blocked=1.0),
+    Activity(paused=1.0),
+    Activity(database_down=1.0),
+    Activity(failed=1),
+)
+"""What the cells of a strip can show."""
+
+
 class TestHelp:
     def test_it_begins_with_the_focused_panel_and_the_signs(self, build: Callable[..., DashboardApp]) -> None:
         app = build(FakePipeline())
@@ -181,6 +194,17 @@ class TestHelp:
         assert max(map(len, lines)) <= 55
         at = next(number for number, line in enumerate(lines) if line.split() == ["s", "Sort"])
         assert lines[at + 1].strip().startswith("Choose the column")
+
+    def test_the_signs_of_the_strips_are_explained(self) -> None:
+        lines = ["".join(span.text for span in line) for line in help_lines([], 100)]
+
+        signs = {
+            *(activity_sign(each)[0] for each in STRIPS),
+            *(depth_sign(each, 1) for each in (0, 0.01, 1)),
+        }
+
+        assert [sign for sign in signs if not any(sign in line for line in lines)] == []
+        assert "highest so far" not in " ".join(lines)
 
     def test_every_key_is_explained(self, build: Callable[..., DashboardApp]) -> None:
         commands = build(FakePipeline()).commands()

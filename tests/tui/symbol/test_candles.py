@@ -21,7 +21,7 @@ from sp500tui.tui.symbol.candle_series import (
     CandleSeries,
     LiveCandles,
     action_text,
-    description,
+    descriptions,
     direction,
     reading,
     summary,
@@ -248,7 +248,13 @@ class TestWords:
         made = series(
             candle(1, 2, 1, 2), origin={"1m": 390, "quotes": 1}, adjusted=True, actions=[action(OPENING)]
         )
-        assert description(made) == "1 1-minute candle · 390 1m bars, 1 collected price · adjusted: split 4:1"
+        assert descriptions(made) == [
+            "1 1-minute candle · 390 1m bars, 1 collected price · adjusted: split 4:1",
+            "1 1-minute candle · adjusted: split 4:1",
+            "1 1-minute candle · adjusted",
+        ]
+        plain = series(candle(1, 2, 1, 2), origin={"1m": 1})
+        assert descriptions(plain) == ["1 1-minute candle · 1 1m bar", "1 1-minute candle"]
 
     def test_another_currency_multiplies_prices_and_not_volumes(self) -> None:
         made = series(candle(100, 103, 99, 102, 50))

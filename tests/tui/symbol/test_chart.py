@@ -271,6 +271,15 @@ class TestCurve:
         volumes = traded_volumes(points, lambda at: int(at - START) // 2, 3)
         assert volumes == [50, 250, 30]
         assert text(volume_lines(volumes, 2, 8)) == ["   250 │ █ ", "shares │▃█▂"]
+        assert text(volume_lines([0] * 12, 2, 8)) == ["       │ no volume  ", "       │            "]
+
+    @pytest.mark.parametrize("value", [0.5, 9.0, 950.0])
+    def test_the_axis_has_room_for_the_volume_and_its_unit(self, value: float) -> None:
+        samples = [Sample(START + number, value * (1 + number / 200)) for number in range(20)]
+        plot = Plot.of(samples, 60, 12)
+        assert plot is not None
+        first, second = text(volume_lines([412_000] * plot.width, 2, plot.left))
+        assert (first.split("│")[0].strip(), second.split("│")[0].strip()) == ("412k", "shares")
 
 
 def test_ranges_of_different_length_draw_different_pictures() -> None:

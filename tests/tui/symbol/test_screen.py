@@ -370,6 +370,42 @@ class TestFetching:
             assert "heal" not in {call[0] for call in driven.pipeline.calls}
 
 
+class TestTitles:
+    @pytest.mark.parametrize(
+        ("size", "title"),
+        [
+            ((60, 16), "5-minute candles · adjusted: split 4:1"),
+            ((80, 24), "5-minute candles · 175 1m bars · adjusted: split 4:1"),
+        ],
+    )
+    async def test_a_narrow_window_has_what_is_drawn_in_fewer_words(
+        self, drive: Drive, size: tuple[int, int], title: str
+    ) -> None:
+        async with opened(drive, size=size) as (driven, screen, _):
+            await driven.until(lambda: title in str(screen.chart.border_title))
+            assert f"{title}──" in driven.text()
+            await driven.press("c")
+            await driven.until(lambda: "1d in DKK at 6.8721 · " in str(screen.chart.border_title))
+            assert "adjusted" in str(screen.chart.border_title)
+            assert f"{screen.chart.border_title}─" in driven.text()
+
+    async def test_a_read_only_viewer_is_not_shown_a_key_that_fetches(self, drive: Drive) -> None:
+        reader = CannedReader()
+        reader.empty = True
+        async with opened(drive, reader) as (driven, screen, _):
+
+            def text() -> str:
+                return " ".join(" ".join(screen.chart.lines_shown()).split())
+
+            await driven.until(lambda: "B fetches its 1m bars" in text())
+            assert screen.chart.border_subtitle == "B fetches 1m bars"
+            driven.app.refusal = "read-only"
+            screen.draw_panels()
+            await driven.until(lambda: "B fetches" not in text())
+            assert text().endswith("Nothing of NVDA is stored for the last trading day.")
+            assert screen.chart.border_subtitle == ""
+
+
 class TestOutside:
     async def test_hostile_names_are_shown_as_text(self, drive: Drive) -> None:
         fake = FakePipeline()

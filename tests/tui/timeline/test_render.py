@@ -277,8 +277,10 @@ class TestDetail:
             text(line)
             for line in detail_lines(heading, cells_of(PRICE.spans, WINDOW), 3, WINDOW, 100.0, width=200)
         )
-        assert first == "price workers   source 100 %"
-        assert second == "10.0 s shown: idle 68 %, source 30 %, working 2 %"
+        assert first.rstrip() == "price workers   source 100 %"
+        assert second.rstrip() == "10.0 s shown: idle 68 %, source 30 %, working 2 %"
+        narrow = detail_lines(heading, cells_of(PRICE.spans, WINDOW), 3, WINDOW, 100.0, width=40)
+        assert text(narrow[1]).rstrip() == "10.0 s shown: idle 68 %, source 30 %"
 
     def test_without_workers_or_spans_a_message_is_shown(self) -> None:
         assert "Starting workers" in text(detail_lines(None, (), 0, WINDOW, 100.0, width=200)[0])
@@ -298,7 +300,8 @@ class TestDetail:
         shown = detail_lines(
             row, cells, 6, WINDOW, 100.0, lambda name, _: f"{name} died: signal 9", width=200
         )
-        assert text(shown[1]) == "writer-2 died: signal 9"
+        assert text(shown[0]).split("   ")[:2] == ["writer-2", "error"]
+        assert text(shown[1]).rstrip() == "writer-2 died: signal 9"
         assert text(detail_lines(row, cells, 6, WINDOW, 100.0, width=200)[1]).startswith(
             "it failed, and waits"
         )
@@ -310,7 +313,7 @@ class TestDetail:
             (
                 [Span(IDLE, 99.0, 100.0)],
                 True,
-                "older spans were overwritten: the last 1,600 of each worker are kept",
+                "older spans were overwritten: 1,600 of each worker are kept",
             ),
             ([Span(IDLE, 80.0, 90.0)], False, "it has ended"),
             ([Span(IDLE, 80.0, 90.0), Span(IDLE, 98.0, 100.0)], False, "nothing is recorded of this time"),
@@ -320,6 +323,11 @@ class TestDetail:
     def test_a_blank_cell_has_its_reason(self, spans: list[Span], overwritten: bool, words: str) -> None:
         found = replace(worker("price-2", *spans), overwritten=overwritten)
         assert words in self.detail(found, 0)[0]
+        (process,) = rows_of(SpanReport(NOON, 100.0, 1, (found,)))
+        cells = cells_of(process.spans_of(found), WINDOW)
+        lines = [text(line) for line in detail_lines(process, cells, 0, WINDOW, 100.0, width=60)]
+        assert words in lines[0] + lines[1]
+        assert max(map(len, lines)) <= 60
 
 
 class TestShares:
@@ -335,26 +343,34 @@ class TestShares:
 
     def test_the_marked_row_has_its_shares_over_three_windows(self) -> None:
         only = Row("price-1", "price-1", StageName.PRICE, (PRICE,))
-        first, second, third = (text(line) for line in time_lines(only, self.SAMPLES))
+        first, second, third = (text(line).rstrip() for line in time_lines(only, self.SAMPLES, 200))
         assert first == "last  1 s  processor 30 %  interpreter ~10 %  source 60 %  working 40 %"
         assert (second[:9], third[:9]) == ("last 10 s", "last 60 s")
         gone = Row("price-9", "price-9", StageName.PRICE, (replace(PRICE, name="price-9"),))
-        assert text(time_lines(gone, self.SAMPLES)[0]) == "last  1 s  no worker"
+        assert text(time_lines(gone, self.SAMPLES, 200)[0]).rstrip() == "last  1 s  no worker"
+
+    def test_without_room_the_smallest_shares_are_left_out_instead_of_cut(self) -> None:
+        only = Row("price-1", "price-1", StageName.PRICE, (PRICE,))
+        first = text(time_lines(only, self.SAMPLES, 60)[0]).rstrip()
+        assert first == "last  1 s  processor 30 %  interpreter ~10 %  source 60 %"
+        lock = LockSecond(20, held=0.62, wait=0.0012, longest=0.0051)
+        (sentence,) = lock_detail([replace(self.SAMPLES[0], interpreter_lock=lock)], 80)
+        assert text(sentence).rstrip().endswith("a thread waits for it 1.2 ms")
 
     def test_a_process_is_on_the_processor_or_waits_for_postgresql(self) -> None:
         row = Row("w", "w", StageName.WRITER, (WRITER,), is_process=True)
-        assert text(time_lines(row, self.SAMPLES)[0]) == "last  1 s  no worker"
+        assert text(time_lines(row, self.SAMPLES, 200)[0]).rstrip() == "last  1 s  no worker"
         seconds = {WorkerState.DATABASE: 0.6, IDLE: 0.4}
         writer = WorkerSecond(WRITER.name, StageName.WRITER, seconds, cpu=0.1, process_cpu=0.2)
         measured = (replace(self.SAMPLES[0], workers=(writer,)),)
         shown = "last  1 s  processor 20 %  committing 60 %  of it PostgreSQL ~40 %"
-        assert text(time_lines(row, measured)[0]) == shown
+        assert text(time_lines(row, measured, 200)[0]).rstrip() == shown
         whole = Row("writer", "writer", StageName.WRITER, (WRITER,), is_heading=True)
-        assert "processor 10 %" in text(time_lines(whole, measured)[0])
-        assert "processes 20 %" in text(time_lines(whole, measured)[0])
+        assert "processor 10 %" in text(time_lines(whole, measured, 200)[0])
+        assert "processes 20 %" in text(time_lines(whole, measured, 200)[0])
 
     def test_the_interpreter_lock_has_a_row_and_a_sentence(self) -> None:
-        assert lock_detail(self.SAMPLES) == []
+        assert lock_detail(self.SAMPLES, 200) == []
         lock = LockSecond(20, held=0.62, wait=0.0012, longest=0.0051)
         samples = [
             replace(self.SAMPLES[0], at=NOON - timedelta(seconds=age), interpreter_lock=lock)
@@ -365,8 +381,8 @@ class TestShares:
         assert len(text(line)) == len(text(queue_line(QueueName.QUOTES, 9, samples, REPORT, WINDOW)))
         assert (lock_text(samples).text, lock_text(samples).role) == (" busy  ", Role.WARN)
         assert lock_text(self.SAMPLES).text == " " * SHARE_WIDTH
-        (detail,) = lock_detail(samples)
-        assert text(detail) == (
+        (detail,) = lock_detail(samples, 200)
+        assert text(detail).rstrip() == (
             "last 10 s  interpreter lock (GIL) busy  held 62 %  a thread waits for it 1.2 ms  at most 5.1 ms"
         )
 
@@ -416,6 +432,15 @@ class TestAxis:
         assert "╷now" in axis
         assert axis.count("╷−") >= 1
         assert ("ms" in axis) == (seconds <= 0.2)
+
+    @pytest.mark.parametrize(("seconds", "label"), [(0.2, "−100.1 s"), (2.0, "−100.5 s"), (10.0, "−105 s")])
+    def test_labels_of_a_time_long_ago_differ_and_do_not_touch(self, seconds: float, label: str) -> None:
+        window = Window(0.0, seconds, 44)
+        axis = text(axis_line(window, 100.0))[NAME_WIDTH:].rstrip()
+        labels = axis.split("╷")[1:]
+        assert label in axis
+        assert len({each.strip() for each in labels}) == len(labels)
+        assert all(each.endswith(" ") for each in labels[:-1])
 
     @pytest.mark.parametrize("columns", range(6))
     def test_the_axis_fits_into_few_columns(self, columns: int) -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sp500tui.errors import Sp500tuiError
-from sp500tui.pipeline.core.timing.spans import SpanReport
+from sp500tui.pipeline.core.timing.spans import Batches, Span, SpanReport
 from sp500tui.tui.timeline.screen import ZOOMS, TimelineScreen
 from tests.support.parameters import sizes
-from tests.support.tui.fake_pipeline import FakePipeline
+from tests.support.tui.fake_pipeline import NOON, FakePipeline
 from tests.support.tui.timeline_scenes import killed_writer
-from tests.support.tui.timeline_spans import REPORT, many
+from tests.support.tui.timeline_spans import PRICE, REPORT, SOURCE, many, worker
 from tests.tui.conftest import Drive, Driven, notes
 
 
@@ -43,6 +46,11 @@ async def opened(drive: Drive, fake: Fake, **more: Any) -> AsyncIterator[tuple[D
         screen = driven.app.screen
         assert isinstance(screen, TimelineScreen)
         yield driven, screen
+
+
+def shown(driven: Driven, words: str) -> Callable[[], bool]:
+    """Whether the screen has these words."""
+    return lambda: words in driven.text()
 
 
 @pytest.mark.parametrize("size", sizes((60, 16), (200, 60), (80, 24)))
@@ -106,6 +114,67 @@ async def test_zooming_changes_the_time_of_the_screen_within_its_limits(drive: D
         await driven.until(lambda: "(live, 0.01 s)" in driven.text())
         await driven.press(*["Z"] * len(ZOOMS))
         await driven.until(lambda: "(live, 120 s)" in driven.text())
+
+
+async def test_zooming_and_resizing_keep_the_moment_under_the_cursor(drive: Drive) -> None:
+    async with opened(drive, Fake()) as (driven, screen):
+        await driven.until(lambda: "Database" in driven.text())
+        screen.move_to("price-1", 6.5)
+        await driven.until(lambda: "batch 7" in driven.text())
+        # when less and more time is shown than that of the span, at several sizes
+        for keys, seconds in (("zzzz", "0.2 s"), ("ZZZZZ", "20 s"), ("zz", "5 s")):
+            await driven.press(*keys)
+            await driven.until(shown(driven, f"(frozen, {seconds})"))
+            for size in ((80, 24), (120, 30)):
+                await driven.pilot.resize_terminal(*size)
+                await driven.pilot.pause()
+                assert "batch 7" in driven.text(), (seconds, size)
+
+
+async def test_the_cursor_passes_every_cell_beyond_the_edge(drive: Drive) -> None:
+    fake = Fake()
+    spans = [Span(SOURCE, 80 + n / 2, 80.5 + n / 2, Batches(n, n)) for n in range(1, 40)]
+    fake.report = SpanReport(NOON, 100.0, 1, (worker("price-1", *spans),))
+    async with opened(drive, fake) as (driven, screen):
+        await driven.until(lambda: "price-1" in driven.text())
+        screen.move_to("price-1", 9.5)
+        await driven.until(lambda: screen.is_complete)
+        found = []
+        for key in ["left"] * 12 + ["right"] * 12:
+            await driven.press(key)
+            (batch,) = re.findall(r" batch (\d+) ", driven.text())
+            found.append(int(batch))
+        assert max(abs(one - other) for one, other in pairwise(found)) == 1
+        assert found[0] - found[11] == 2
+        assert found[-1] == found[0]
+
+
+async def test_a_view_that_is_frozen_stays_as_it_is_when_more_is_read(drive: Drive) -> None:
+    class Growing(Fake):
+        def spans(self, seconds: float) -> SpanReport:
+            newer = worker("price-1", *PRICE.spans, Span(SOURCE, 100.0, 100.8, Batches(9, 9)))
+            whole = SpanReport(NOON, 100.8, 1, (newer,))
+            return whole if seconds == 120 else super().spans(seconds)
+
+    async with opened(drive, Growing()) as (driven, screen):
+        await driven.until(lambda: "price-1   idle" in driven.text())
+        await driven.press("space")
+        await driven.until(lambda: screen.is_complete)
+        assert "price-1   idle" in driven.text()
+        # and the newest is within reach
+        await driven.press(*["right"] * 3)
+        assert "batch 9" in driven.text()
+
+
+async def test_a_recording_is_named_in_a_narrow_window_too(drive: Drive) -> None:
+    fake = Fake()
+    fake.report = replace(REPORT, by_second=True)
+    async with opened(drive, fake, size=(60, 16)) as (driven, screen):
+        await driven.until(lambda: "timeline (10 s, recorded by the second)" in driven.text())
+        await driven.pilot.resize_terminal(120, 40)
+        await driven.until(
+            lambda: "the order within a second is not known)" in str(screen.chart.border_title)
+        )
 
 
 async def test_f_follows_the_batch_under_the_cursor_and_ends_it(drive: Drive) -> None:

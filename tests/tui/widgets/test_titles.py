@@ -5,6 +5,7 @@ from __future__ import annotations
 from unittest.mock import PropertyMock, patch
 
 import pytest
+from textual.geometry import Size
 from textual.widget import Widget
 
 from sp500tui.tui.widgets.titles import set_titles
@@ -41,3 +42,34 @@ def test_an_unchanged_title_repaints_nothing(typed: str) -> None:
     ):
         set_titles(panel, f"prices · {typed}", typed)
     assert [call.args for call in (*title.mock_calls, *subtitle.mock_calls) if call.args] == []
+
+
+@pytest.mark.parametrize(
+    ("width", "framed", "shown"),
+    [
+        (40, True, "timeline (10 s, by the second)"),
+        (36, True, "timeline (10 s, by the second)"),
+        (35, True, "timeline (10 s)"),
+        (32, False, "timeline (10 s, by the second)"),
+        (31, False, "timeline (10 s)"),
+        (9, True, "timeline (10 s)"),
+    ],
+)
+def test_a_border_without_room_has_the_title_in_fewer_words(width: int, framed: bool, shown: str) -> None:
+    panel = Widget()
+    panel.styles.border_top = ("round", "red")
+    if framed:
+        panel.styles.border = ("round", "red")
+    with patch.object(Widget, "outer_size", new_callable=PropertyMock, return_value=Size(width, 5)):
+        set_titles(panel, "timeline (10 s, by the second)", shorter=["timeline (10 s)"])
+    assert panel._border_title is not None
+    assert panel._border_title.plain == shown
+
+
+def test_the_upper_title_makes_room_for_the_lower_one_where_they_share_a_border() -> None:
+    panel = Widget()
+    panel.styles.border_top = ("round", "red")
+    with patch.object(Widget, "outer_size", new_callable=PropertyMock, return_value=Size(30, 5)):
+        set_titles(panel, "coverage of 1m bars", "checked 15:00", shorter=["1m bars"])
+    assert panel._border_title is not None
+    assert panel._border_title.plain == "1m bars · checked 15:00"
