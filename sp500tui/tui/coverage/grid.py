@@ -143,6 +143,7 @@ def windows(
 _MEANINGS = {
     "not yet": ": the session has not ended",
     "too old": ": the source does not keep them for so long",
+    "replaced": " by longer bars",
 }
 """What the words of a state leave open."""
 

@@ -372,6 +372,8 @@ def _why_not(cell: CoverageCell) -> str:
     """Why a session cannot be fetched; empty if it can."""
     if _lacks(cell):
         return ""
+    if cell.state == "replaced":
+        return "Longer bars have replaced those of this session"
     return "The source does not keep bars for so long" if cell.missing else "This session lacks nothing"
 
 

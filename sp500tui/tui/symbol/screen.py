@@ -263,8 +263,11 @@ class SymbolScreen(BaseScreen):
             # There is one border for both, and the key bar has the key that fetches.
             shown_note = self._outcome if self._fetching is None else note
             variants, note = [shown_note] if shown_note else variants, ""
-        head = f"{shown.tab} in {currency}"
-        title, *shorter = [" · ".join(filter(None, (head, each))) + self._stale for each in variants]
+        heads = [f"{shown.tab} in {currency}"] * len(variants) + [f"{shown.tab} in {self.chart.currency}"]
+        title, *shorter = [
+            " · ".join(filter(None, (head, each))) + self._stale
+            for head, each in zip(heads, [*variants, variants[-1]], strict=True)
+        ]
         set_titles(self.chart, title, note, shorter=shorter)
 
     def _nothing(self) -> str:

@@ -266,11 +266,18 @@ async def test_marked_sessions_are_fetched_together(drive: Drive) -> None:
 async def test_a_session_that_cannot_be_fetched_is_not_marked_and_the_reason_shown(drive: Drive) -> None:
     reader = CannedCoverage()
     reader.cells = [one for one in cells() if (one.symbol, one.session_date) != ("NVDA", DAYS[-2])]
+    at = next(
+        number
+        for number, one in enumerate(reader.cells)
+        if one.session_date == DAYS[-5] and one.symbol == "NVDA"
+    )
+    reader.cells[at] = cell("NVDA", DAYS[-5], 0, "replaced")
     async with opened(drive, reader) as (driven, screen):
         await ready(driven, screen)
         for keys, words in (
             (["left"], "This session was not checked"),
             (["left"], "This session lacks nothing"),
+            (["left"] * 2, "Longer bars have replaced those of this session"),
             (["left"] * len(DAYS), "The source does not keep bars for so long"),
         ):
             await driven.press(*keys, "space")
