@@ -13,13 +13,15 @@ from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import MASK
 from sp500tui.logs.standard_streams import write_output
 
-_WORD = re.compile(r"[\w-]+")
+_WORD = re.compile(r"[\w-]{1,60}")
 _ADDRESS_LIKE = re.compile(r"\S*[:@]\S.*")
 _ARGUMENT = re.compile(r"argument (?P<name>[^:]+): (?P<reason>.*)", re.DOTALL)
 _CHOICE = re.compile(r"invalid choice: (['\"])(?P<value>.*)\1 \(", re.DOTALL)
 _NUMBER = re.compile(r"invalid (?P<kind>int|float) value: (['\"])(?P<value>.*)\2", re.DOTALL)
 _EXCLUSIVE = re.compile(r"not allowed with argument (?P<other>\S+)")
 _MISSING = re.compile(r"the following arguments are required: (?P<names>.*)")
+_LONGEST_VALUE = 40
+"""Characters of a value that are shown."""
 _NUMBERS = {"int": "a whole number", "float": "a number"}
 
 
@@ -124,8 +126,10 @@ def _usage(action: argparse.Action) -> str:
 
 
 def _shown(value: str) -> str:
-    """The value, or `***` where it could be an address with a password."""
-    return MASK if ":" in value or "@" in value else value or "''"
+    """The value, cut if it is long, or `***` where it could be an address with a password."""
+    if ":" in value or "@" in value:
+        return MASK
+    return (value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "…") or "''"
 
 
 def _explain_choice(action: argparse.Action, reason: re.Match[str]) -> str:

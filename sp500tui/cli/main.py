@@ -1,10 +1,9 @@
 """The entry point: parses the command line, runs the command and turns every failure into one line and an exit code.
 
 Modules are imported where they are used: `--version` and `--help` answer without loading anything heavy, and nothing of
-the standard library is imported while the current directory, which could shadow it, may be on the import path.
+the standard library, `__future__` included, is imported while the current directory, which could shadow it, may be on
+the import path.
 """
-
-from __future__ import annotations
 
 import sys
 
@@ -50,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given == ["--version"] and _print_version():
         return 0
     try:
-        from sp500tui.config.child_processes import forget_current_folder
+        from sp500tui.cli.import_path import forget_current_folder
 
         forget_current_folder()
         from sp500tui.logs.standard_streams import prepare
@@ -73,7 +72,7 @@ def _print_version() -> bool:
     return True
 
 
-def _run(arguments: Sequence[str], *, exiting: bool) -> int:
+def _run(arguments: "Sequence[str]", *, exiting: bool) -> int:
     """Run the program and return its exit code; every failure is one line on stderr.
 
     `exiting`: whether the process exits with this code.
@@ -81,10 +80,17 @@ def _run(arguments: Sequence[str], *, exiting: bool) -> int:
     from sp500tui.cli.parser import parse
     from sp500tui.errors import ExitCode, Sp500tuiError
     from sp500tui.logs.standard_streams import BrokenPipeOutputError
-    from sp500tui.pipeline.runtime.stop_signals import StoppedBySignal, raised_signals, signal_code
+    from sp500tui.pipeline.runtime.stop_signals import (
+        StoppedBySignal,
+        raised_signals,
+        reset_inherited_signals,
+        signal_code,
+    )
 
     try:
         with raised_signals(exiting=exiting):
+            if exiting:
+                reset_inherited_signals()
             return _dispatch(parse(arguments))
     except StoppedBySignal as stopped:
         return signal_code(stopped.number)
@@ -98,7 +104,7 @@ def _run(arguments: Sequence[str], *, exiting: bool) -> int:
         return _print_error(_unexpected_error_message(error), ExitCode.INCOMPLETE)
 
 
-def _dispatch(namespace: Namespace) -> int:
+def _dispatch(namespace: "Namespace") -> int:
     from importlib import import_module
 
     module, _, function = _COMMANDS[namespace.command].partition(":")
@@ -106,15 +112,11 @@ def _dispatch(namespace: Namespace) -> int:
     return run(namespace)
 
 
-def _print_error(message: str, code: ExitCode) -> int:
-    from contextlib import suppress
-
+def _print_error(message: str, code: "ExitCode") -> int:
     from sp500tui.logs.redaction import plain
-    from sp500tui.logs.standard_streams import OutputError, write_message
+    from sp500tui.logs.standard_streams import write_message
 
-    # Without a usable stderr the exit code has to do.
-    with suppress(OutputError):
-        write_message(plain(message))
+    write_message(plain(message))
     return code
 
 

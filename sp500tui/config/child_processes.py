@@ -9,8 +9,14 @@ import os
 import sys
 from pathlib import Path
 
+TYPE_CHECKING = False  # type checkers assume True; the watchdog does not load `typing`
+if TYPE_CHECKING:
+    from typing import IO
+
 _PACKAGE_ROOT = str(Path(__file__).parents[2])
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
+_INTERACTIVE = ("PYTHONINSPECT", "PYTHONSTARTUP")
+"""Variables with which a child would wait for commands at its end."""
 
 
 PYTHON = sys.executable
@@ -38,24 +44,8 @@ def python_environment() -> dict[str, str]:
     folders = [folder for folder in sys.path if Path(folder).is_absolute()]
     if _PACKAGE_ROOT not in folders:
         folders.append(_PACKAGE_ROOT)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(folders), "PYTHONIOENCODING": "utf-8"}
-
-
-def forget_current_folder() -> None:
-    """Remove the current directory from this process's import path where only Python's defaults put it there.
-
-    `python -m` puts it first; so does an empty element of PYTHONPATH, as in `PYTHONPATH=$UNSET:/opt/lib`. A PYTHONPATH
-    that names it is the user's choice, and so is an editable installation, which comes after the standard library.
-    """
-    try:
-        here = str(Path.cwd())
-    except OSError:
-        here = ""
-    named = set(os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    implicit = {""} if here in named else {"", here}
-    library = str(Path(os.__file__).parent)
-    end = sys.path.index(library) if library in sys.path else len(sys.path)
-    sys.path[:end] = [folder for folder in sys.path[:end] if folder not in implicit]
+    kept = {name: value for name, value in os.environ.items() if name not in _INTERACTIVE}
+    return {**kept, "PYTHONPATH": os.pathsep.join(folders), "PYTHONIOENCODING": "utf-8"}
 
 
 def find_program(name: str, *, system: bool = False) -> str | None:
@@ -66,6 +56,23 @@ def find_program(name: str, *, system: bool = False) -> str | None:
     folders = _SYSTEM_FOLDERS if system else os.environ.get("PATH", os.defpath).split(os.pathsep)
     for folder in folders:
         program = Path(folder, name)
-        if program.is_absolute() and program.is_file() and os.access(program, os.X_OK):
+        # Path.is_file raises in a folder that cannot be entered; os.path does not.
+        if program.is_absolute() and os.path.isfile(program) and os.access(program, os.X_OK):  # noqa: PTH113
             return str(program)
     return None
+
+
+def error_file() -> IO[bytes]:
+    """A file for what a child process writes to stderr; in memory where no temporary folder can be written.
+
+    Raises:
+        OSError: neither can be created.
+    """
+    import tempfile  # the watchdog does not need it
+
+    try:
+        return tempfile.TemporaryFile()
+    except FileNotFoundError:
+        if sys.platform != "linux":
+            raise
+        return os.fdopen(os.memfd_create("stderr"), "w+b")

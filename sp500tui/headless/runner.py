@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from signal import Signals
 from typing import TYPE_CHECKING, Protocol
 
 from sp500tui.config.bootstrap import bootstrap
@@ -16,11 +17,11 @@ from sp500tui.headless.live_view import format_missing, summary
 from sp500tui.headless.service_manager import ServiceManager
 from sp500tui.logs.redaction import plain, redact_url
 from sp500tui.logs.setup import log_uncaught, log_unexpected
-from sp500tui.logs.standard_streams import OutputError, write_json, write_message, write_output
+from sp500tui.logs.standard_streams import OutputError, write_error, write_json, write_output
 from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, ShutdownLevel, escalate
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Snapshot
 from sp500tui.pipeline.report import RunReport, exit_code
-from sp500tui.pipeline.runtime.stop_signals import StopSignals, exit_at_once
+from sp500tui.pipeline.runtime.stop_signals import StoppedBySignal, StopSignals, exit_at_once
 from sp500tui.pipeline.runtime.unattended_stop import KILL_LIMIT, stop_unattended
 from sp500tui.remote.run_services import RunServices
 
@@ -96,7 +97,7 @@ def run_headless(configuration: Configuration, open_run: OpenRun = open_run) -> 
         runner = HeadlessRunner(
             signals, configuration.settings.drain_timeout, _shutdown_messages(configuration.settings)
         )
-        report = _report_of(runner, configuration, open_run)
+        report = _report_of(runner, signals, configuration, open_run)
         if signals.first is not None:
             report = report.with_signal(signals.first)
         complete = print_summary(report, as_json=configuration.settings.json_output)
@@ -104,6 +105,13 @@ def run_headless(configuration: Configuration, open_run: OpenRun = open_run) -> 
     if runner.abandoned:
         exit_at_once(code)
     return code
+
+
+def report_stopped(configuration: Configuration, number: Signals) -> int:
+    """Print the summary of a run that a signal ended before it began, and return the exit code."""
+    report = _early_report(configuration.settings).with_signal(number)
+    print_summary(report, as_json=configuration.settings.json_output)
+    return exit_code(report)
 
 
 def _shutdown_messages(settings: Settings) -> Mapping[ShutdownLevel, str]:
@@ -114,14 +122,23 @@ def _shutdown_messages(settings: Settings) -> Mapping[ShutdownLevel, str]:
     return NODE_MESSAGES
 
 
-def _report_of(runner: HeadlessRunner, configuration: Configuration, open_run: OpenRun) -> RunReport:
-    """Build the pipeline and run it to its end; every exception becomes the failure of the report."""
+def _report_of(
+    runner: HeadlessRunner, signals: StopSignals, configuration: Configuration, open_run: OpenRun
+) -> RunReport:
+    """Build the pipeline and run it to its end; every exception becomes the failure of the report.
+
+    A signal ends the run at once as long as there is no pipeline: what is built may wait, such as for a password.
+    """
     settings = configuration.settings
     try:
-        paths = bootstrap(configuration)
-        log_uncaught()
-        with open_run(settings, paths) as pipeline:
+        with ExitStack() as stack:
+            with signals.raised():
+                paths = bootstrap(configuration)
+                log_uncaught()
+                pipeline = stack.enter_context(open_run(settings, paths))
             return runner.follow(pipeline)
+    except StoppedBySignal:
+        return _early_report(settings)
     except Sp500tuiError as error:
         return _early_report(settings).with_failure(error)
     except Exception as error:  # noqa: BLE001 - it is in the report, and its traceback in the log
@@ -230,9 +247,9 @@ def print_summary(report: RunReport, *, as_json: bool) -> bool:
     """
     outputs: list[tuple[Callable[[str], None], str]] = []
     if report.failure:
-        outputs.append((write_message, plain(report.failure)))
+        outputs.append((write_error, plain(report.failure)))
     if report.missing and not (report.failure and not report.ledger.fetched):
-        outputs.append((write_message, format_missing(report.missing)))
+        outputs.append((write_error, format_missing(report.missing)))
     line = summary(report)
     _log.info("%s", line, extra={"files_only": not as_json})
     if as_json:

@@ -34,15 +34,15 @@ class BrokenPipeOutputError(OutputError):
 def prepare() -> None:
     """Make the standard streams safe to use; called once, before any file is opened.
 
-    Characters that the locale's encoding lacks are written as `?`. Closed descriptors are opened on the null device, or
-    the next file opened would get their number and receive what is meant for a terminal.
+    What cannot be encoded or decoded is replaced, in output by `?`. Closed descriptors are opened on the null device,
+    or the next file opened would get their number and receive what is meant for a terminal.
     """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
@@ -86,7 +86,13 @@ def write_json(text: str) -> None:
 
 
 def write_message(message: str) -> None:
-    """Write a line to standard error.
+    """Write a line to standard error, and drop it where it cannot be written: the command goes on without it."""
+    with suppress(OutputError):
+        write_error(message)
+
+
+def write_error(message: str) -> None:
+    """Write a line to standard error that is part of the result.
 
     Raises:
         OutputError: with the system's reason.
@@ -108,7 +114,7 @@ def _write_message_within(message: str, seconds: float) -> None:
     try:
         descriptor = stream.fileno()
     except (AttributeError, OSError, ValueError):
-        write_message(message)  # not a stream of the operating system: it cannot block
+        write_error(message)  # not a stream of the operating system: it cannot block
         return
     with _reported(stream, "standard error"):
         blocking = os.get_blocking(descriptor)

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
+from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import OutputError, write_message, write_output
-from sp500tui.simulator.faults import TOKEN_HEADER, Faults, replace_old_names
+from sp500tui.simulator.faults import LONGEST_VALUE, TOKEN_HEADER, Faults, replace_old_names
 
 if TYPE_CHECKING:
     from sp500tui.simulator.http.server import MarketOptions
@@ -107,8 +108,7 @@ def run(args: argparse.Namespace) -> int:
             with suppress(OutputError):
                 write_output(json.dumps({"error": str(error)}) + "\n")
         else:
-            with suppress(OutputError):
-                write_message(f"simulate: {error}")
+            write_message(plain(f"simulate: {error}"))
         return int(error.exit_code)
 
 
@@ -119,7 +119,7 @@ async def _serve(args: argparse.Namespace) -> int:
     folder = None
     try:
         await server.start()
-        folder = Path(args.ca_dir or tempfile.mkdtemp(prefix="sp500tui-market-"))
+        folder = args.ca_dir or _temporary_folder()
         ca_file = folder / CA_FILE
         _write_certificate(ca_file, server.certificate_pem)
         ended: Ended = asyncio.get_running_loop().create_future()
@@ -134,7 +134,8 @@ async def _serve(args: argparse.Namespace) -> int:
     finally:
         await server.close()
         if folder is not None:
-            (folder / CA_FILE).unlink(missing_ok=True)
+            with suppress(OSError):
+                (folder / CA_FILE).unlink()
             if args.ca_dir is None:
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -147,12 +148,11 @@ def _options(args: argparse.Namespace) -> MarketOptions:
     _check_range("--extra-symbols", args.extra_symbols, 0, 99_999)
     try:
         values, warnings = replace_old_names(json.loads(args.faults))
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(
-            f"--faults {args.faults!r} is not valid JSON ({error}); use {{}} for none"
-        ) from error
+    except (ValueError, RecursionError):
+        shown = repr(args.faults[:LONGEST_VALUE])
+        raise ConfigurationError(f"--faults {shown} is not valid JSON; use {{}} for none") from None
     for warning in warnings:
-        write_message(f"simulate: warning: {warning}")
+        write_message(plain(f"simulate: warning: {warning}"))
     faults = Faults.parse(values)
     if args.latency:
         faults = Faults.parse({**faults.as_json(), "latency": args.latency})
@@ -185,8 +185,17 @@ def parse_time(text: str) -> int:
 
 def _check_range(option: str, value: float, lowest: float, highest: float) -> None:
     if not lowest <= value <= highest:
-        shown = value if isinstance(value, int) else f"{value:g}"
+        shown = str(value)[:LONGEST_VALUE] if isinstance(value, int) else f"{value:g}"
         raise ConfigurationError(f"{option} {shown}: use a number from {lowest:g} to {highest:g}")
+
+
+def _temporary_folder() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="sp500tui-market-"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"there is no temporary folder for the demo market: {error.strerror}; set TMPDIR to one that can be written"
+        ) from None
 
 
 def _write_certificate(path: Path, pem: bytes) -> None:

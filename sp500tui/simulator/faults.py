@@ -14,6 +14,8 @@ TOKEN_HEADER = "X-Demo-Market-Token"  # noqa: S105 - the header's name
 WIKIPEDIA_FAULTS = ("ok", "down", "garbled", "forbidden")
 SESSION_FAULTS = ("ok", "overnight", "new")
 FX_FAULTS = ("ok", "missing", "zero", "old")
+LONGEST_VALUE = 40
+"""Characters of an invalid value that a message shows."""
 _SECONDS = frozenset({"latency", "jitter", "retry_after", "slow_body_seconds"})
 _RENAMED = {
     "drip": "slow_body",
@@ -137,7 +139,9 @@ def _check(name: str, value: object) -> None:
     elif value is not None or name != "retry_after":
         highest = 600.0 if name in _SECONDS else 1.0
         if type(value) not in (int, float) or not 0 <= value <= highest:  # type: ignore[operator]
-            raise ConfigurationError(f"fault {name}={value!r}: use a number from 0 to {highest:g}")
+            raise ConfigurationError(
+                f"fault {name}={repr(value)[:LONGEST_VALUE]}: use a number from 0 to {highest:g}"
+            )
 
 
 class FaultSampler:

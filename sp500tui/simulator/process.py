@@ -8,7 +8,6 @@ import os
 import select
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from types import TracebackType
 from typing import IO, Self
 from urllib.parse import urlsplit
 
-from sp500tui.config.child_processes import python_command, python_environment
+from sp500tui.config.child_processes import error_file, python_command, python_environment
 from sp500tui.errors import SourceError
 from sp500tui.simulator.faults import TOKEN_HEADER, Faults
 
@@ -84,7 +83,7 @@ class DemoMarket:
         command += [f"--extra-symbols={extra_symbols}", f"--faults={json.dumps(dict(faults or {}))}"]
         optional = {"seed": seed, "ledger": ledger, "ca-dir": ca_dir, "start-at": start_at}
         command += [f"--{name}={value}" for name, value in optional.items() if value is not None]
-        with tempfile.TemporaryFile() as errors:
+        with error_file() as errors:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,

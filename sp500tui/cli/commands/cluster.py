@@ -5,19 +5,18 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import replace
 
-from sp500tui.cli.commands.run import show_dashboard
+from sp500tui.cli.commands.run import run_without_dashboard, show_dashboard
 from sp500tui.cli.context import configuration_of
 from sp500tui.cli.runtime_tuning import tune_gc
 from sp500tui.config.loader import Configuration
 from sp500tui.errors import ConfigurationError
-from sp500tui.headless.runner import run_headless
 
 
 def run_worker(namespace: Namespace) -> int:
     """Run the stages that `--stages` names until the end that the settings define, or until a signal."""
     configuration = _cluster_configuration(namespace)
     settings = configuration.settings.model_copy(update={"no_ui": True})
-    return run_headless(replace(configuration, settings=settings))
+    return run_without_dashboard(replace(configuration, settings=settings))
 
 
 def run_top(namespace: Namespace) -> int:

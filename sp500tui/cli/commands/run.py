@@ -15,6 +15,7 @@ from sp500tui.config.bootstrap import bootstrap
 from sp500tui.config.loader import for_dashboard
 from sp500tui.errors import ConfigurationError
 from sp500tui.logs.setup import log_uncaught
+from sp500tui.pipeline.runtime.stop_signals import StoppedBySignal, deferred_signals
 
 if TYPE_CHECKING:
     from sp500tui.cluster.node.node import ClusterNode
@@ -40,8 +41,17 @@ def run(namespace: Namespace) -> int:
         return show_dashboard(configuration)
     if settings.tour:
         raise ConfigurationError("--tour is for the dashboard; omit it, or --no-ui")
-    from sp500tui.headless.runner import run_headless
+    return run_without_dashboard(configuration)
 
+
+def run_without_dashboard(configuration: Configuration) -> int:
+    """Run the pipeline headless; a run that a signal ends before it begins has a report, too."""
+    try:
+        # Extension modules cannot be imported again where a signal ends the import.
+        with deferred_signals():
+            from sp500tui.headless.runner import report_stopped, run_headless
+    except StoppedBySignal as stopped:
+        return report_stopped(configuration, stopped.number)
     return run_headless(configuration)
 
 

@@ -49,6 +49,8 @@ class StopSignals:
         self._pending_since = 0.0
         """Monotonic time at which the oldest queued signal arrived, or the one before it was taken."""
         self._exit_when_blocked = exit_when_blocked
+        self._raises = False
+        """Whether the first signal is raised in the main thread instead of queued."""
         self._before: dict[int, object] = {}
         self._wakeup_before = -1
 
@@ -70,12 +72,26 @@ class StopSignals:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         # No locks here: a handler runs between any two instructions of the main thread, which may hold one.
         self.first = self.first or signal.Signals(number)
+        if self._raises:
+            self._raises = False
+            raise StoppedBySignal(self.first)
         now = time.monotonic()
         self._pending_since = self._pending_since if self._pending else now
         if self._exit_when_blocked and len(self._pending) > 1 and now - self._pending_since > _BLOCKED_AFTER:
             os._exit(signal_code(self.first))
         self._pending.append(number)
         self._pipe.notify()
+
+    @contextmanager
+    def raised(self) -> Iterator[None]:
+        """Raise the first signal as `StoppedBySignal` instead of queueing it, for steps that may wait before a run."""
+        self._raises = True
+        try:
+            if self.first is not None:
+                raise StoppedBySignal(self.first)
+            yield
+        finally:
+            self._raises = False
 
     def take(self) -> signal.Signals | None:
         """Remove and return the oldest queued signal; None when there is none."""
@@ -135,6 +151,13 @@ def deferred_signals() -> Iterator[None]:
             # Also those after one whose handler raises.
             for number in reversed(received):
                 handled.callback(signal.raise_signal, number)
+
+
+def reset_inherited_signals() -> None:
+    """Undo what a parent process may have set: blocked stop signals, and an ignored SIGCHLD, which hides exit codes."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, signal.SIGCHLD))
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def signal_code(number: signal.Signals) -> int:

@@ -8,13 +8,12 @@ import os
 import select
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from sp500tui.config.child_processes import python_command, python_environment
+from sp500tui.config.child_processes import error_file, python_command, python_environment
 from sp500tui.errors import Sp500tuiError
 from sp500tui.logs.setup import reemit
 from sp500tui.pipeline.writer.framing import FrameDecoder, FrameError, encode_frame
@@ -65,7 +64,7 @@ class WriterClient:
         with ExitStack() as undo:
             try:
                 ours, theirs = map(undo.enter_context, socket.socketpair())
-                self._stderr = undo.enter_context(tempfile.TemporaryFile())
+                self._stderr = undo.enter_context(error_file())
                 self._process = subprocess.Popen(
                     python_command("sp500tui.pipeline.writer.process", str(theirs.fileno())),
                     pass_fds=(theirs.fileno(),),

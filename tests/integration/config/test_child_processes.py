@@ -6,18 +6,18 @@ import ast
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 import sp500tui
-from sp500tui.config.child_processes import (
-    find_program,
-    forget_current_folder,
-    python_command,
-    python_environment,
-)
+from sp500tui.cli.import_path import forget_current_folder
+from sp500tui.config.child_processes import error_file, find_program, python_command, python_environment
+from tests.support.environment import ordinary_user
 from tests.support.parameters import rest_thorough
+from tests.support.postgres.server import public_folder
 
 PACKAGE = Path(sp500tui.__file__).parent
 MARK = "import os\nopen(os.environ['MARK'], 'a').write(__name__ + '\\n')\n"
@@ -77,6 +77,8 @@ def test_the_program_itself_imports_nothing_from_the_current_directory(
 ) -> None:
     (hostile / "sp500tui" / "__init__.py").unlink()
     (hostile / "sp500tui").rmdir()
+    for name in ("__future__", "pathlib", "re", "enum", "fnmatch", "urllib"):
+        (hostile / f"{name}.py").write_text(MARK)
     (hostile / "sitecustomize.py").unlink()  # runs before any program where PYTHONPATH names the folder
     done = subprocess.run(
         [sys.executable, "-m", "sp500tui", "config", "show"],
@@ -170,3 +172,32 @@ def test_only_one_module_starts_python_and_searches_for_programs() -> None:
             ):
                 elsewhere.append(f"{file.relative_to(PACKAGE)}:{node.lineno} {name}")  # type: ignore[attr-defined]
     assert elsewhere == []
+
+
+def test_a_child_does_not_wait_for_commands_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONINSPECT", "1")
+    monkeypatch.setenv("PYTHONSTARTUP", "/nonexistent")
+    assert not {"PYTHONINSPECT", "PYTHONSTARTUP"} & python_environment().keys()
+
+
+def test_what_a_child_writes_is_kept_in_memory_where_there_is_no_temporary_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing() -> NoReturn:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", missing)
+    with error_file() as file:
+        subprocess.run(
+            [sys.executable, "-c", "import sys; sys.stderr.write('reason')"], stderr=file, check=True
+        )
+        file.seek(0)
+        assert file.read() == b"reason"
+
+
+def test_a_folder_of_path_that_the_user_may_not_enter_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    private = public_folder()
+    private.chmod(0)
+    monkeypatch.setenv("PATH", f"{private}:{private / 'bin'}:/bin")
+    with ordinary_user():
+        assert find_program("sh") == "/bin/sh"

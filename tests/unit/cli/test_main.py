@@ -215,6 +215,11 @@ class TestDispatch:
             (["top"], "add --broker redis://"),
             (["top", "--broker", "redis://127.0.0.1", "--no-ui"], "run sp500tui worker"),
             (["top", "--broker", "redis://10.1.1.1"], "add --database postgresql://"),
+            (["simulate", "--faults", "[" * 100_000], "is not valid JSON; use {} for none"),
+            (["simulate", "--port", "9" * 4_000], "use a number from 0 to 65535"),
+            (["simulate", "--seed", "9" * 5_000], "is invalid; give a whole number"),
+            (["--" + "x" * 5_000], "unknown option;"),
+            (["x" * 5_000], "unknown command;"),
         ],
     )
     def test_a_refusal_is_one_line_and_exit_code_2(
@@ -224,6 +229,18 @@ class TestDispatch:
         shown = errors()
         assert shown.startswith("sp500tui: ")
         assert words in shown
+        assert shown.count("\n") == 1
+        assert len(shown) < 300
+
+    @pytest.mark.processes
+    def test_a_demo_market_without_a_folder_for_its_certificate_is_refused(
+        self, errors: Callable[[], str]
+    ) -> None:
+        assert cli.main(["simulate", "--ca-dir", "/etc/passwd/\x1b"]) == ExitCode.USAGE
+        shown = errors()
+        assert (
+            r"cannot write /etc/passwd/\x1b/demo-market-ca.pem: Not a directory; choose a writable" in shown
+        )
         assert shown.count("\n") == 1
 
     def test_a_dumb_terminal_is_refused_with_the_remedy(

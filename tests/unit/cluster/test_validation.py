@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from sp500tui.cluster.node.validation import node_stage_sizes, read_password, va
 from sp500tui.config.settings import Settings, parse_stages, validate_stages
 from sp500tui.errors import ConfigurationError
 from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.runtime.stop_signals import StoppedBySignal, StopSignals
 
 
 def settings(**given: Any) -> Settings:
@@ -108,6 +111,13 @@ class TestPassword:
             ConfigurationError, match=r"nothing was written to it within 0\.01 s; name a file"
         ):
             read_password(tmp_path / "pipe")
+
+    def test_a_signal_ends_the_wait_for_a_pipe(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        with StopSignals() as signals:
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            with pytest.raises(StoppedBySignal), signals.raised():
+                read_password(tmp_path / "pipe")
 
     def test_is_none_without_a_file(self) -> None:
         assert read_password(None) is None

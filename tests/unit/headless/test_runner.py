@@ -33,7 +33,7 @@ from sp500tui.headless.live_view import (
     stage_line,
     summary,
 )
-from sp500tui.headless.runner import run_headless
+from sp500tui.headless.runner import report_stopped, run_headless
 from sp500tui.logs import setup as logs
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.ledger import Ledger
@@ -86,6 +86,27 @@ def sends(*numbers: signal.Signals) -> Callable[[FakeRun], None]:
         threading.Thread(target=one_after_the_other).start()
 
     return send
+
+
+class TestBeforeThePipeline:
+    """What is built may wait, such as for a password from a pipe."""
+
+    @pytest.mark.parametrize(("number", "code"), [(SIGINT, 130), (SIGTERM, 143), (SIGHUP, 143)])
+    def test_a_signal_ends_the_run_at_once_with_its_report(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals, code: int
+    ) -> None:
+        def build(*_: object) -> AbstractContextManager[FakeRun]:
+            signal.raise_signal(number)
+            raise AssertionError("the signal was queued")
+
+        assert run_headless(configured(tmp_path, json_output=True), build) == code
+        assert json.loads(capsys.readouterr().out)["outcome"] == "interrupted"
+
+    def test_a_run_that_was_stopped_while_the_program_was_loaded_has_a_report(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert report_stopped(configured(tmp_path, json_output=True), SIGTERM) == 143
+        assert json.loads(capsys.readouterr().out)["outcome"] == "interrupted"
 
 
 class TestEnd:

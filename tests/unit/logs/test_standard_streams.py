@@ -15,6 +15,7 @@ from sp500tui.logs.standard_streams import (
     BrokenPipeOutputError,
     OutputError,
     prepare,
+    write_error,
     write_json,
     write_last_message,
     write_message,
@@ -23,10 +24,24 @@ from sp500tui.logs.standard_streams import (
 
 
 def test_a_closed_stream_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, write in (("stdout", write_output), ("stderr", write_message), ("stdout", write_json)):
+    for name, write in (("stdout", write_output), ("stderr", write_error), ("stdout", write_json)):
         monkeypatch.setattr(sys, name, None)
         with pytest.raises(OutputError, match="is closed"):
             write("x")
+
+
+def test_a_message_that_cannot_be_written_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    write_message("x")
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stderr", full)
+        write_message("x")
+
+
+def test_input_that_cannot_be_decoded_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff1\n"), encoding="utf-8"))
+    prepare()
+    assert sys.stdin.readline() == "\ufffd1\n"
 
 
 def test_a_full_disk_is_an_error_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +53,7 @@ def test_a_full_disk_is_an_error_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("name", "write", "kind"),
-    [("stdout", write_output, BrokenPipeOutputError), ("stderr", write_message, OutputError)],
+    [("stdout", write_output, BrokenPipeOutputError), ("stderr", write_error, OutputError)],
 )
 def test_a_closed_pipe_is_an_error_of_its_own_on_standard_output(
     monkeypatch: pytest.MonkeyPatch, name: str, write: Callable[[str], None], kind: type[OutputError]

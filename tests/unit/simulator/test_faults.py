@@ -27,6 +27,7 @@ def ignore(name: str) -> None:
         ({"latency": float("nan")}, "latency=nan"),
         ({"latency": 601}, "0 to 600"),
         ({"latency": 10**400}, "0 to 600"),
+        ({"latency": float("inf")}, "latency=inf"),
         ({"latency": None}, "latency=None"),
         ({"wikipedia": "gone"}, "down, garbled, forbidden"),
         ({"fx": 1}, "missing, zero, old"),

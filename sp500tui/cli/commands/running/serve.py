@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from argparse import Namespace
 
 from sp500tui.cli.context import configuration_of, start
-from sp500tui.config.child_processes import python_command
+from sp500tui.config.child_processes import python_command, python_environment
 from sp500tui.config.loader import Configuration, default_file
 from sp500tui.config.whole_numbers import whole_number
 from sp500tui.errors import ConfigurationError
@@ -33,6 +34,7 @@ def run(namespace: Namespace) -> int:
         pass  # there is a pipeline, and it is this version's
     logging.getLogger("textual-serve").setLevel(logging.ERROR)
     command = viewer_command(configuration, steering=namespace.allow_steering)
+    os.environ |= python_environment()  # textual-serve passes it to the viewers
     server = ViewerServer(command, port, public=namespace.public)
     if namespace.public:
         steer = " and steer" if namespace.allow_steering else ""

@@ -20,6 +20,7 @@ from sp500tui.pipeline.runtime.stop_signals import (
     StopSignals,
     deferred_signals,
     raised_signals,
+    reset_inherited_signals,
     signal_code,
 )
 from sp500tui.pipeline.runtime.unattended_stop import stop_unattended
@@ -43,6 +44,15 @@ class TestKept:
             send(SIGINT)
             signals.sleep(None)
             assert signals.take() is SIGINT
+
+    def test_before_a_run_the_first_is_raised_and_the_others_are_queued(self) -> None:
+        with StopSignals() as signals:
+            with pytest.raises(StoppedBySignal) as stopped, signals.raised():
+                send(SIGTERM)
+            send(SIGINT)
+            assert (stopped.value.number, signals.first, signals.take()) == (SIGTERM, SIGTERM, SIGINT)
+            with pytest.raises(StoppedBySignal), signals.raised():
+                raise AssertionError("it had been stopped")
 
     def test_the_handlers_of_before_come_back(self) -> None:
         before = [signal.getsignal(number) for number in STOP_SIGNALS]
@@ -236,3 +246,15 @@ def test_a_signal_that_another_thread_receives_ends_the_sleep() -> None:
         sender.join()
         assert time.monotonic() - started < 30
         assert signals.take() is signal.SIGTERM
+
+
+def test_what_a_parent_process_blocks_or_ignores_is_undone() -> None:
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    children = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        reset_inherited_signals()
+        assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {*STOP_SIGNALS}
+        assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGCHLD, children)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
