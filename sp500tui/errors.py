@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum, StrEnum
 
 
@@ -91,3 +92,25 @@ class DatabaseError(Sp500tuiError):
 
 class JournalError(Sp500tuiError):
     """The journal on disk cannot be written or read."""
+
+
+_RESOURCE_REMEDIES = {
+    errno.EMFILE: "raise the number of files that a process may open, such as by ulimit -n 4096",
+    errno.ENFILE: "close other programs: the system cannot open more files",
+    errno.EFBIG: "raise the size that a file may have, such as by ulimit -f unlimited",
+    errno.ENOSPC: "free disk space",
+    errno.EDQUOT: "free disk space: the quota is used up",
+    errno.ENOMEM: "free memory, or raise its limit, such as by ulimit -v unlimited",
+    errno.EAGAIN: "use fewer workers, or raise the number of processes, such as by ulimit -u 4096",
+}
+
+
+def resource_remedy(error: BaseException) -> str:
+    """What to do about an error of the system that means an exhausted resource; empty for every other error."""
+    if isinstance(error, OSError):
+        return _RESOURCE_REMEDIES.get(error.errno or 0, "")
+    if isinstance(error, MemoryError):
+        return _RESOURCE_REMEDIES[errno.ENOMEM]
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return _RESOURCE_REMEDIES[errno.EAGAIN]
+    return ""

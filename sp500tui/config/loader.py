@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from argparse import Namespace
 from collections.abc import Mapping
@@ -25,6 +26,11 @@ from sp500tui.errors import ConfigurationError
 _MAX_FILE_SIZE = 1 << 20
 _NAMES = "`sp500tui config show` lists the names"
 _CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+_SERVICE_LINK = re.compile(
+    ENVIRONMENT_PREFIX
+    + r"(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?|PORT=(tcp|udp|sctp)://.*)"
+)
+"""What Kubernetes sets in every container for a service whose name begins with that of the program."""
 
 
 class Precedence(IntEnum):
@@ -157,22 +163,26 @@ def _from_environment() -> dict[str, SourcedValue]:
     given = {name.upper(): name for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX)}
     given.pop(_CONFIG_VARIABLE, None)
     for name in given:
-        if name not in known:
+        if name not in known and not _is_service_link(name, os.environ[given[name]]):
             raise ConfigurationError(
                 f"environment variable {given[name]} is unknown; {suggestion(name, known) or _NAMES}"
             )
     found = {}
     for name, as_given in given.items():
-        if text := os.environ[as_given]:
+        if name in known and (text := os.environ[as_given]):
             value = _json(name, text) if known[name] == "keymap" else text
             found[known[name]] = SourcedValue(value, Origin(Precedence.ENVIRONMENT, name))
     return found
 
 
+def _is_service_link(name: str, value: str) -> bool:
+    return bool(_SERVICE_LINK.fullmatch(name) or _SERVICE_LINK.fullmatch(f"{name}={value}"))
+
+
 def _json(variable: str, text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigurationError(f"environment variable {variable} is not JSON; give a JSON object") from None
 
 
@@ -214,9 +224,15 @@ def _read(file: Path, *, is_named: bool) -> tuple[dict[str, Any], list[str]]:
         return tomllib.loads(content.decode("utf-8-sig")), []
     except UnicodeDecodeError:
         raise ConfigurationError(f"configuration file {file} is not UTF-8 text; give a TOML file") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits is a ValueError of `int`.
+        reason = (
+            error
+            if isinstance(error, tomllib.TOMLDecodeError)
+            else "a value is too long or nested too deeply"
+        )
         raise ConfigurationError(
-            f"configuration file {file} is not TOML: {error or 'nested too deeply'}; write lines such as interval = 30"
+            f"configuration file {file} is not TOML: {reason}; write lines such as interval = 30"
         ) from None
 
 

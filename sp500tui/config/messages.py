@@ -27,9 +27,19 @@ def display_value(value: object, key: str = "") -> str:
     `key` is the name of its setting. A URL that cannot be parsed is masked completely.
     """
     if key in BY_KEY and BY_KEY[key].is_address:
-        return redact_url(str(value))
-    text = plain(str(value).lower() if isinstance(value, bool) else str(value)) or "''"
+        return redact_url(_text(value))
+    text = plain(_text(value)) or "''"
     return text if len(text) <= _MAX_LENGTH else text[: _MAX_LENGTH - 1] + "…"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    try:
+        return str(value)
+    except ValueError:
+        # Python writes no number of more than 4,300 digits, which hexadecimal ones in TOML may have.
+        return "(a number of thousands of digits)"
 
 
 def error_message(name: str, error: Mapping[str, Any]) -> str:

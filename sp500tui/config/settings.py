@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -132,7 +133,7 @@ class Settings(BaseModel):
     """Seconds after which the list of constituents is refreshed."""
     market_speed: float = Field(default=1.0, gt=0, le=100_000)
     """Demo market: speed of its trading day, 1 for real time."""
-    market_seed: int | None = None
+    market_seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
     """Demo market: seed of its prices and faults."""
     tour: bool = False
     """Demo market: start the dashboard's tour of faults."""
@@ -218,7 +219,8 @@ class Settings(BaseModel):
     @field_validator("wikipedia_url")
     @classmethod
     def _validate_page_url(cls, value: str) -> str:
-        validate_url(value, ("http", "https"), "https://en.wikipedia.org/wiki/List_of_S%26P_500_companies")
+        example = "https://en.wikipedia.org/wiki/List_of_S%26P_500_companies"
+        validate_url(value, ("http", "https"), example, page=True)
         return value
 
     @field_validator("broker")
@@ -302,8 +304,12 @@ def expand_user(path: Path) -> Path:
         raise ValueError("refers to an unknown home directory; write the path in full") from None
 
 
-def validate_url(url: str, schemes: tuple[str, ...], example: str) -> None:
-    """Raise ValueError with the remedy unless `url` has one of the schemes, a host and a valid port."""
+def validate_url(url: str, schemes: tuple[str, ...], example: str, *, page: bool = False) -> None:
+    """Raise ValueError with the remedy unless `url` has one of the schemes, a host and a valid port.
+
+    Only the address of a `page` may contain an `@` after the host. Elsewhere it shows that the host is taken from a
+    password with `/`, `?` or `#` in it.
+    """
     remedy = f"give one such as {example}"
     if url != url.strip() or not url.isprintable() or " " in url:
         raise ValueError(f"contains a space or a control character; {remedy}")
@@ -318,13 +324,16 @@ def validate_url(url: str, schemes: tuple[str, ...], example: str) -> None:
         )
     if port == 0 or not parts.hostname:
         raise ValueError(f"has no host or an invalid port; {remedy}")
+    if not page and "@" in parts.path + parts.query + parts.fragment:
+        raise ValueError("has no usable host; write special characters of the password as %XX")
 
 
 def validate_certificate(path: Path) -> None:
     """Raise ValueError with the remedy unless the file contains a certificate in PEM format."""
     import ssl  # takes longer to load than this module, and is rarely needed
 
-    if path.exists() and not path.is_file():
+    # Path.exists raises in a folder that cannot be entered; os.path does not.
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
         # A pipe could be read once, and each source reads the file itself.
         raise ValueError("is no regular file; give a PEM file")
     try:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 _CHECK_EVERY = 64
+FILE_LIMIT = 5 << 20
+"""Bytes beyond which a log file is rotated."""
 
 
 class PrivateRotatingFileHandler(logging.Handler):
@@ -26,7 +28,7 @@ class PrivateRotatingFileHandler(logging.Handler):
         self,
         path: Path,
         *,
-        limit: int = 5 << 20,
+        limit: int = FILE_LIMIT,
         keep: int = 3,
         on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:

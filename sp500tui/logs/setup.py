@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import itertools
 import logging
+import stat
 import sys
 import threading
 from collections import deque
@@ -18,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from sp500tui.errors import ConfigurationError
+from sp500tui.errors import ConfigurationError, resource_remedy
 from sp500tui.logs.formats import (
     ConsoleFormat,
     JsonFormat,
@@ -28,10 +29,11 @@ from sp500tui.logs.formats import (
     worker_of,
 )
 from sp500tui.logs.redaction import plain
-from sp500tui.logs.rotation import PrivateRotatingFileHandler
+from sp500tui.logs.rotation import FILE_LIMIT, PrivateRotatingFileHandler
 
 PACKAGE_LOGGER = "sp500tui"
 RING_CAPACITY = 5_000
+_STREAM_FOLDERS = tuple(map(Path, ("/dev", "/dev/fd", "/proc/self/fd")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,7 @@ class Logging:
     app_log: Path | None
     """None where no log files are written."""
     errors_log: Path | None
+    """None where the log is no regular file, too."""
     root_handler: logging.Handler
 
     def close(self) -> None:
@@ -174,9 +177,9 @@ def configure(
 ) -> Logging:
     """Set up logging for this process; `console` is off while the dashboard owns the terminal.
 
-    Records go to `log_file`, with errors in a second file beside it, or to `app.log` and `errors.log` in `folder`,
-    which is created. Without either no file is written; with `complete_console` the console then shows what the files
-    would hold, tracebacks included.
+    Records go to `log_file`, with errors in a second file beside it unless it is a device or a pipe, or to `app.log`
+    and `errors.log` in `folder`, which is created. Without either no file is written; with `complete_console` the
+    console then shows what the files would hold, tracebacks included.
 
     Raises:
         ConfigurationError: a file or the folder cannot be written; the logging of before stays in force.
@@ -229,6 +232,8 @@ def _paths_of_files(log_file: Path | None, folder: Path | None) -> tuple[Path | 
     if log_file is not None:
         if not log_file.name:
             raise ConfigurationError(f"log file {log_file} is a folder; name a file with --log-file FILE")
+        if _is_stream(log_file):
+            return log_file, None
         return log_file, log_file.with_name(f"{log_file.stem}.errors{log_file.suffix}")
     if folder is None:
         return None, None
@@ -242,16 +247,25 @@ def _paths_of_files(log_file: Path | None, folder: Path | None) -> tuple[Path | 
     return folder / "app.log", folder / "errors.log"
 
 
+def _is_stream(path: Path) -> bool:
+    """Whether the path names a pipe, a device or a standard stream, beside which no second file can be created."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return path.parent in _STREAM_FOLDERS or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def _open(path: Path, root_handler: RootHandler) -> PrivateRotatingFileHandler:
     try:
-        return PrivateRotatingFileHandler(path, on_failure=root_handler.warn)
+        limit = sys.maxsize if _is_stream(path) else FILE_LIMIT
+        return PrivateRotatingFileHandler(path, limit=limit, on_failure=root_handler.warn)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         if isinstance(error, OSError) and error.errno == errno.ENXIO:
             reason = "it is a pipe or a socket that no program reads"
-        raise ConfigurationError(
-            f"log file {path} cannot be opened: {reason}; name another with --log-file FILE"
-        ) from None
+        remedy = resource_remedy(error) or "name another with --log-file FILE"
+        raise ConfigurationError(f"log file {path} cannot be opened: {reason}; {remedy}") from None
 
 
 def remove(root_handler: logging.Handler) -> None:
@@ -268,9 +282,12 @@ def log_unexpected(error: BaseException, name: str) -> str:
     `name`: of the logger.
     """
     message = f"unexpected {type(error).__name__}: {error}"
+    if remedy := resource_remedy(error):
+        message += f"; {remedy}"
     logging.getLogger(name).critical("%s", message, exc_info=error, extra={"files_only": True})
     log = current()
-    return f"{message}; {f'details in {log.errors_log}' if log and log.errors_log else 'please report it'}"
+    file = log and (log.errors_log or log.app_log)
+    return f"{message}; {f'details in {file}' if file else 'please report it'}"
 
 
 def log_uncaught() -> None:

@@ -16,7 +16,7 @@ from sp500tui.config.messages import field_types
 from sp500tui.config.options import OPTIONS, Option
 from sp500tui.config.paths import Paths, default_log_folder, ensure_folder
 from sp500tui.config.settings import Settings
-from sp500tui.errors import ConfigurationError, ExitCode
+from sp500tui.errors import ConfigurationError, ExitCode, resource_remedy
 from sp500tui.logs.redaction import plain, redact_url
 from sp500tui.logs.standard_streams import write_output
 
@@ -25,7 +25,7 @@ def run(namespace: Namespace) -> int:
     """Run the action."""
     if namespace.action == "show":
         configuration = configuration_of(namespace)
-        write_output("\n".join(effective_settings(configuration)) + "\n")
+        write_output("\n".join(map(plain, effective_settings(configuration))) + "\n")
         return ExitCode.OK
     file = config_file(getattr(namespace, "config", None))
     if namespace.action == "init":
@@ -41,12 +41,19 @@ def effective_settings(configuration: Configuration) -> Iterator[str]:
     yield f"# log folder: {_folder_text(default_log_folder)}"
     yield from (f"# {warning}" for warning in configuration.warnings)
     for option in OPTIONS:
-        value = getattr(configuration.settings, option.field)
+        value = _own_value(configuration.settings, option)
         origin = configuration.origins[option.field]
         if option.is_address and value is not None:
-            value = redact_url(value)
+            value = redact_url(str(value))
         line = f"# {option.key} is not set" if value is None else f"{option.key} = {toml_value(value)}"
         yield f"{line:<50} # {'default' if origin.precedence is Precedence.DEFAULT else origin.name}"
+
+
+def _own_value(settings: Settings, option: Option) -> object:
+    """The value of a setting; None for the symbols of a `symbols_file`, which are not those of `symbols`."""
+    if option.field == "symbols" and settings.symbols_file is not None:
+        return None
+    return getattr(settings, option.field)
 
 
 def _file_text(file: Path | None) -> str:
@@ -93,8 +100,14 @@ def write_template(file: Path) -> None:
         raise ConfigurationError(
             f"{file} cannot be written: {error.strerror}; name another with --config FILE"
         ) from None
-    with open(opened, "w", encoding="utf-8") as writer:  # noqa: PTH123 - from a descriptor made with the right mode
-        writer.write("\n".join(template_lines()) + "\n")
+    try:
+        with open(opened, "w", encoding="utf-8") as writer:  # noqa: PTH123 - from a descriptor made with the right mode
+            writer.write("\n".join(template_lines()) + "\n")
+    except OSError as error:
+        file.unlink(missing_ok=True)
+        raise ConfigurationError(
+            f"{file} cannot be written: {error.strerror}; {resource_remedy(error) or 'name another with --config FILE'}"
+        ) from None
 
 
 def template_lines() -> Iterator[str]:

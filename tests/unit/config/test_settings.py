@@ -324,6 +324,16 @@ class TestRefusals:
         remove_home(monkeypatch)
         assert "~/x refers to an unknown home directory; write the path in full" in refusal({name: "~/x"})
 
+    def test_a_certificate_in_a_folder_that_the_user_may_not_enter_is_refused(
+        self, public_home: Path
+    ) -> None:
+        public_home.chmod(0)
+        with ordinary_user():
+            message = refusal({"ca_file": str(public_home / "ca.pem")})
+        public_home.chmod(0o700)
+        assert "ca.pem cannot be read (Permission denied); give a PEM file" in message
+        assert "cannot be read (File name too long)" in refusal({"ca_file": "/" + "x" * 300})
+
     def test_a_file_that_cannot_be_used_is_named(self, tmp_path: Path) -> None:
         assert "does not exist" in refusal({}, str(tmp_path / "absent.toml"))
         assert "cannot be read" in refusal({}, str(tmp_path))
@@ -348,7 +358,9 @@ class TestRefusals:
     def test_expectations_name_both_bounds(self) -> None:
         assert constraint_text("price_workers") == "a whole number from 1 to 64"
         assert constraint_text("duration") == "a number of seconds above 0 up to 31,536,000"
-        assert constraint_text("market_seed") == "a whole number"
+        assert constraint_text("market_seed").startswith(
+            "a whole number from -9,223,372,036,854,775,808 to 9,"
+        )
 
 
 class TestConflicts:
@@ -501,3 +513,91 @@ def test_an_age_is_a_number_of_days(option: str, age: str) -> None:
 @pytest.mark.parametrize("age", ["1d", "90d", "99999d"])
 def test_an_age_in_days_is_accepted(age: str) -> None:
     assert parse_age(str(load({"keep_quotes": age}).settings.keep_quotes)).days == int(age[:-1])
+
+
+class TestHugeValues:
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("cycles = " + "9" * 5_000, "is not TOML: a value is too long or nested too deeply"),
+            (
+                "cycles = 0x" + "f" * 5_000,
+                "cycles = (a number of thousands of digits) is invalid; give a whole number",
+            ),
+            (
+                "interval = 0x" + "f" * 5_000,
+                "interval = (a number of thousands of digits) is invalid; give a number",
+            ),
+            (
+                "market_seed = 0x" + "f" * 5_000,
+                "is invalid; give a whole number from -9,223,372,036,854,775,808",
+            ),
+            ("database = 0x" + "f" * 5_000, "database = *** is not text; write it in quotes"),
+            ("symbols = [0x" + "f" * 5_000 + "]", "is not a list of texts"),
+            ("symbols = " + "[" * 5_000, "is not TOML: a value is too long or nested too deeply"),
+        ],
+        ids=lambda text: text[:16],
+    )
+    def test_one_in_the_file_is_refused_in_one_line(self, tmp_path: Path, text: str, words: str) -> None:
+        message = refusal({}, toml(tmp_path, text))
+        assert words in message
+        assert len(message) < 400
+
+    @pytest.mark.parametrize("value", ["9" * 5_000, "1e999", "0x" + "f" * 5_000])
+    def test_one_on_the_command_line_is_refused_in_one_line(self, value: str) -> None:
+        for option in ("cycles", "interval", "market_seed", "writers"):
+            message = refusal({option: value})
+            assert "is invalid; give " in message
+            assert len(message) < 250
+
+    def test_deeply_nested_keys_are_no_json(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SP500TUI_KEYMAP", "[" * 100_000)
+        assert "SP500TUI_KEYMAP is not JSON" in refusal({})
+
+
+class TestServiceLinks:
+    """Kubernetes sets these variables in every container beside a service named sp500tui or sp500tui-…."""
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("SP500TUI_SERVICE_HOST", "10.0.0.1"),
+            ("SP500TUI_SERVICE_PORT", "9464"),
+            ("SP500TUI_SERVICE_PORT_METRICS", "9464"),
+            ("SP500TUI_PORT", "tcp://10.0.0.1:9464"),
+            ("SP500TUI_PORT_9464_TCP", "tcp://10.0.0.1:9464"),
+            ("SP500TUI_PORT_9464_TCP_PROTO", "tcp"),
+            ("SP500TUI_PORT_9464_UDP_ADDR", "10.0.0.1"),
+            ("SP500TUI_DATABASE_SERVICE_HOST", "10.0.0.2"),
+            ("SP500TUI_DATABASE_PORT", "tcp://10.0.0.2:5432"),
+        ],
+    )
+    def test_they_are_no_settings(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+        monkeypatch.setenv(name, value)
+        assert load({}).settings == load({}).settings.model_copy()
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("SP500TUI_PORT", "9464"), ("SP500TUI_SERVICE", "x"), ("SP500TUI_HOST", "10.0.0.1")],
+    )
+    def test_other_names_stay_unknown(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+        monkeypatch.setenv(name, value)
+        assert f"environment variable {name} is unknown" in refusal({})
+
+
+class TestPasswordsInTheHost:
+    @pytest.mark.parametrize("scheme", ["redis", "rediss"])
+    @pytest.mark.parametrize("url", ["me:12/s3cr3t@host:6379/0", "me:12?s3cr3t@host", "me:12#s3cr3t@host"])
+    def test_a_broker_is_not_taken_from_a_password(self, scheme: str, url: str) -> None:
+        message = refusal({"broker": f"{scheme}://{url}"})
+        assert "has no usable host; write special characters of the password as %XX" in message
+        assert "s3cr3t" not in message
+
+    def test_a_proxy_is_not_taken_from_a_password(self) -> None:
+        message = refusal({"proxy": "http://me:12/s3cr3t@host:3128"})
+        assert "has no usable host" in message
+        assert "s3cr3t" not in message
+
+    def test_the_address_of_a_page_may_contain_one(self) -> None:
+        url = "https://host/wiki/@_(page)"
+        assert load({"wikipedia_url": url}).settings.wikipedia_url == url

@@ -152,6 +152,32 @@ class TestConfiguration:
         finally:
             os.close(reader)
 
+    def test_a_pipe_has_no_second_file_for_errors(self, tmp_path: Path) -> None:
+        # given a log that is a pipe, in a folder that its user may not write to
+        os.mkfifo(tmp_path / "pipe")
+        reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            made = configure(log_file=tmp_path / "pipe", console=False)
+            LOG.warning("a warning")
+            # then everything is written to it, and nothing beside it
+            assert (made.app_log, made.errors_log) == (tmp_path / "pipe", None)
+            assert os.read(reader, 1_000).endswith(b"a warning\n")
+            assert [each.name for each in tmp_path.iterdir()] == ["pipe"]
+        finally:
+            os.close(reader)
+
+    def test_a_standard_stream_that_leads_to_a_file_is_not_rotated(self, tmp_path: Path) -> None:
+        # given a descriptor of a file
+        with (tmp_path / "output").open("wb") as output:
+            made = configure(log_file=Path(f"/dev/fd/{output.fileno()}"), console=False)
+            # when more is logged than a log file holds
+            for _ in range(6):
+                LOG.warning("x" * (1 << 20))
+            made.close()
+        # then there is one file
+        assert [each.name for each in tmp_path.iterdir()] == ["output"]
+        assert (tmp_path / "output").stat().st_size > 6 << 20
+
     def test_a_failed_configuration_leaves_the_former_in_force(self, tmp_path: Path) -> None:
         former = configure(folder=tmp_path, console=False)
         (tmp_path / "x.errors.log").mkdir()

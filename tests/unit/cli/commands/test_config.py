@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import stat
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sp500tui.cli import main as cli
+from sp500tui.cli.commands import config
 from sp500tui.cli.commands.config import template_lines
 from sp500tui.config.loader import load
 from sp500tui.config.options import OPTIONS
@@ -147,3 +150,41 @@ class TestConfig:
             "\n".join(line for line in settled if not line.rpartition(" = ")[2].strip('"').isupper())
         )
         assert load({}, str(file)).settings == load({}).settings
+
+    def test_init_leaves_nothing_behind_where_the_file_cannot_be_written_completely(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        # given a disk that becomes full while the file is written
+        def lines() -> Iterator[str]:
+            yield "# sp500tui"
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(config, "template_lines", lines)
+        file = tmp_path / "new.toml"
+
+        # then the error names the file and the remedy, and the next attempt is not refused
+        assert cli.main(["config", "init", "--config", str(file)]) == ExitCode.USAGE
+        assert (
+            f"{file} cannot be written: No space left on device; free disk space" in capsys.readouterr().err
+        )
+        assert not file.exists()
+
+    def test_what_show_prints_for_a_file_of_symbols_can_be_used_as_a_configuration(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        # given the symbols of a file
+        (tmp_path / "symbols.txt").write_text("AAPL\nMSFT\n")
+        assert cli.main(["config", "show", "--symbols-file", str(tmp_path / "symbols.txt")]) == ExitCode.OK
+
+        # then they are not shown as the setting that excludes the file
+        shown = tmp_path / "shown.toml"
+        shown.write_text(capsys.readouterr().out)
+        assert load({}, str(shown)).settings.symbols == ("AAPL", "MSFT")
+
+    def test_show_prints_a_path_on_one_line(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file = tmp_path / "two\nlines\x1b[31m.toml"
+        file.write_text("writers = 3\n")
+        assert cli.main(["config", "show", "--config", str(file)]) == ExitCode.OK
+        shown = capsys.readouterr().out
+        assert tomllib.loads(shown)["writers"] == 3
+        assert "\x1b" not in shown
