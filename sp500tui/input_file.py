@@ -8,7 +8,7 @@ import select
 from pathlib import Path
 
 _PIPE_WAIT = 30.0
-"""Seconds in which a pipe has to be written to; a signal does not interrupt the wait."""
+"""Seconds in which a pipe has to be written to."""
 _CHUNK = 65_536
 
 

@@ -44,7 +44,9 @@ def find_interpreters() -> list[Interpreter]:
 def _others() -> Iterator[str]:
     found = {program for name in _NAMES if (program := find_program(name))}
     for folder in _version_folders():
-        found |= {str(folder / "bin" / name) for name in _NAMES if (folder / "bin" / name).is_file()}
+        programs = (str(folder / "bin" / name) for name in _NAMES)
+        # Path.is_file raises in a folder that cannot be entered; os.path does not.
+        found |= {program for program in programs if os.path.isfile(program)}  # noqa: PTH113
     yield from sorted(found)
 
 
@@ -57,7 +59,7 @@ def _version_folders() -> Iterator[Path]:
         Path(os.environ.get("PYENV_ROOT") or home / ".pyenv") / "versions",
     )
     for root in roots:
-        if root.is_absolute() and root.is_dir():
+        if root.is_absolute() and os.access(root, os.R_OK | os.X_OK) and root.is_dir():
             yield from sorted(each for each in root.iterdir() if re.search(r"\d", each.name))
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 
 import psycopg
 from psycopg import IsolationLevel
@@ -14,7 +18,9 @@ from sp500tui.logs.redaction import one_line, redact_url
 from sp500tui.storage.adaptation import register_loaders
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.transaction import Connection, transaction
-from sp500tui.storage.url import check_url, invalid_value_message
+from sp500tui.storage.url import NO_PASSFILE, check_url, invalid_value_message, unusable_passfile
+
+_log = logging.getLogger(__name__)
 
 _MAX_LENGTH = 300
 _KEEPALIVE = {
@@ -45,6 +51,16 @@ _CAUSES = (
         "conversion between .* is not supported",
         "0A000",
         "has an encoding that cannot be converted to UTF-8; use a database with another encoding",
+    ),
+    (
+        'for parameter "|configuration parameter|invalid command-line|cannot be changed|set parameter|requires a ',
+        "08001",
+        "refuses a setting of the session; correct PGOPTIONS, PGTZ, PGDATESTYLE, PGGEQO or options= in the URL",
+    ),
+    (
+        "service .* not found|service file|service specifications",
+        "08001",
+        "is named by a service that cannot be read; correct PGSERVICE, PGSERVICEFILE or service= in the URL",
     ),
     (
         "(password|SASL) authentication failed",
@@ -129,6 +145,8 @@ def connect(
     }
     given = conninfo_to_dict(url)
     options = {name: value for name, value in defaults.items() if name not in given}
+    if not {"password", "passfile"} & given.keys() and not os.environ.get("PGPASSWORD"):
+        options |= _passfile_option()
     connection = _open(url, options, "UTF8")
     if connection.info.parameter_status("server_encoding") == _SQL_ASCII:
         # Such a server validates what it sends against the client encoding; with SQL_ASCII it sends any bytes.
@@ -145,6 +163,21 @@ def connect(
         connection.close()
         raise connection_error(url, error) from None
     return connection
+
+
+def _passfile_option() -> dict[str, str]:
+    """Disable a password file that libpq would ignore anyway, with a line on stderr at each connection."""
+    unusable = unusable_passfile()
+    if unusable is None:
+        return {}
+    _report_passfile(*unusable)
+    return {"passfile": NO_PASSFILE}
+
+
+@cache
+def _report_passfile(path: Path, reason: str) -> None:
+    if str(path) != os.devnull:
+        _log.warning("the password file %s is not used, because %s", path, reason)
 
 
 def _open(url: str, options: Mapping[str, str | int], encoding: str) -> Connection:

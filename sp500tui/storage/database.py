@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sp500tui.closable import Closable
+from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import redact_url
 from sp500tui.storage.url import check_url
 
@@ -40,8 +41,22 @@ class Database(Closable):
 
     @staticmethod
     def exists(url: str | None, data_dir: Path) -> bool:
-        """Whether there is a database to open: a URL, or an embedded server's data in this folder."""
-        return url is not None or (data_dir / "pgdata" / "PG_VERSION").exists()
+        """Whether there is a database to open: a URL, or an embedded server's data in this folder.
+
+        Raises:
+            ConfigurationError: The folder belongs to another user.
+        """
+        if url is not None:
+            return True
+        try:
+            (data_dir / "pgdata" / "PG_VERSION").stat()
+        except PermissionError:
+            raise ConfigurationError(
+                f"data folder {data_dir} belongs to another user; run as its owner, or name another with --data-dir DIR"
+            ) from None
+        except OSError:
+            return False
+        return True
 
     def ensure_alive(self) -> bool:
         """Restart the embedded server if it has died; returns whether it was restarted.

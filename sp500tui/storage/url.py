@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import stat
 from pathlib import Path
@@ -17,6 +18,8 @@ _SCHEMES = ("postgresql", "postgres")
 _SECRET_PARAMETER = re.compile(r"(?i)\b((?:ssl)?password=)[^&#]*")
 _BLANK = re.compile(r"[\x00-\x20\x7f-\x9f]")
 _SHARED_BITS = stat.S_IRWXG | stat.S_IRWXO
+NO_PASSFILE = os.devnull + "/none"
+"""Path of a password file that never exists."""
 _TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _WIRE_VERSIONS = ("3.0", "3.2", "latest")
 _FLAGS = ("0", "1")
@@ -139,6 +142,9 @@ def _url_error(url: str) -> str:
     """The error in the URL, as the end of a sentence; empty if it is valid."""
     if _BLANK.search(url) or any(character.isspace() for character in url):
         return "holds blanks or control characters"
+    if any("\ud800" <= character <= "\udfff" for character in url):
+        # Bytes of the command line or of a variable that are not UTF-8.
+        return "is not UTF-8 text (escape special characters of the password as %XX)"
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -147,6 +153,9 @@ def _url_error(url: str) -> str:
         return "does not begin with postgresql://"
     if not all(map(_is_port, _ports(parts.netloc))):
         return "has no usable port (escape special characters of the password as %XX)"
+    if "@" in parts.path:
+        # libpq would take the start of a password such as `12/x` for the port.
+        return "has no usable host (escape special characters of the password as %XX)"
     if parts.fragment:
         return "has a `#` in it (escape special characters of the password as %XX)"
     # Imported here so that masking a URL does not load psycopg.
@@ -179,11 +188,29 @@ def _describe_parse_error(message: str) -> str:
 
         known = [each.keyword.decode() for each in pq.Conninfo.get_defaults()]
         if parameter[1] in known:
+            if message.startswith("extra key"):
+                return f"has an unescaped `=` in the value of {parameter[1]!r} (write it as %3D)"
             return f"has the parameter {parameter[1]!r} without a value"
         return f"has an unknown parameter; {suggestion(parameter[1], known) or 'leave it out'}"
     if "percent-encoded" in message:
         return "has a broken %XX in it"
     return "cannot be read (escape special characters of the password as %XX)"
+
+
+def unusable_passfile() -> tuple[Path, str] | None:
+    """The password file of `PGPASSFILE` or the home directory that libpq ignores, and why; None if it uses or has none.
+
+    libpq reports that on stderr, which belongs to the dashboard.
+    """
+    try:
+        named = os.environ.get("PGPASSFILE")
+        path = Path(named) if named else Path("~/.pgpass").expanduser()
+        mode = path.stat().st_mode
+    except (OSError, ValueError, RuntimeError):
+        return None
+    if not stat.S_ISREG(mode):
+        return path, "it is no regular file"
+    return (path, "it is open to other users; run chmod 600 on it") if mode & _SHARED_BITS else None
 
 
 def _check_passfile(name: str) -> None:
@@ -194,5 +221,7 @@ def _check_passfile(name: str) -> None:
         raise ConfigurationError(
             f"the passfile {name!r} cannot be read: {error.strerror}; check its path"
         ) from error
+    if not stat.S_ISREG(mode):
+        raise ConfigurationError(f"the passfile {name!r} is no regular file; name one that only you can read")
     if mode & _SHARED_BITS:
         raise ConfigurationError(f"the passfile {name!r} is open to other users; run chmod 600 on it")

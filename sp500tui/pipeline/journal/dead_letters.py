@@ -112,10 +112,21 @@ class DeadLetters:
         Raises:
             JournalError: the file cannot be read.
         """
-        if not self.path.exists():
+        if not self._exists():
             return []
         with self._locked() as fd:
             return _parse(_read(fd), self.path)
+
+    def _exists(self) -> bool:
+        try:
+            self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise JournalError(
+                f"cannot read {self.path}: {error.strerror}; run as its owner, or name another with --data-dir DIR"
+            ) from error
+        return True
 
     def count(self) -> int:
         """Count the letters by their lines, without a lock; reads only what was appended since the last call.
@@ -145,7 +156,7 @@ class DeadLetters:
         Raises:
             JournalError: the file cannot be read or written. Accepted letters may then be offered again.
         """
-        if not self.path.exists():
+        if not self._exists():
             return 0, 0
         with self._locked() as fd:
             offered = _parse(_read(fd), self.path)

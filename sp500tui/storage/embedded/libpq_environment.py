@@ -6,9 +6,10 @@ import os
 
 from psycopg.pq import Conninfo
 
+from sp500tui.storage.url import NO_PASSFILE
+
 _UNLISTED = ("PGSERVICEFILE", "PGSYSCONFDIR", "PGLOCALEDIR", "PGREQUIRESSL", "PGTZ", "PGDATESTYLE", "PGGEQO")
 """Variables without a connection parameter (PostgreSQL documentation, 32.15)."""
-_NO_FILE = os.devnull + "/none"
 
 
 def variable_names() -> list[str]:
@@ -25,4 +26,4 @@ def clear() -> None:
     """
     for name in variable_names():
         os.environ.pop(name, None)
-    os.environ["PGPASSFILE"] = _NO_FILE
+    os.environ["PGPASSFILE"] = NO_PASSFILE

@@ -9,7 +9,15 @@ import pytest
 
 from sp500tui.errors import ConfigurationError, DatabaseError
 from sp500tui.storage.connection import connect
-from sp500tui.storage.url import PERMITTED, check_url, invalid_value_message, with_database, without_password
+from sp500tui.storage.url import (
+    PERMITTED,
+    check_url,
+    invalid_value_message,
+    unusable_passfile,
+    with_database,
+    without_password,
+)
+from tests.support.environment import remove_home
 
 
 class TestWithoutPassword:
@@ -137,8 +145,13 @@ class TestCheckUrl:
             ("postgresql://me:s3cr3t@host/db#x", "has a `#` in it"),
             ("postgresql://me:s3cr3t/x@host/db", "no usable port"),
             ("postgresql://a:1,b:x/db", "no usable port"),
+            ("postgresql://me:12/s3cr3t@host/db", "no usable host"),
+            ("postgresql://me@host/d@b", "no usable host"),
+            ("postgresql://me:s3cr3t\udcff@host/db", "is not UTF-8 text"),
+            ("postgresql://me@host/\udce9", "is not UTF-8 text"),
             ("postgresql://[::1/db", "no usable host"),
             ("postgresql://me:s3cr3t@host/db?sslmode", "the parameter 'sslmode' without a value"),
+            ("postgresql://host/db?options=-c%20a=s3cr3t", "an unescaped `=` in the value of 'options'"),
         ],
     )
     def test_names_the_problem_and_the_correct_form(self, url: str, words: str) -> None:
@@ -163,6 +176,47 @@ class TestCheckUrl:
         with pytest.raises(ConfigurationError, match="chmod 600"):
             check_url(f"postgresql://me@host/db?passfile={passfile}")
 
+    @pytest.mark.parametrize("path", ["/dev/null", "/tmp"])
+    def test_refuses_a_passfile_that_is_no_file(self, path: str) -> None:
+        with pytest.raises(ConfigurationError, match="is no regular file"):
+            check_url(f"postgresql://me@host/db?passfile={path}")
+
     def test_refuses_a_missing_passfile(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="No such file"):
             check_url(f"postgresql://me@host/db?passfile={tmp_path / 'none'}")
+
+
+class TestUnusablePassfile:
+    @pytest.fixture
+    def home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.delenv("PGPASSFILE", raising=False)
+        return tmp_path
+
+    def passfile(self, folder: Path, mode: int) -> Path:
+        file = folder / ".pgpass"
+        file.write_text("*:*:*:*:secret")
+        file.chmod(mode)
+        return file
+
+    @pytest.mark.parametrize("mode", [0o600, 0o400])
+    def test_one_of_its_owner_alone_is_used(self, home: Path, mode: int) -> None:
+        self.passfile(home, mode)
+        assert unusable_passfile() is None
+
+    @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+    def test_one_open_to_others_is_not(self, home: Path, mode: int) -> None:
+        file = self.passfile(home, mode)
+        assert unusable_passfile() == (file, "it is open to other users; run chmod 600 on it")
+
+    def test_the_variable_names_another(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.passfile(home, 0o644)
+        monkeypatch.setenv("PGPASSFILE", str(home / "none"))
+        assert unusable_passfile() is None
+        monkeypatch.setenv("PGPASSFILE", str(home))
+        assert unusable_passfile() == (home, "it is no regular file")
+
+    def test_without_a_home_there_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        remove_home(monkeypatch)
+        monkeypatch.delenv("PGPASSFILE", raising=False)
+        assert unusable_passfile() is None

@@ -145,3 +145,59 @@ def test_an_error_quotes_no_line_of_an_earlier_start(made_dir: Path, monkeypatch
         EmbeddedServer.start(made_dir)
     assert "of another century" not in str(caught.value)
     assert "out of reach" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PGTZ", "Nowhere/Land", "refuses a setting of the session; correct PGOPTIONS, PGTZ"),
+        ("PGDATESTYLE", "nonsense", "refuses a setting of the session"),
+        ("PGGEQO", "nonsense", "refuses a setting of the session"),
+        ("PGOPTIONS", "-c s3cr3t=x", "refuses a setting of the session"),
+        ("PGOPTIONS", "-c wal_level=minimal", "refuses a setting of the session"),
+        ("PGOPTIONS", "--s3cr3t", "refuses a setting of the session"),
+        ("PGSERVICE", "s3cr3t", "is named by a service that cannot be read; correct PGSERVICE"),
+        ("PGPORT", "nonsense", "the value of port is not possible; correct it in the URL, the environment"),
+        ("PGCONNECT_TIMEOUT", "nonsense", ""),
+    ],
+)
+def test_a_server_by_url_that_a_variable_hides_is_an_error_with_the_remedy(
+    tcp_postgres: TcpPostgres, environment: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    environment.setenv(name, value)
+    url = tcp_postgres.url.replace(f":{tcp_postgres.port}", "") if name == "PGPORT" else tcp_postgres.url
+    if not words:
+        connect(url, application_name="test").close()
+        return
+    with pytest.raises(DatabaseError) as caught:
+        connect(url, application_name="test")
+    assert words in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
+    assert tcp_postgres.password not in str(caught.value)
+
+
+def test_a_password_file_that_others_may_read_is_a_warning_of_the_log_and_none_on_stderr(
+    tcp_postgres: TcpPostgres,
+    tmp_path: Path,
+    environment: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # given a password file that libpq ignores, and a URL without a password
+    (tmp_path / "pgpass").write_text(f"*:*:*:*:{tcp_postgres.password}\n")
+    (tmp_path / "pgpass").chmod(0o644)
+    environment.setenv("PGPASSFILE", str(tmp_path / "pgpass"))
+    url = tcp_postgres.url_for("admin", None)
+
+    # when it is used twice
+    for _ in range(2):
+        with pytest.raises(DatabaseError, match="requires a password"):
+            connect(url, application_name="test")
+
+    # then the reason is in the log, once, and the terminal stays as it is
+    assert caplog.text.count(f"the password file {tmp_path / 'pgpass'} is not used, because it is open") == 1
+    assert "WARNING: password file" not in capfd.readouterr().err
+
+    # and a private one is used
+    (tmp_path / "pgpass").chmod(0o600)
+    connect(url, application_name="test").close()

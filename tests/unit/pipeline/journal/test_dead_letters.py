@@ -12,6 +12,8 @@ import pytest
 
 from sp500tui.errors import JournalError
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
+from tests.support.environment import ordinary_user
+from tests.support.postgres.server import public_folder
 
 
 def letter(number: int, reason: str = "out of range") -> DeadLetter:
@@ -171,3 +173,13 @@ def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Callable[[int], 
         letters.add([letter(2, "x" * 100_000)])
     letters.add([letter(3)])
     assert [one.row["symbol"] for one in letters.listing()] == ["S1", "S3"]
+
+
+def test_a_file_of_another_user_is_refused_with_the_remedy() -> None:
+    folder = public_folder()
+    folder.chmod(0)
+    letters = DeadLetters(folder / "dead.jsonl")
+    with ordinary_user():
+        for read in (letters.listing, lambda: letters.replay(lambda _: True)):
+            with pytest.raises(JournalError, match=r"dead\.jsonl: Permission denied; run as its owner"):
+                read()
