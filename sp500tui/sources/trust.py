@@ -32,19 +32,20 @@ def trusted_authorities(ca_file: Path | None, environment: Mapping[str, str], ca
     """
     if ca_file is not None:
         return ca_file
+    # Path.is_dir raises in a folder that cannot be entered; os.path does not.
     for name in VARIABLES:
         value = environment.get(name, "").strip()
         if value:
             path = Path(value)
-            return _collected(name, [path], cache_dir) if path.is_dir() else _checked(name, path)
+            return _collected(name, [path], cache_dir) if os.path.isdir(path) else _checked(name, path)  # noqa: PTH112
     folders = [Path(folder) for folder in environment.get(DIRECTORY, "").split(os.pathsep) if folder.strip()]
     # OpenSSL skips folders that are absent; distributions and environment modules rely on it.
-    present = [folder for folder in folders if folder.is_dir()]
+    present = [folder for folder in folders if os.path.isdir(folder)]  # noqa: PTH112
     return _collected(DIRECTORY, present, cache_dir) if present else None
 
 
 def _checked(name: str, path: Path) -> Path:
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
         # A pipe could be read once, and each source reads the file itself.
         raise ConfigurationError(
             f"{name} names {path}, which is no regular file; correct the variable, unset it or give --ca-file"

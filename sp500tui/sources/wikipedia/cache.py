@@ -31,6 +31,7 @@ class CachedConstituents:
     """A list of Wikipedia's as it was once read, with what a conditional request needs."""
 
     url: str
+    """Or its hash, where it may hold a password."""
     constituents: tuple[Constituent, ...]
     date: datetime
     """When Wikipedia last confirmed it, UTC."""

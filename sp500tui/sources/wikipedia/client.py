@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import time
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from sp500tui.errors import SourceError
-from sp500tui.logs.redaction import one_line
+from sp500tui.logs.redaction import one_line, redact_url
 from sp500tui.model import Constituent, IndexChange
 from sp500tui.sources.proxy_errors import proxy_error_message
 from sp500tui.sources.wikipedia.cache import (
@@ -80,6 +81,7 @@ class Wikipedia:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._url = url
+        self._identity = _identity(url)
         self._cache_dir = cache_dir
         self._proxy = proxy
         self._ca_file = ca_file
@@ -91,7 +93,7 @@ class Wikipedia:
     def load(self) -> ConstituentList:
         """Load Wikipedia's list, or else the cached one, or else the bundled one; never fails."""
         cached = read_cache(self._cache_dir)
-        if cached is not None and cached.url != self._url:
+        if cached is not None and cached.url != self._identity:
             cached = None
         try:
             fresh = self._fresh(cached)
@@ -120,7 +122,7 @@ class Wikipedia:
         changes = parse_changes(page.body)
         _report_unreadable_changes(changes)
         return CachedConstituents(
-            self._url,
+            self._identity,
             _with_known_ciks(parsed.constituents, known),
             now,
             page.etag,
@@ -185,7 +187,15 @@ class Wikipedia:
             return f"{host} closed the connection mid-response"
         if isinstance(error, requests.ConnectionError):
             return f"no connection to {host}; check the network, or give --proxy"
+        if isinstance(error, ValueError):
+            # The message of such an error may quote a proxy's address up to a part of its password.
+            return f"the address of {host} or its proxy cannot be used; correct --wikipedia-url, --proxy or HTTPS_PROXY"
         return f"{host} cannot be requested: {one_line(error)}"
+
+
+def _identity(url: str) -> str:
+    """The URL by which the cached list is recognized; its hash where it may hold a password."""
+    return url if redact_url(url) == url else f"sha256:{hashlib.sha256(url.encode()).hexdigest()}"
 
 
 def _check_losses(parsed: ParsedPage, known: Sequence[Constituent]) -> None:

@@ -11,6 +11,8 @@ import trustme
 
 from sp500tui.errors import ConfigurationError
 from sp500tui.sources.trust import DIRECTORY, VARIABLES, trusted_authorities
+from tests.support.environment import ordinary_user
+from tests.support.postgres.server import public_folder
 
 
 def authority(path: Path) -> Path:
@@ -90,3 +92,19 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match=r"cannot be collected in .*; make it writable"):
         trusted_authorities(None, {DIRECTORY: str(folder)}, tmp_path / "file" / "cache")
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_a_file_in_a_folder_that_the_user_may_not_enter_is_refused(name: str) -> None:
+    folder = public_folder()
+    authority(folder / "corporate.pem")
+    folder.chmod(0)
+    with (
+        ordinary_user(),
+        pytest.raises(ConfigurationError, match=f"{name} names .*Permission denied; correct"),
+    ):
+        trusted_authorities(None, {name: str(folder / "corporate.pem")}, folder)
+    with ordinary_user():
+        assert trusted_authorities(None, {DIRECTORY: str(folder / "x")}, folder) is None
+    with pytest.raises(ConfigurationError, match="File name too long"):
+        trusted_authorities(None, {name: "/" + "x" * 300}, folder)

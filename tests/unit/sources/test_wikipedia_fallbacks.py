@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 from requests.adapters import BaseAdapter
+from urllib3.exceptions import LocationParseError
 from urllib3.response import HTTPResponse
 
 from sp500tui.sources.wikipedia.cache import (
@@ -134,6 +135,14 @@ FAILURES = [
     (raising(requests.exceptions.ChunkedEncodingError("cut")), "closed the connection mid-response"),
     (raising(requests.exceptions.ConnectionError("no")), "no connection to en.wikipedia.org"),
     (raising(OSError("no such CA file")), "en.wikipedia.org cannot be requested: no such CA file"),
+    (
+        raising(LocationParseError("'me:secret' is not a valid host")),
+        "of en.wikipedia.org or its proxy cannot be used",
+    ),
+    (
+        raising(requests.exceptions.InvalidProxyURL("me:secret")),
+        "correct --wikipedia-url, --proxy or HTTPS_PROXY",
+    ),
     (lambda: (403, b"Please set a user-agent", {}), "Wikipedia answered 403 because[2J"),
     (lambda: (200, b"<html>moved</html>", {}), "no table of constituents"),
     (lambda: (200, page(rows(3)).encode(), {}), "has 3 usable lines"),
@@ -337,3 +346,15 @@ def test_the_bundled_list_is_complete() -> None:
     assert len(found) == 503
     assert all(line.name and line.sector and line.date_added and len(line.cik) == 10 for line in found)
     assert len({line.symbol for line in found}) == 503
+
+
+def test_the_cache_holds_no_password_of_the_address(server: Server, tmp_path: Path) -> None:
+    # given a mirror with a log-in, whose list was cached
+    url = URL.replace("https://", "https://me:s3cr3t@")
+    assert wikipedia(tmp_path, url=url).load().origin == "wikipedia"
+
+    # then the password is in no file, and the list is found again with it and not with another
+    assert not any(b"s3cr3t" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    server.answer = raising(requests.ConnectionError())
+    assert wikipedia(tmp_path, url=url).load().origin == "cache"
+    assert wikipedia(tmp_path, url=url.replace("s3cr3t", "other")).load().origin == "bundled"
