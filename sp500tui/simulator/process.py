@@ -9,7 +9,7 @@ import select
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ from typing import IO, Self
 from urllib.parse import urlsplit
 
 from sp500tui.config.child_processes import error_file, python_command, python_environment
-from sp500tui.errors import SourceError
+from sp500tui.errors import SourceError, resource_remedy
 from sp500tui.simulator.faults import TOKEN_HEADER, Faults
 
 START_TIMEOUT = 20.0
@@ -84,14 +84,7 @@ class DemoMarket:
         optional = {"seed": seed, "ledger": ledger, "ca-dir": ca_dir, "start-at": start_at}
         command += [f"--{name}={value}" for name, value in optional.items() if value is not None]
         with error_file() as errors:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                start_new_session=True,
-                env=python_environment() | _NO_CERTIFICATES,
-            )
+            process = _started(command, errors)
             try:
                 ready = _read_ready(process, timeout, errors)
             except BaseException:
@@ -169,6 +162,23 @@ class DemoMarket:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _started(command: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+            env=python_environment() | _NO_CERTIFICATES,
+        )
+    except OSError as error:
+        remedy = resource_remedy(error) or "reinstall sp500tui"
+        raise SourceError(
+            f"the demo market did not start: {error.strerror} ({command[0]}); {remedy}"
+        ) from error
 
 
 def _read_ready(process: subprocess.Popen[bytes], timeout: float, errors: IO[bytes]) -> _Ready:
