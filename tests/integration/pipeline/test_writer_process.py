@@ -104,11 +104,11 @@ def test_a_process_for_which_there_is_no_temporary_file_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise FileNotFoundError(2, "No usable temporary directory found")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", fail)
     before = psutil.Process().num_fds()
-    with pytest.raises(WriterDiedError, match="cannot start a writer process: No usable temporary directory"):
+    with pytest.raises(WriterDiedError, match="cannot start a writer process: No space left on device"):
         WriterClient("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
     assert psutil.Process().num_fds() <= before
 
