@@ -34,7 +34,7 @@ AnyValue = TypeVar("AnyValue", Decimal, BarValues)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of everything that was handed out; keys are those of quotes or of bars."""
+    """Where everything is that was served; keys are those of quotes or of bars."""
 
     handed_out: int
     """Different quotes."""

@@ -25,7 +25,7 @@ FAULTS: tuple[Mapping[str, float], ...] = ({"server_error": 0.3}, {"drop": 0.2},
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What this process, in which the pipeline runs, holds on to."""
+    """Threads, processes, connections and files of this process, in which the pipeline runs."""
 
     threads: int
     processes: int

@@ -43,7 +43,7 @@ def _level(name: str) -> int:
 
 
 class Watch:
-    """What is seen of the locks made while it is on."""
+    """Records how the locks created while it is on are used."""
 
     def __init__(self) -> None:
         self.on = True
@@ -116,7 +116,7 @@ def _place() -> str:
 
 
 class WatchedLock:
-    """A lock that says when it is taken and let go; knows what `threading.Condition` asks of an RLock."""
+    """A lock that reports when it is acquired and released; has what `threading.Condition` needs of an RLock."""
 
     def __init__(self, watch: Watch, name: str, lock: Any) -> None:
         self._watch = watch

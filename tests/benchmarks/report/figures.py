@@ -48,7 +48,7 @@ def _part(whole: float, divisor: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured quantity beside what it has to be seen with."""
+    """One measured quantity, with its peers, its limit and its goal."""
 
     benchmark: str
     metric: str

@@ -19,7 +19,7 @@ HEADROOM = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What one of each can do."""
+    """Capacities of one broker, one database and one outgoing address."""
 
     broker: float
     """Items a second that one broker takes in, hands out and forgets again."""
@@ -45,7 +45,7 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked for."""
+    """The symbols to fetch, and how often."""
 
     symbols: int
     interval: float = Settings.model_fields["interval"].get_default(
@@ -56,7 +56,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What is there."""
+    """The numbers of addresses, brokers and databases."""
 
     addresses: int = 1
     """Outgoing addresses, each with a rate limit of its own."""
@@ -72,7 +72,7 @@ class Fleet:
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """What the model says of a cycle in the steady state."""
+    """A cycle in the steady state, as the model predicts it."""
 
     seconds: float
     """From its start until its last row is committed."""

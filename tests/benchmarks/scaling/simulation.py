@@ -18,7 +18,7 @@ _WAITING: int = Settings.model_fields["tickers_capacity"].default
 
 
 class Clock:
-    """The events to come, in their order."""
+    """Simulated time, and the future events in their order."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -31,14 +31,14 @@ class Clock:
         heapq.heappush(self._events, (time, self._count, event))
 
     def run(self) -> None:
-        """Let everything happen."""
+        """Run all events."""
         while self._events:
             self.now, _, event = heapq.heappop(self._events)
             event()
 
 
 class Server:
-    """Works on one thing after the other."""
+    """A broker: processes one request after the other."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -112,7 +112,7 @@ class Writer:
 
 @dataclass(slots=True)
 class Observed:
-    """What was seen of the cycles."""
+    """Measurements of the simulated cycles."""
 
     seconds: list[float] = field(default_factory=list)
     """Of each cycle, from its start to its last commit."""
@@ -123,7 +123,7 @@ class Observed:
 
 
 class World:
-    """Everything, and the cycles over it."""
+    """All simulated components, and the cycles that they process."""
 
     def __init__(self, load: Load, fleet: Fleet, rates: Rates, seed: int) -> None:
         self.load, self.fleet, self.rates = load, fleet, rates

@@ -64,7 +64,7 @@ QUIT_KEYS = (b"q", b"Q", b"\x03", b"\x11")
 
 
 class SoakError(AssertionError):
-    """A promise that one run has broken."""
+    """A guarantee that one run has violated."""
 
 
 @dataclass(slots=True)

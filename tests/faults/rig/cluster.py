@@ -31,7 +31,7 @@ STORER = "converter=1,writer=1"
 
 @dataclass
 class Node:
-    """One program of the cluster and the namespace it lives in."""
+    """One program of the cluster, and its network namespace."""
 
     program: Program
     stages: str
@@ -44,7 +44,7 @@ class Node:
 
 @dataclass
 class Addresses:
-    """Where a node finds the others."""
+    """The addresses of the broker, the database and the market, as a node reaches them."""
 
     broker: str
     database: str
@@ -53,7 +53,7 @@ class Addresses:
 
 @dataclass
 class ClusterRig:
-    """Everything a campaign needs. Made by `open` or `over`, taken away by `with`."""
+    """What a campaign needs; created by `open` or `over`, and closed at the end of `with`."""
 
     valkey: ValkeyServer
     postgres: TcpPostgres

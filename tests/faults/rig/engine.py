@@ -21,7 +21,7 @@ from tests.faults.rig.steps import FIFTY
 
 
 class Engine:
-    """A running pipeline whose equation is looked at all the time."""
+    """A running pipeline whose equation is checked continuously."""
 
     def __init__(self, settings: Settings, paths: Paths) -> None:
         self.pipeline = Pipeline(settings, paths)

@@ -31,7 +31,7 @@ def wait_for(condition: Callable[[], object], what: str, timeout: float = 60.0) 
 
 
 def pause(seconds: float) -> None:
-    """Let time pass: between two looks at a condition, or between two faults."""
+    """Sleep between two checks of a condition, or between two faults."""
     threading.Event().wait(seconds)
 
 

@@ -14,7 +14,7 @@ _POLL_INTERVAL = 0.02
 
 
 class ToxicProxy(Closable):
-    """Listens on 127.0.0.1 and forwards every connection to `target`, as long as nothing else is asked for.
+    """Listens on 127.0.0.1 and forwards every connection to `target` until a fault is set.
 
     The attributes may be changed at any time and count for connections that are open already.
     """

@@ -26,7 +26,7 @@ _PIECE = 65_536
 
 @dataclass
 class Authority:
-    """Issues certificates that only those believe who are given `file`."""
+    """A certificate authority, which only clients that are given `file` trust."""
 
     file: Path
     ca: trustme.CA = field(default_factory=trustme.CA)
@@ -48,7 +48,7 @@ class Authority:
 
 
 class TlsDoor:
-    """Takes the TLS off and hands the rest to the broker; it can be shut and opened again."""
+    """Terminates TLS and forwards to the broker; it can be closed and opened again."""
 
     def __init__(self, broker: ValkeyServer, context: ssl.SSLContext) -> None:
         self.port = free_port()

@@ -106,7 +106,7 @@ class NumberCodec:
 
 
 class CutBroker(Broker):
-    """Its connection is cut after the command was carried out and before the answer is there, so many times."""
+    """Its connection is cut after a command was executed and before its reply arrives, a given number of times."""
 
     cuts = 0
 

@@ -25,7 +25,7 @@ SYMBOLS = "AAPL,MSFT,BRK-B"
 
 
 class Client:
-    """A client with a cookie jar that knows the proxy and its authority, and nothing else."""
+    """A client with a cookie jar, configured with the proxy and its certificate authority only."""
 
     def __init__(self, server: MarketServer, session: aiohttp.ClientSession) -> None:
         self.server = server

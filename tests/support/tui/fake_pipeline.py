@@ -322,7 +322,7 @@ def second_sample(second: int, *, price: Mapping[WorkerState, float] | None = No
 
 
 class FakePipeline:
-    """Stands still until a test changes `now_shows`; writes down what it is asked to do."""
+    """Shows the same state until a test changes `now_shows`; records the calls."""
 
     def __init__(self, snapshot: Snapshot | None = None, prices: Sequence[LivePrice] | None = None) -> None:
         self.now_shows = snapshot or running()

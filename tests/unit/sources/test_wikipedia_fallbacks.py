@@ -35,7 +35,7 @@ NOW = datetime(2026, 5, 4, 12, 30, tzinfo=UTC)
 
 
 class Server(BaseAdapter):
-    """Answers every request of `requests` with what the test lays out, and keeps what was asked."""
+    """Answers every request of `requests` with a prepared response, and records the requests."""
 
     def __init__(self) -> None:
         super().__init__()

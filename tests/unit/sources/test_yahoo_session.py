@@ -32,7 +32,7 @@ def response(status: int = 200, content: bytes = b"{}", **headers: str) -> Respo
 
 
 class Net:
-    """Stands for curl: gives the answer laid out, and keeps what was sent."""
+    """A fake curl: returns prepared responses and records the requests."""
 
     def __init__(self) -> None:
         self.answer: Callable[[], Response] = response

@@ -104,7 +104,7 @@ def test_a_damaged_batch_is_quarantined_and_the_others_are_written(
 
 
 def test_a_file_damaged_while_in_use_accepts_further_batches(tmp_path: Path) -> None:
-    """Given a file cut to nothing under its hands, when the program dies, what came later is replayed."""
+    """Given a file that is truncated while it is open, when the program is killed, later batches are replayed."""
     shelf = Shelf(tmp_path)
     empty(shelf.file)
     assert shelf.takes() == []

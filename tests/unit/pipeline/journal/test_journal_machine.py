@@ -40,7 +40,7 @@ class Written:
 
 
 class JournalMachine(RuleBasedStateMachine):
-    """A program that takes rows over, loses its life at any moment, and starts again."""
+    """A program that takes rows over, is killed at any moment, and starts again."""
 
     @initialize()
     def begin(self) -> None:

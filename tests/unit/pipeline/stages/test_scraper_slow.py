@@ -40,7 +40,7 @@ class SlowList:
 
 
 class Scrape:
-    """A scraper's stage and what became of it."""
+    """A scraper's stage, and the tickers that it has put."""
 
     def __init__(self, slow: int, plan: Plan, hang_after: float) -> None:
         self.source = SlowList(slow)

@@ -79,7 +79,7 @@ def test_a_length_that_makes_no_sense_is_refused_before_anything_is_kept_for_it(
 
 
 class Impostor:
-    """Stands in for a writer process; the test speaks for it."""
+    """A fake writer process, whose messages are sent by the test."""
 
     pid = 4_000_000
 
