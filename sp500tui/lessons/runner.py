@@ -7,21 +7,26 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sp500tui.config.paths import Paths, ensure_folder
 from sp500tui.config.settings import Settings
-from sp500tui.errors import ExitCode, Sp500tuiError
+from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.lessons.bench import LIMIT, Bench, LocalMarket
 from sp500tui.lessons.lesson import Lesson, LessonError, Needs, Outcome
 from sp500tui.pipeline.api import PipelineControl, ShutdownLevel
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot
+from sp500tui.storage.embedded.lock import FileLock
 
 _MIN_SYMBOLS = 300
 """Symbols below which a cycle is too few requests to show anything."""
 _MARKET_SPEED = 60.0
 """Speed of the trading day: most quotes of a cycle are new rows."""
+_FOLDER = "lesson-"
+"""Begin of the names of the temporary folders."""
+_LOCK = "lesson.lock"
+"""Held while the folder is in use."""
 _STOP_LIMIT = 10.0
 """Seconds for which a lesson's own pipeline may drain before it is killed."""
 
@@ -126,14 +131,28 @@ def _temporary_data(settings: Settings) -> Iterator[Paths]:
     paths = Paths.of(settings)
     public = 0o711 if os.geteuid() == 0 else 0o700
     ensure_folder(paths.base, "data folder", "name another with --data-dir DIR", public)
-    folder = Path(tempfile.mkdtemp(prefix="lesson-", dir=paths.base))
+    _remove_left_over(paths.base)
+    folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=paths.base))
+    lock = FileLock(folder / _LOCK)
     try:
+        lock.acquire_exclusive(1.0)
         folder.chmod(public)
         own = Paths.of(settings.model_copy(update={"data_dir": folder}))
         own.prepare()
         yield own
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
+
+def _remove_left_over(base: Path) -> None:
+    """Remove the folders of lessons that were killed."""
+    for lock_file in base.glob(f"{_FOLDER}*/{_LOCK}"):
+        lock = FileLock(lock_file)
+        with suppress(ConfigurationError):
+            if lock.try_acquire_exclusive():
+                shutil.rmtree(lock_file.parent, ignore_errors=True)
+        lock.release()
 
 
 @contextmanager

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from sp500tui.config.settings import Settings
 from sp500tui.lessons.bench import Bench, Cancelled
 from sp500tui.lessons.catalog import lesson_named
 from sp500tui.lessons.lesson import Figure, Lesson, LessonError, Needs, Source
-from sp500tui.lessons.runner import obstacle, run_lesson
+from sp500tui.lessons.runner import obstacle, own_bench, run_lesson
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import (
@@ -22,6 +26,8 @@ from sp500tui.pipeline.core.snapshot import (
     Phase,
     Snapshot,
 )
+from sp500tui.storage.database import Database
+from sp500tui.storage.embedded.lock import FileLock
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import FakePipeline, running
 
@@ -155,6 +161,26 @@ def own_lesson() -> Lesson:
 
 def test_a_lesson_runs_on_a_quiet_pipeline(pipeline: FakePipeline) -> None:
     assert run_lesson(own_lesson(), Bench(pipeline=pipeline)).effect_seen
+
+
+def test_the_folder_of_a_lesson_that_was_killed_is_removed_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given the folder of a lesson that was killed, that of one that runs, and another folder
+    for name in ("lesson-killed", "lesson-running", "lessons"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "lesson.lock").touch()
+    running_one = FileLock(tmp_path / "lesson-running" / "lesson.lock")
+    assert running_one.try_acquire_exclusive()
+    monkeypatch.setattr(Database, "open", lambda *_: nullcontext(SimpleNamespace(url="postgresql://x/")))
+    lesson = lesson_named("batch")
+    settings = Settings(data_dir=tmp_path, demo=True, database="postgresql://x/")
+    # when a lesson runs
+    with own_bench(lesson, settings, report=lambda _: None):
+        assert len(list(tmp_path.glob("lesson-*"))) == 2
+    # then it removes what the first one has left, and its own
+    assert {each.name for each in tmp_path.iterdir()} == {"lesson-running", "lessons"}
+    running_one.release()
 
 
 def test_a_lesson_begins_when_the_one_before_has_set_everything_back(pipeline: FakePipeline) -> None:
