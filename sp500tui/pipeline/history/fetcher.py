@@ -31,7 +31,7 @@ from sp500tui.storage.history.sessions import (
     store_coverage,
     store_sessions,
 )
-from sp500tui.storage.transaction import Connection
+from sp500tui.storage.transaction import Connection, has_ended
 
 _log = logging.getLogger(__name__)
 
@@ -290,7 +290,8 @@ class HistoryWorkerTask:
         self._worker.wait(pause, WorkerState.BACKOFF, str(error))
 
     def _connected(self) -> Connection:
-        if self._connection is None or self._connection.closed:
+        if self._connection is None or has_ended(self._connection):
+            self._disconnect()
             self._connection = connect(self._stage.url(), application_name=f"sp500tui {self._worker.name}")
         return self._connection
 

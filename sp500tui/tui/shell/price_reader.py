@@ -116,10 +116,13 @@ class PostgresReader:
 
     def _connected(self) -> Connection:
         from sp500tui.storage.connection import connect
+        from sp500tui.storage.transaction import has_ended
 
         url = self._url()
         if url is None:
             raise DatabaseError("the database is not open yet; the next attempt follows shortly")
+        if self._connection is not None and has_ended(self._connection):
+            self._disconnect()
         if self._connection is None:
             self._connection = connect(
                 url,

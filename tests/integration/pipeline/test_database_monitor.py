@@ -123,8 +123,11 @@ def test_a_connection_that_the_server_ends_while_it_is_idle_is_replaced(
     assert EventKind.DATABASE_DOWN not in {event.kind for event in monitored.events}
 
 
-def test_a_database_that_was_created_again_gets_its_tables(monitored: Monitored, eventually: Wait) -> None:
-    # given a database that is in use
+def test_a_database_that_was_created_again_gets_its_tables(
+    monitored: Monitored, eventually: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a database that is in use, without a query that delays the removal of its tables
+    monkeypatch.setattr(database_monitor, "_COUNT_INTERVAL", 600.0)
     monitored.monitor.thread.start()
     stored = "SELECT count(*) FROM constituents"
     eventually(lambda: monitored.health.ready.is_set() and monitored.value(stored) == 1)
