@@ -67,13 +67,16 @@ class TestScaling:
 
     @pytest.mark.parametrize(
         ("keys", "stage"),
-        [
-            (("right",), StageName.CONVERTER),
-            (("l", "l"), StageName.WRITER),
-            (("right", "right", "right"), StageName.SCRAPER),
-            (("h",), StageName.SCRAPER),
-            (("left", "left"), StageName.WRITER),
-        ],
+        rest_thorough(
+            [
+                (("right",), StageName.CONVERTER),
+                (("l", "l"), StageName.WRITER),
+                (("right", "right", "right"), StageName.SCRAPER),
+                (("h",), StageName.SCRAPER),
+                (("left", "left"), StageName.WRITER),
+            ],
+            2,
+        ),
     )
     async def test_arrows_select_a_stage(self, drive: Drive, keys: tuple[str, ...], stage: StageName) -> None:
         async with drive() as driven:

@@ -109,7 +109,7 @@ def test_quotes_that_wait_are_as_slow_as_they_have_waited() -> None:
     assert slowest(prices, {}, 30.0) == []
 
 
-@pytest.mark.parametrize("size", sizes((60, 16), (200, 60), (80, 24)))
+@pytest.mark.parametrize("size", sizes((60, 16), (200, 60), (80, 24), keep=1))
 async def test_the_legs_and_the_slowest_quotes_are_shown(drive: Drive, size: tuple[int, int]) -> None:
     async with drive(scene(), size=size) as driven:
         await driven.press("9")

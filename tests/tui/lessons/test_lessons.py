@@ -18,7 +18,7 @@ from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.snapshot import CycleSnapshot, Phase
 from sp500tui.tui.lessons import screen as screen_module
 from sp500tui.tui.lessons.screen import LessonsScreen
-from tests.support.parameters import sizes
+from tests.support.parameters import rest_thorough, sizes
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import FakePipeline, running
 from tests.tui.conftest import Drive, Driven, notes
@@ -209,11 +209,13 @@ async def test_leaving_the_screen_stops_the_lesson(drive: Drive, experiment: Exp
 
 @pytest.mark.parametrize(
     ("change", "text"),
-    [
-        ({"demo": False}, "need the demo market: start sp500tui --demo"),
-        ({"broker": "redis://host"}, "not a cluster"),
-        ({"phase": Phase.STARTING}, "The demo is still starting"),
-    ],
+    rest_thorough(
+        [
+            ({"demo": False}, "need the demo market: start sp500tui --demo"),
+            ({"broker": "redis://host"}, "not a cluster"),
+            ({"phase": Phase.STARTING}, "The demo is still starting"),
+        ]
+    ),
 )
 async def test_an_obstacle_is_shown_and_nothing_is_run(
     drive: Drive, experiment: Experiment, change: dict[str, Any], text: str

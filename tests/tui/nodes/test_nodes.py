@@ -14,6 +14,7 @@ from sp500tui.pipeline.core.snapshot import Health, Snapshot
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.nodes.screen import NodesScreen
 from sp500tui.tui.screens import SCREENS, entry_of
+from tests.support.parameters import rest_thorough
 from tests.support.tui.fake_cluster import ALPHA, BETA, GAMMA, one_lost, three_nodes, watching
 from tests.support.tui.fake_pipeline import FakePipeline, running
 from tests.support.tui.past_seconds import past_seconds
@@ -134,15 +135,17 @@ class TestScaling:
 
     @pytest.mark.parametrize(
         ("shown", "keys", "words"),
-        [
-            (one_lost(), ("end", "plus"), "gamma:4712 is lost"),
-            (watching(), ("plus",), "delta:99 runs no price workers"),
-            (
-                three_nodes(),
-                ("right", "minus"),
-                "converters on alpha:4100: 1 is the limit (allowed: 1 to 64)",
-            ),
-        ],
+        rest_thorough(
+            [
+                (one_lost(), ("end", "plus"), "gamma:4712 is lost"),
+                (watching(), ("plus",), "delta:99 runs no price workers"),
+                (
+                    three_nodes(),
+                    ("right", "minus"),
+                    "converters on alpha:4100: 1 is the limit (allowed: 1 to 64)",
+                ),
+            ]
+        ),
         ids=["lost", "without the stage", "at its least"],
     )
     async def test_a_refused_scaling_shows_the_reason(

@@ -221,7 +221,7 @@ class TestHelp:
 
 @pytest.mark.parametrize(
     "entry",
-    rest_thorough([each for each in registry.SCREENS if each.name != registry.MAIN], 3),
+    rest_thorough([each for each in registry.SCREENS if each.name != registry.MAIN]),
     ids=lambda each: each.name,
 )
 async def test_a_message_before_the_screen_is_composed_is_shown_afterwards(

@@ -18,7 +18,7 @@ from sp500tui.pipeline.core.snapshot import MissingSymbol
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.symbol.chart_series import ChartRange
 from sp500tui.tui.symbol.screen import Answer, SymbolScreen
-from tests.support.parameters import sizes
+from tests.support.parameters import rest_thorough, sizes
 from tests.support.tui.canned_reader import CannedReader, candles
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, running
 from tests.tui.conftest import Drive, Driven
@@ -322,17 +322,19 @@ class TestFetching:
 
     @pytest.mark.parametrize(
         ("after", "words"),
-        [
-            (HistorySnapshot(), "nothing is missing that Yahoo Finance has"),
-            (
-                HistorySnapshot(requests=1, requests_done=1, failed=1, problem="no data found"),
-                "no data found",
-            ),
-            (
-                HistorySnapshot(requests=1, requests_done=1, sessions_completed=1),
-                "fetched: 1 session complete",
-            ),
-        ],
+        rest_thorough(
+            [
+                (HistorySnapshot(), "nothing is missing that Yahoo Finance has"),
+                (
+                    HistorySnapshot(requests=1, requests_done=1, failed=1, problem="no data found"),
+                    "no data found",
+                ),
+                (
+                    HistorySnapshot(requests=1, requests_done=1, sessions_completed=1),
+                    "fetched: 1 session complete",
+                ),
+            ]
+        ),
     )
     async def test_the_outcome_is_shown(
         self, drive: Drive, after: HistorySnapshot, words: str, monkeypatch: pytest.MonkeyPatch

@@ -16,6 +16,7 @@ from sp500tui.tui.timeline.render import Guides, row_line, share_text
 from sp500tui.tui.timeline.row_cells import CellCache, row_cells
 from sp500tui.tui.timeline.rows import Row, rows_of
 from sp500tui.tui.timeline.states import SIGNS
+from tests.support.parameters import rest_thorough
 from tests.support.tui.fake_pipeline import NOON
 
 BEGIN, END = 1000.0, 1060.0
@@ -55,7 +56,7 @@ def drawn(row: Row, cells: Cells) -> Line:
     return (*row_line(row, cells, guides, marked=False), share_text(cells))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", rest_thorough(range(12), 4))
 def test_kept_cells_are_those_that_would_be_made_of_all_spans(seed: int) -> None:
     # given workers with random histories, of which the last seconds are read at random times
     rng = random.Random(seed)

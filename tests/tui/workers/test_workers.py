@@ -172,7 +172,7 @@ def test_the_details_are_exactly_as_large_as_their_place(
     assert [width_of(line) for line in detail_lines(one, width, lines)] == [width] * lines
 
 
-@pytest.mark.parametrize("size", sizes((80, 24), (200, 60), (120, 40), (160, 48)))
+@pytest.mark.parametrize("size", sizes((80, 24), (200, 60), (120, 40), (160, 48), keep=1))
 async def test_process_and_error_of_the_marked_worker_are_shown_at_every_size(
     drive: Drive, size: tuple[int, int]
 ) -> None:
