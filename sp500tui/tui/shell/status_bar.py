@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +43,8 @@ _MARGIN_FROM = 100
 """Width in cells from which the lines are indented like the panels below."""
 _WIDE = 150
 _LABEL, _VALUE = Role.LABEL, Role.VALUE
+_DEPTH = re.compile(r" \([\d,]+ of [\d,]+\)")
+"""How full a queue is, which the panel of the pipeline shows too."""
 _PRICE_PLACES = Decimal("0.0001")
 """Decimals of an exchange rate."""
 
@@ -291,9 +294,10 @@ def _verdict(snapshot: Snapshot, width: int) -> Line:
     """The verdict without padding, in fewer words where it is too long; last as many clauses as fit, and `…`."""
     words, role = verdict_label(snapshot)
     brief = shortened(words)
-    clauses = brief.split("; ")
+    without_numbers = _DEPTH.sub("", brief)
+    clauses = without_numbers.split("; ")
     fewer = ["; ".join([*clauses[:number], "…"]) for number in range(len(clauses) - 1, 0, -1)]
-    variants = [words, brief, *fewer]
+    variants = [words, brief, without_numbers, *fewer]
     return _longest_unpadded([(Span(variant, role),) for variant in variants], width)
 
 

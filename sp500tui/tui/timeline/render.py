@@ -175,8 +175,10 @@ def axis_line(window: Window, now: float, *, newest: str = "now", with_shares: b
     while age <= now - window.begin:
         column = window.column_of(now - age - length * 1e-6)
         label = _age_label(age, step) if age else f"╷{newest}"
-        if column is not None:
-            column = max(0, min(column, window.columns - len(label))) if age == 0 else column
+        if column is not None and age == 0:
+            column = max(0, min(column, window.columns - len(label)))
+        # Part of an age would be another one.
+        if column is not None and (age == 0 or column + len(label) <= window.columns):
             for at, character in enumerate(label[: window.columns - column], column):
                 if cells[at] == " ":
                     cells[at] = character

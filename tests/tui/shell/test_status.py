@@ -338,6 +338,18 @@ class TestVerdict:
                 80,
                 "held up: database down: PostgreSQL does not answer; 2,515 rows in the journal",
             ),
+            (
+                "the rows queue is full (4,096 of 4,096): a commit takes 520 ms",
+                "+ adds one",
+                60,
+                "the rows queue is full: a commit takes 520 ms; + adds one",
+            ),
+            (
+                "the rows queue is full (4,096 of 4,096): a commit takes 1,520 ms",
+                "12 writers would help",
+                60,
+                "the rows queue is full: a commit takes 1,520 ms; …",
+            ),
         ],
     )
     def test_a_narrow_window_has_fewer_words_and_then_fewer_clauses(

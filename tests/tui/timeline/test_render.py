@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -441,6 +442,11 @@ class TestAxis:
         assert label in axis
         assert len({each.strip() for each in labels}) == len(labels)
         assert all(each.endswith(" ") for each in labels[:-1])
+
+    @pytest.mark.parametrize("end", [97.1, 97.5, 97.9, 98.0, 98.2, 98.5])
+    def test_no_age_is_cut_at_the_right_edge(self, end: float) -> None:
+        axis = text(axis_line(Window(end, 10.0, 98), 100.0))
+        assert re.findall("╷[^╷]*", axis) == re.findall(r"╷−\d+ s *", axis)
 
     @pytest.mark.parametrize("columns", range(6))
     def test_the_axis_fits_into_few_columns(self, columns: int) -> None:
