@@ -185,6 +185,7 @@ class DatabaseMonitor:
             self._health.record_success()
         elif self._health.sqlstate == _UNDEFINED_TABLE and apply_schema(self._database.url):
             self._upserted = 0
+            self._refused_until.clear()
             self._health.record_success()
         for act in (self._sync_constituents, self._count_regularly):
             self._unless_refused(act)
