@@ -19,6 +19,7 @@ from sp500tui.cluster.broker.errors import (
     BrokerAwayError,
     BrokerError,
     BrokerErrorInfo,
+    BrokerUrlError,
     Retryability,
     describe_error,
     redis_package,
@@ -161,7 +162,7 @@ class Broker:
             # redis-py validates most options of the URL only when it creates a connection.
             client.connection_pool.make_connection()
         except (ValueError, TypeError, redis.RedisError) as error:
-            raise BrokerError(
+            raise BrokerUrlError(
                 f"invalid broker URL {self.address}: {plain(str(error))}; example: redis://host:6379/0"
             ) from error
         check_files(client.connection_pool.connection_kwargs, self._name)

@@ -22,6 +22,12 @@ class BrokerAwayError(BrokerError):
     """The broker is unreachable or refuses writes for now; the same call may succeed later."""
 
 
+class BrokerUrlError(BrokerError):
+    """The broker's URL is invalid."""
+
+    exit_code = ExitCode.USAGE
+
+
 class FencedError(BrokerError):
     """Another node has become the scheduler, so this node's write was rejected."""
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sp500tui.errors import Sp500tuiError
+from sp500tui.errors import Sp500tuiError, resource_remedy
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, Notice
 from sp500tui.pipeline.core.names import StageName
@@ -123,6 +123,8 @@ class Lifecycle:
             self.fail(error)
         except BaseException as error:  # noqa: BLE001  # the following steps must run
             message = f"{self._what} failed: {type(error).__name__}: {error}"
+            if remedy := resource_remedy(error):
+                message += f"; {remedy}"
             if self.failure is None or str(self.failure) != message:
                 _log.error("%s failed", self._what, exc_info=error)
             self.fail(Sp500tuiError(message))

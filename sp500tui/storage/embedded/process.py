@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from sp500tui.errors import resource_remedy
 
 SOCKET_NAME = ".s.PGSQL.5432"
 _NO_SUCH_PID = 2**31 - 1
@@ -121,3 +124,21 @@ def _is_server_for(process: psutil.Process, pgdata: Path) -> bool:
         return process.name().startswith("postgres") and Path(process.cwd()).resolve() == pgdata.resolve()
     except psutil.AccessDenied:
         return process.name().startswith("postgres") and str(pgdata) in process.cmdline()
+
+
+_START_ERRORS = {
+    "file descriptors": errno.EMFILE,
+    "Too many open files": errno.EMFILE,
+    "No space left": errno.ENOSPC,
+    "File too large": errno.EFBIG,
+    "Cannot allocate memory": errno.ENOMEM,
+}
+"""Words in the error of a server that cannot start, with the system's error."""
+
+
+def start_remedy(status: int, reason: str) -> str:
+    """What to do about a server that ended at its start with this exit status and error; empty if that is unknown."""
+    if status == -signal.SIGXFSZ:
+        return resource_remedy(OSError(errno.EFBIG, reason))
+    number = next((number for words, number in _START_ERRORS.items() if words in reason), 0)
+    return resource_remedy(OSError(number, reason))

@@ -32,7 +32,13 @@ from sp500tui.storage.embedded.account import Account, grant_traverse, require_a
 from sp500tui.storage.embedded.binaries import bin_folder_for
 from sp500tui.storage.embedded.initdb import check_data_dir, create, socket_folder
 from sp500tui.storage.embedded.lock import FileLock, open_private
-from sp500tui.storage.embedded.process import Postmaster, clear_stale_lock_files, find_running, stop
+from sp500tui.storage.embedded.process import (
+    Postmaster,
+    clear_stale_lock_files,
+    find_running,
+    start_remedy,
+    stop,
+)
 from sp500tui.storage.embedded.watchdog import watch
 
 _log = logging.getLogger(__name__)
@@ -254,8 +260,10 @@ class EmbeddedServer:
         begin = time.monotonic()
         timeout = START_TIMEOUT
         while (waited := time.monotonic() - begin) < timeout:
-            if self._child is not None and self._child.poll() is not None:
-                raise DatabaseError(f"the embedded database did not start: {self._last_log_error()}")
+            if self._child is not None and (status := self._child.poll()) is not None:
+                reason = self._last_log_error()
+                remedy = start_remedy(status, reason) or f"see {str(self._log)!r}"
+                raise DatabaseError(f"the embedded database did not start: {reason}; {remedy}")
             postmaster = Postmaster.read(self._pgdata)
             if postmaster is not None and postmaster.ready:
                 timeout = min(timeout, waited + READY_TIMEOUT)

@@ -81,6 +81,7 @@ def test_an_invalid_url_is_named_without_its_password(url: str) -> None:
     with pytest.raises(BrokerError, match=r"invalid broker URL .*; example: redis://host:6379/0") as refused:
         Broker(url, "test").open()
     assert "s3cret" not in str(refused.value)
+    assert refused.value.exit_code is ExitCode.USAGE
 
 
 def test_a_read_only_replica_is_refused(own_valkey: ValkeyServer, valkey: ValkeyServer) -> None:
