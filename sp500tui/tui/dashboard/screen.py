@@ -115,7 +115,9 @@ class MainScreen(DiffingScreen[None]):
         self.call_after_refresh(self._show_titles)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Note which panel has the focus: a low window shows only that one."""
+        """Note which panel has the focus: a low window shows only that one. Close a search line that has lost it."""
+        for searched in (self.panel, self.log_view):
+            searched.leave(event.widget)
         panel = _panel_of(event.widget)
         if panel is not None:
             for name in ("workers", "prices", "log"):

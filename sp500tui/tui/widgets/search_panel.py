@@ -88,6 +88,12 @@ class SearchPanel(Container):
         """Open the search line."""
         self._input.open(self.search_text)
 
+    def leave(self, focused: Widget) -> None:
+        """Hide the search line and keep its text if another widget, `focused`, has taken the focus from it."""
+        if self._input.display and focused is not self._input:
+            self._input.display = False
+            self.search_text = self._input.value
+
     @on(Input.Changed)
     def search(self, event: Input.Changed) -> None:
         """Search with every keystroke."""

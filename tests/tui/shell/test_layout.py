@@ -12,6 +12,7 @@ from textual.screen import Screen
 from sp500tui.config.keys import KEYS_BY_ID
 from sp500tui.tui.screens import SCREENS
 from sp500tui.tui.shell.key_bar import KeyBar
+from sp500tui.tui.widgets.search_panel import SearchInput
 from tests.support.parameters import sizes
 from tests.tui.conftest import CannedLog, Drive
 
@@ -103,6 +104,24 @@ async def test_keys_that_are_typed_into_a_filter_are_not_listed(drive: Drive, si
         await driven.press("plus", "minus", "at")
         assert driven.main.panel.table.filter_text == "+-@"
         assert not [call for call in driven.pipeline.calls if call[0] == "scale"]
+
+
+@pytest.mark.parametrize("way", ["tab", "click"])
+async def test_a_filter_that_is_left_for_another_panel_is_closed_and_kept(drive: Drive, way: str) -> None:
+    async with drive() as driven:
+        await driven.press("slash", *"apple")
+        if way == "tab":
+            await driven.press("tab")
+        else:
+            await driven.pilot.click("#workers", offset=(5, 3))
+        table = driven.main.panel.table
+        await driven.until(
+            lambda: not table.has_focus and not driven.main.panel.query_one(SearchInput).display,
+            "the closed line",
+        )
+        assert table.filter_text == "apple"
+        # and the focus stays where it was put
+        assert driven.main.panel not in (driven.app.focused.ancestors_with_self if driven.app.focused else ())
 
 
 async def test_the_effect_of_a_key_is_shown_beside_a_maximized_panel(drive: Drive) -> None:
