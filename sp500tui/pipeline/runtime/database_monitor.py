@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -112,7 +113,7 @@ class DatabaseMonitor:
         self._connection: Connection | None = None
         self._upserted = 0
         self._rows_total: int | None = None
-        self._counted_at = 0.0
+        self._counted_at = -math.inf
         self._stopped_until = 0.0
         self._refused_until: dict[str, float] = {}
         """Work that the database refused → monotonic time of its next attempt."""
