@@ -14,7 +14,6 @@ import pytest
 
 from sp500tui.errors import ExitCode
 from tests.support.environment import FOLDER_VARIABLES
-from tests.support.parameters import rest_thorough
 from tests.support.postgres.server import TcpPostgres, public_folder
 
 USER = "54321"
@@ -86,9 +85,8 @@ def test_a_run_needs_no_home_when_everything_is_named(folder: Path, tcp_postgres
     assert status.returncode == ExitCode.OK, status.stderr
 
 
-@pytest.mark.parametrize(
-    "home", rest_thorough([{}, {"HOME": "/root"}]), ids=["no home", "a home that cannot be read"]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("home", [{}, {"HOME": "/root"}], ids=["no home", "a home that cannot be read"])
 def test_a_run_logs_to_stderr_alone_when_only_the_data_folder_is_named(
     folder: Path, tcp_postgres: TcpPostgres, home: dict[str, str]
 ) -> None:

@@ -138,6 +138,7 @@ def test_requests_reach_the_node_they_are_for(join: ClusterUnderTest) -> None:
     observer.waits_for(lambda s: s.cycle.number > 4, "the quicker rhythm")
 
 
+@pytest.mark.thorough
 def test_a_node_that_leaves_is_not_lost(join: ClusterUnderTest) -> None:
     # given two nodes
     one, two = join(), join("price=1,converter=1,writer=1")

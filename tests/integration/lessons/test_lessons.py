@@ -29,8 +29,8 @@ from sp500tui.storage.embedded.server import EmbeddedServer
 from tests.faults.rig.program import wait_for
 from tests.support.postgres.server import public_folder
 
-SLOW = {"back-pressure", "batch", "killed-consumer", "littles-law", "overlap", "retry-storm"}
-"""Lessons of four seconds and more."""
+SLOW = {"back-pressure", "batch", "connections", "killed-consumer", "littles-law", "overlap", "retry-storm"}
+"""Lessons of three seconds and more."""
 NEEDS_FREE_PROCESSORS = {"computing", "lab"}
 """They compare ways to use two processors, which the other tests occupy."""
 

@@ -289,6 +289,7 @@ def test_the_history_stage_is_shown_scaled_and_paused_like_the_others(
     run.ends()
 
 
+@pytest.mark.thorough
 def test_a_writer_killed_as_a_demonstration_is_replaced(start: EngineStarter, database_url: str) -> None:
     run = start(database_url, symbols=FEW, writers=1)
     run.stores(3)

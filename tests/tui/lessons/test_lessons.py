@@ -237,6 +237,7 @@ async def test_the_live_market_opens_the_screen_and_says_what_is_missing(
         await driven.until(shows(driven, "need the demo market"))
 
 
+@pytest.mark.thorough
 async def test_titles_and_functions_are_not_cut_in_100_columns(drive: Drive, experiment: Experiment) -> None:
     async with opened(drive, size=(100, 30)) as (driven, screen):
         await driven.press("c")

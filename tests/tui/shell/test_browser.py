@@ -110,7 +110,7 @@ def test_it_starts_draws_and_answers_a_key(home: Path) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(
-    ("number", "code"), rest_thorough([(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)])
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)]
 )
 def test_a_signal_drains(browser: Browser, home: Path, number: signal.Signals, code: int) -> None:
     browser.program.send_signal(number)
@@ -138,7 +138,7 @@ def test_a_second_signal_does_not_cut_the_drain_short(home: Path) -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     "data",
-    rest_thorough([b"\xff", b"\xe6\xbc", b"\x1b[1114112;1;1114112u", b"\x1b[M#\x82\x30"]),
+    [b"\xff", b"\xe6\xbc", b"\x1b[1114112;1;1114112u", b"\x1b[M#\x82\x30"],
     ids=repr,
 )
 def test_malformed_input_does_not_end_it(browser: Browser, home: Path, data: bytes) -> None:

@@ -131,6 +131,7 @@ class TestSharing:
         eventually(lambda: not runs(postmaster) and not runs(watchdog))
         assert not (made_dir / "pgdata" / "postmaster.pid").exists(), "it was shut down in order"
 
+    @pytest.mark.thorough
     def test_one_in_use_is_left_alone_when_its_starter_is_killed(
         self, made_dir: Path, eventually: Callable[[Callable[[], object]], None]
     ) -> None:
