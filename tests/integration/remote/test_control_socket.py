@@ -310,8 +310,11 @@ class TestClaims:
             Claim.take(data)
         claim.release()
 
-    def test_a_command_that_looks_at_the_lock_keeps_no_pipeline_from_starting(self, data: Path) -> None:
+    def test_a_command_that_looks_at_the_lock_keeps_no_pipeline_from_starting(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         # given a command that holds the lock for an instant
+        monkeypatch.setattr(address, "_PROBE_LIMIT", 30.0)
         Claim.take(data).release()
         lock = FileLock(data / "run" / "control.lock")
         assert lock.try_acquire_exclusive()
