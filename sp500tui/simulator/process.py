@@ -24,8 +24,9 @@ START_TIMEOUT = 20.0
 """Seconds a start may take on a busy machine; usually under one second."""
 _STOP_TIMEOUT = 3.0
 _CONTROL_TIMEOUT = 5.0
-_NO_CERTIFICATES = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
-"""The child makes no requests, so it skips loading the system's certificates, a quarter of its start-up time."""
+_TLS_ENVIRONMENT = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull, "SSLKEYLOGFILE": ""}
+"""The child makes no requests, so it skips loading the system's certificates, a quarter of its start-up time.
+A file for keys that cannot be written would keep it from starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ def _started(command: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[byte
             stdout=subprocess.PIPE,
             stderr=errors,
             start_new_session=True,
-            env=python_environment() | _NO_CERTIFICATES,
+            env=python_environment() | _TLS_ENVIRONMENT,
         )
     except OSError as error:
         remedy = resource_remedy(error) or "reinstall sp500tui"

@@ -62,7 +62,7 @@ def show_dashboard(configuration: Configuration, *, stages: bool = True) -> int:
     if settings.json_output:
         raise ConfigurationError("--json is for runs without the dashboard; add --no-ui")
     build = _cluster_builder(settings, stages=stages) if settings.broker is not None else None
-    require_terminal()
+    require_terminal("use --no-ui" if stages else "run sp500tui worker")
     tune_for_ui()
     paths = bootstrap(configuration, console=False)
     log_uncaught()

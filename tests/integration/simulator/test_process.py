@@ -287,3 +287,11 @@ def test_a_process_that_cannot_be_started_is_an_error_of_the_source(monkeypatch:
     monkeypatch.setattr(subprocess, "Popen", fail)
     with pytest.raises(SourceError, match=r"did not start: Resource temporarily unavailable .*; use fewer"):
         DemoMarket.start()
+
+
+def test_a_file_for_keys_that_cannot_be_written_does_not_keep_it_from_starting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", "/nonexistent/keys")
+    with DemoMarket.start() as market:
+        assert market.alive()

@@ -214,6 +214,7 @@ class TestDispatch:
             (["worker", "--broker", "redis://h", "--stages", "pirce=3"], "the unknown stage 'pirce'"),
             (["top"], "add --broker redis://"),
             (["top", "--broker", "redis://127.0.0.1", "--no-ui"], "run sp500tui worker"),
+            (["top", "--broker", "redis://127.0.0.1"], "stdout is not one; run sp500tui worker"),
             (["top", "--broker", "redis://10.1.1.1"], "add --database postgresql://"),
             (["simulate", "--faults", "[" * 100_000], "is not valid JSON; use {} for none"),
             (["simulate", "--port", "9" * 4_000], "use a number from 0 to 65535"),
