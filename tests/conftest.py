@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 import signal
 import sys
@@ -26,6 +27,11 @@ settings.register_profile("usual", deadline=None, max_examples=30)
 settings.register_profile("fast", deadline=None, max_examples=20)
 
 FAULTS = Path(__file__).parent / "faults"
+SCREENS = {
+    Path(__file__).parent / "tui" / name
+    for name in ("coverage", "database", "demo", "journeys", "lessons", "nodes", "symbol", "timeline")
+}
+"""Tests of the screens that have a number."""
 USUAL_SIZE = (120, 40)
 """Columns and lines of the pictures that every run compares."""
 
@@ -67,13 +73,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="takes its time: runs where CI is set, or with --long"))
         if _picture_size(item) not in (None, USUAL_SIZE) and not every_size:
             item.add_marker(pytest.mark.skip(reason="a picture of another size: runs with --all-sizes"))
-        if (
-            item.get_closest_marker("thorough")
-            or item.path.stem.endswith(("pictures", "keys"))
-            or item.path.is_relative_to(FAULTS)
-        ):
-            # Tracing doubles the time of tests that draw whole screens or run whole pipelines, and the others cover
-            # the same lines.
+        if not _is_traced(item):
             item.add_marker(pytest.mark.no_cover)
 
 
@@ -91,6 +91,21 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     return (3 if _is_thorough(config) else 2) * len(os.sched_getaffinity(0))
+
+
+def _is_traced(item: pytest.Item) -> bool:
+    """Whether coverage counts the lines that a test runs.
+
+    Tracing more than doubles the time of tests that draw whole screens or run whole pipelines. Others cover the same
+    lines: of the screens with a number, their pictures and the tests that run no dashboard.
+    """
+    if item.path.stem.endswith("pictures"):
+        return True
+    if item.get_closest_marker("thorough") or item.path.stem.endswith("keys"):
+        return False
+    if item.path.parent in SCREENS:
+        return not inspect.iscoroutinefunction(getattr(item, "function", None))
+    return not item.path.is_relative_to(FAULTS)
 
 
 def _picture_size(item: pytest.Item) -> object:
