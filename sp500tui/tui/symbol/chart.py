@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,6 +97,8 @@ class PriceChart(LinesWidget, can_focus=True):
         self._series: CandleSeries | None = None
         self._placeholder = ""
         self._since: float | None = None
+        self._marked_at: float | None = None
+        """Time of the mark, in seconds since 1970."""
 
     def show_line(
         self, time_range: ChartRange, points: Sequence[PricePoint], placeholder: str, since: datetime
@@ -133,7 +136,22 @@ class PriceChart(LinesWidget, can_focus=True):
 
     def watch_mark(self) -> None:
         """Draw the mark at its new position."""
+        times = self._times()
+        known = self.mark is not None and bool(times)
+        self._marked_at = times[min(self.mark or 0, len(times) - 1)] if known else None
         self._draw()
+
+    def _times(self) -> Sequence[float]:
+        """The times of what is drawn, in seconds since 1970: of the prices, or the starts of the candles."""
+        if self._series is None:
+            return [sample.at for sample in self._samples]
+        return [candle.start.timestamp() for candle in self._series.candles]
+
+    def _keep_mark(self) -> None:
+        """Let the mark keep its time where other prices or candles are drawn."""
+        times = self._times()
+        if self.mark is not None and self._marked_at is not None and times:
+            self.set_reactive(PriceChart.mark, max(0, bisect_right(times, self._marked_at) - 1))
 
     def watch_day(self) -> None:
         """Draw in the colour of the day's change."""
@@ -224,6 +242,7 @@ class PriceChart(LinesWidget, can_focus=True):
         self._series = None
         if self._live is not None and self._live.candles and (rate is not None or not self.converted):
             self._series = CandleSeries.of(self._live, self.currency, rate)
+        self._keep_mark()
         if not self.length:
             unusable = self._live is not None and self._live.candles
             text = f"There is no rate to {self.currency} yet" if unusable else self._placeholder

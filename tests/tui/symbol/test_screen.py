@@ -252,6 +252,17 @@ class TestKeys:
             assert 0 < (screen.chart.mark or 0) < 329
             await driven.until(lambda: "since start of chart" in driven.text())
 
+    async def test_the_mark_keeps_its_time_where_other_candles_are_drawn(self, drive: Drive) -> None:
+        async with opened(drive, size=(80, 24)) as (driven, screen, _):
+            await driven.until(lambda: "36 5-minute candles" in str(screen.chart.border_title))
+            await driven.press(*["left"] * 5)
+            head = screen.chart.lines_shown()[0][:12]
+            assert head.startswith("May 14 1")
+            # when another number of candles has room
+            await driven.pilot.resize_terminal(200, 60)
+            await driven.until(lambda: "36 5-minute candles" not in str(screen.chart.border_title))
+            await driven.until(lambda: head in screen.chart.lines_shown()[1])
+
     async def test_the_pointer_marks_too(self, drive: Drive) -> None:
         async with opened(drive) as (driven, screen, _):
             for tab in ("1d", "1h"):
