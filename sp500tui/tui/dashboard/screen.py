@@ -6,6 +6,7 @@ from collections import deque
 from datetime import datetime
 from typing import ClassVar, cast
 
+from rich.cells import cell_len
 from textual import events, getters, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -47,6 +48,9 @@ from sp500tui.tui.shell.status_bar import StatusBar, View
 from sp500tui.tui.terminal.diff import DiffingScreen
 from sp500tui.tui.widgets.titles import set_titles
 from sp500tui.tui.workers.panel import WorkersPanel
+
+_CORNERS = 4
+"""Cells of a border that hold no title."""
 
 
 class MainScreen(DiffingScreen[None]):
@@ -124,10 +128,12 @@ class MainScreen(DiffingScreen[None]):
                 self.set_class(panel.id == name, f"-{name}-focused")
 
     def _show_titles(self) -> None:
-        """Write the titles, in a low window with the key that shows the next panel."""
+        """Write the titles, in a low window with the key that shows the next panel where there is room for it."""
         note = f"{self.dashboard.key_of('view.next_panel')} next panel" if self.has_class("-low") else ""
         for panel in (self.panel, self.log_view):
-            set_titles(panel, self._titles[panel.id or ""], note)
+            title = self._titles[panel.id or ""]
+            fits = cell_len(f"{title} · {note}") <= panel.outer_size.width - _CORNERS
+            set_titles(panel, title, note if fits else "")
 
     # Updates
 

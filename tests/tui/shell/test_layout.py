@@ -43,6 +43,11 @@ async def test_a_low_window_shows_the_panel_with_the_focus(drive: Drive, log: Ca
         # given the prices, and the key to the other panels
         await driven.until(lambda: "Symbol" in text() and "next panel" in text(), "the prices")
         assert "workers ·" not in text()
+        # which a long title has no room for
+        await driven.press("b")
+        await driven.until(lambda: "grouped by sector · all 503" in text(), "the longer title")
+        assert "…" not in next(line for line in text().splitlines() if "grouped by sector" in line)
+        await driven.press("b")
         # then each panel in turn has the room below the pipeline
         await driven.press("tab")
         await driven.until(
