@@ -273,7 +273,7 @@ def test_headers_in_two_rows_are_read_from_the_lower_one() -> None:
         "<th>Sector</th><th>Sub-Industry</th>",
         *("".join(f"<td>{cell}</td>" for cell in cells) for cells in rows(FEW)),
     ]
-    assert parse_page(table_of(upper, lines)).constituents == parse_page(page(rows())).constituents
+    assert parse_page(table_of(upper, lines)).constituents == usual()
 
 
 @pytest.mark.usefixtures("few_suffice")
@@ -282,7 +282,7 @@ def test_headers_and_titles_among_the_rows_are_no_companies() -> None:
     lines[10:10] = [HEAD, "<td colspan='8'><b>Energy</b></td>"]
     lines += [HEAD, "<th colspan='8'>503 companies</th>"]
     parsed = parse_page(table_of(HEAD, lines))
-    assert parsed.constituents == parse_page(page(rows())).constituents
+    assert parsed.constituents == usual()
     assert parsed.unreadable == ()
 
 
