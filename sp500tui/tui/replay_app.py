@@ -23,7 +23,7 @@ from sp500tui.tui.replay.keys import REPLAY_BINDINGS, TIME_BINDINGS
 from sp500tui.tui.run import dashboard_files
 from sp500tui.tui.widgets.bindings import bind
 
-_TITLES: Mapping[str | None, str] = {"time.end": "End"}
+_TITLES: Mapping[str | None, str] = {"time.end": "Last moment"}
 """Names of keys that differ in a recording: it has no present."""
 
 

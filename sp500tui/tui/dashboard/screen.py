@@ -89,7 +89,7 @@ class MainScreen(DiffingScreen[None]):
     def compose(self) -> ComposeResult:
         """The panels in the order of the data, the log below them."""
         yield StatusBar()
-        yield PipelineStrip(steers=not self.dashboard.refusal)
+        yield PipelineStrip()
         with Container(id="middle"):
             yield WorkersPanel()
             yield PricePanel(
@@ -142,7 +142,7 @@ class MainScreen(DiffingScreen[None]):
         """Show the latest snapshot."""
         snapshot = message.snapshot
         self.status.show(snapshot, self._view(self.dashboard.clock()))
-        self.strip.show(snapshot, self.dashboard.feed.history)
+        self.strip.show(snapshot, self.dashboard.feed.history, steers=self.dashboard.offers("stage.more"))
         if not self.frozen:
             self.worker_list.show(snapshot, self.dashboard.feed.history)
             self.panel.table.set_missing(snapshot.missing)

@@ -115,7 +115,7 @@ class DemoScreen(BaseScreen):
 
     def compose_panels(self) -> ComposeResult:
         """The pipeline strip, the controls and the events."""
-        yield PipelineStrip(steers=not self.dashboard.refusal)
+        yield PipelineStrip()
         with Horizontal(id="middle"):
             yield FaultList(id="faults", classes="panel")
             yield LinesWidget(id="explanation", classes="panel")
@@ -161,7 +161,7 @@ class DemoScreen(BaseScreen):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Show the pipeline and its latest events."""
-        self.strip.show(snapshot, self.dashboard.feed.history)
+        self.strip.show(snapshot, self.dashboard.feed.history, steers=self.dashboard.offers("stage.more"))
         now = self.dashboard.clock()
         lines = event_lines(self.dashboard.events, now, *self.events.size)
         self.events.show_lines(lines)

@@ -122,7 +122,7 @@ class NodesScreen(BaseScreen):
         node = self.marked
         if self._message or node is None or node.health is Health.DOWN:
             return self._message
-        keys = "" if self.dashboard.refusal else "+ - "
+        keys = "+ - " if self.dashboard.offers("stage.more") else ""
         return f"{keys}{STAGE_TITLES[self.dashboard.selected_stage]} of {short_name(node.name)}"
 
     def _set_title(self, snapshot: Snapshot) -> None:

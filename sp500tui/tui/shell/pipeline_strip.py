@@ -21,19 +21,20 @@ class PipelineStrip(LinesWidget):
     selected: reactive[StageName] = reactive(StageName.PRICE)
     """The stage that the scaling keys act on."""
 
-    def __init__(self, *, steers: bool = True) -> None:
-        """`steers`: whether the title names the scaling keys."""
+    def __init__(self) -> None:
         super().__init__(id="strip", classes="panel")
-        self._keys = "+ − " if steers else ""
+        self._keys = ""
+        """The scaling keys as the title names them; empty where they have no effect."""
         self._seen: tuple[Snapshot, History] | None = None
         self.message = ""
         """The effect of the last key."""
 
-    def show(self, snapshot: Snapshot, history: History) -> None:
-        """Show a snapshot and the seconds before it."""
-        was_cluster, self._seen = self._in_cluster, (snapshot, history)
+    def show(self, snapshot: Snapshot, history: History, *, steers: bool) -> None:
+        """Show a snapshot and the seconds before it; `steers`: whether the scaling keys have an effect."""
+        before = self._in_cluster, self._keys
+        self._seen, self._keys = (snapshot, history), "+ − " if steers else ""
         self.set_class(snapshot.has_history, "-history")
-        if self._in_cluster is not was_cluster:
+        if (self._in_cluster, self._keys) != before:
             self._update_title()
         self._draw()
 

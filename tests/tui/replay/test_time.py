@@ -232,10 +232,12 @@ class TestLookingBack:
             assert "scale" in key_bar(dashboard)
             await dashboard.press("comma")
             await dashboard.until(lambda: "scale" not in key_bar(dashboard), "keys of the past")
+            await dashboard.until(lambda: "+ − price" not in dashboard.text(), "a title without keys")
             assert "quit" in key_bar(dashboard)
             assert "stage.more" not in {command.binding.id for command in dashboard.app.commands()}
             await dashboard.press("end")
             await dashboard.until(lambda: "scale" in key_bar(dashboard), "keys of the present")
+            await dashboard.until(lambda: "+ − price" in dashboard.text(), "a title with keys")
 
     async def test_quitting_returns_to_the_present_first(self, live: Show) -> None:
         async with live() as dashboard:
@@ -328,7 +330,7 @@ class TestReplaying:
             assert dashboard.said == "The recording ends here"
             # and the key that leads there does not promise a present
             labels = {command.binding.id: command.title for command in dashboard.app.commands()}
-            assert labels["time.end"] == "End"
+            assert labels["time.end"] == "Last moment"
             await dashboard.press("home")
             await at(dashboard, "17:46:01")
             await dashboard.press("comma")
