@@ -43,8 +43,7 @@ _HARMLESS_PARAMETERS = frozenset(
     """.split()  # noqa: SIM905 - sixty of them, one a line
 )
 _SECRET_PARAMETERS = frozenset({"password", "sslpassword", "ssl_password", "oauth_client_secret"})
-_NAMED_SECRET = re.compile(
-    r"""(?ix)
+_ASSIGNMENT = r"""
     (\b\w*(?:password|passwd|passphrase|pwd|secret)|\b(?:proxy-)?authorization)
     (["']?\s*[=:]\s*)
     (?: \*\*\*(?=[\s&,;:)}\]"']|$)
@@ -53,7 +52,8 @@ _NAMED_SECRET = re.compile(
       | (?:\\.|\S)+
     )
     """
-)
+_NAMED = re.compile(rf"(?ix){_ASSIGNMENT}")
+_NAMED_OUTSIDE_ADDRESSES = re.compile(rf"(?ix)(?<![?&;:/@]){_ASSIGNMENT}")
 _AFTER_ADDRESS = "'\"`,;:.…!?)>}]"
 _CREDENTIALS = re.compile(r":.*@", re.DOTALL)
 
@@ -69,9 +69,14 @@ def redact_url(url: str) -> str:
 
 def redact(text: str) -> str:
     """The text with every password masked: in addresses, in `user:password@host` and in `password=…`."""
+    named = _may_name_a_secret(text)
+    if named:
+        # First: a password may contain `://` and then a blank, and its name would be masked with what looks like an
+        # address.
+        text = _NAMED_OUTSIDE_ADDRESSES.sub(rf"\1\2{MASK}", text)
     if "@" in text or "://" in text:
         text = "\n".join(_without_credentials(line) for line in text.split("\n"))
-    return _NAMED_SECRET.sub(rf"\1\2{MASK}", text) if _may_name_a_secret(text) else text
+    return _NAMED.sub(rf"\1\2{MASK}", text) if named else text
 
 
 def plain(text: str) -> str:
