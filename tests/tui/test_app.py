@@ -31,6 +31,7 @@ from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.snapshot import MissingSymbol, Phase, Snapshot
+from sp500tui.pipeline.runtime.stop_signals import StopSignals
 from sp500tui.tui import screens as registry
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.dashboard.screen import MainScreen
@@ -40,6 +41,7 @@ from sp500tui.tui.run import run_dashboard
 from tests.support.parameters import sizes
 from tests.support.tui.fake_cluster import three_nodes
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, empty, failed, live_price, running
+from tests.support.waiting import Wait
 from tests.tui.conftest import CannedLog, Drive, notes, top_of, until
 
 
@@ -360,12 +362,27 @@ class TestRun:
         capsys: pytest.CaptureFixture[str],
         snapshot: Snapshot,
         signals: tuple[signal.Signals, ...],
+        eventually: Wait,
     ) -> None:
+        received: list[StopSignals] = []
+        enter = StopSignals.__enter__
+
+        def enter_and_keep(stop_signals: StopSignals) -> StopSignals:
+            received.append(stop_signals)
+            return enter(stop_signals)
+
+        monkeypatch.setattr(StopSignals, "__enter__", enter_and_keep)
+        main_thread = threading.main_thread().ident
+        assert main_thread is not None
+
         def ended(pipeline: FakePipeline) -> FakePipeline:
             """The pipeline at its end, and the signals that came before."""
             pipeline.step = ShutdownLevel.DRAIN
             for number in signals:
-                signal.raise_signal(number)
+                # In the main thread, whose wait it ends; and one by one, because handlers may run nested, the later
+                # one first.
+                signal.pthread_kill(main_thread, number)
+                eventually(lambda: received[-1].first is not None)
             return pipeline
 
         # given a run that ends like this, once with the dashboard
