@@ -7,6 +7,7 @@ holds no secret; of anything else nothing is quoted. Imports nothing heavy.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 MASK = "***"
@@ -43,19 +44,33 @@ _HARMLESS_PARAMETERS = frozenset(
     """.split()  # noqa: SIM905 - sixty of them, one a line
 )
 _SECRET_PARAMETERS = frozenset({"password", "sslpassword", "ssl_password", "oauth_client_secret"})
-_ASSIGNMENT = r"""
-    (\b\w*(?:password|passwd|passphrase|pwd|secret)|\b(?:proxy-)?authorization)
-    (["']?\s*[=:]\s*)
-    (?: \*\*\*(?=[\s&,;:)}\]"']|$)
-      | (?:"(?:[^"\\]|\\.)*(?:"|$) | '(?:[^'\\]|\\.|'')*(?:'|$)) [^\s&,;:)}\]"']*
-      | (?:basic|bearer|digest)\s+\S+
-      | (?:\\.|\S)+
-    )
+_NAME = r"\w*(?:password|passwd|passphrase|pwd|secret)"
+_MASKED = r"""\*\*\*(?=[,;:)}\]"']*(?:\s|\Z))"""
+_QUOTED = r"""[bru]{0,2}(?:"(?:[^"\\]|\\.|\\\Z)*(?:"|\Z)|'(?:[^'\\]|\\.|''|\\\Z)*(?:'|\Z))"""
+_CHARACTER = r"(?:\\.|\\\Z|[^\s\\])"
+_NAMED = re.compile(
+    # (?a): a blank that is not one of ASCII's does not end a value for libpq. Without quotation marks around it, a
+    # value of libpq can hold them anywhere; one of JSON ends with its own.
+    rf"""(?xisa)
+      (?<=[?&]) {_NAME} = (?P<parameter> {_QUOTED}(?:\\\s|[^\s&])* | (?:\\\s|[^\s&])+)
+    | \b{_NAME} \s*=\s* (?P<value> {_MASKED} | [=>]*\s*{_QUOTED}{_CHARACTER}* | {_CHARACTER}+)
+    | (?:\b{_NAME} | \b(?:proxy-)?authorization) ["']? \s*[=:]\s*
+      (?P<field>
+          {_MASKED}
+        | [=>]*\s*{_QUOTED}[^\s&,;:)}}\]"']*
+        | (?:basic|bearer|digest)\s+\S+
+        | {_CHARACTER}+
+      )
     """
-_NAMED = re.compile(rf"(?ix){_ASSIGNMENT}")
-_NAMED_OUTSIDE_ADDRESSES = re.compile(rf"(?ix)(?<![?&;:/@]){_ASSIGNMENT}")
+)
 _AFTER_ADDRESS = "'\"`,;:.…!?)>}]"
 _CREDENTIALS = re.compile(r":.*@", re.DOTALL)
+_PARAMETER = re.compile(r"[^&;]+")
+_LINE = re.compile(r"[^\n]+")
+_WORD = re.compile(r"\S+")
+
+# Where a secret begins and where it has ended, as in a slice.
+_Span = tuple[int, int]
 
 
 def redact_url(url: str) -> str:
@@ -63,20 +78,25 @@ def redact_url(url: str) -> str:
 
     Of text that cannot be read as an address no more is shown than `***`, behind the scheme where that is a known one.
     """
-    shown = _readable(url)
-    return _hidden(url) if shown is None else shown
+    secrets = _secrets_in_address(url, 0, len(url))
+    if secrets is None:
+        secrets = [(_end_of_scheme(url), len(url))]
+    return _masked(url, secrets)
 
 
 def redact(text: str) -> str:
-    """The text with every password masked: in addresses, in `user:password@host` and in `password=…`."""
-    named = _may_name_a_secret(text)
-    if named:
-        # First: a password may contain `://` and then a blank, and its name would be masked with what looks like an
-        # address.
-        text = _NAMED_OUTSIDE_ADDRESSES.sub(rf"\1\2{MASK}", text)
+    """The text with every password masked: in addresses, in `user:password@host` and in `password=…`.
+
+    A password can contain what looks like another notation. Each notation is searched for in the original text, and
+    what is a secret in any of them is masked.
+    """
+    secrets: list[_Span] = []
+    if _may_name_a_secret(text):
+        secrets += _named_secrets(text)
     if "@" in text or "://" in text:
-        text = "\n".join(_without_credentials(line) for line in text.split("\n"))
-    return _NAMED.sub(rf"\1\2{MASK}", text) if named else text
+        for line in _LINE.finditer(text):
+            secrets += _secrets_in_line(text, *line.span())
+    return _masked(text, secrets)
 
 
 def plain(text: str) -> str:
@@ -95,8 +115,10 @@ def one_line(text: object, longest: int = LONGEST_LINE) -> str:
     White space becomes single blanks; what cannot be printed is dropped.
     """
     # Cut first as well: a body of megabytes must not be searched.
-    words = " ".join(str(text)[:_LONGEST_SEARCHED].split())
-    line = redact("".join(character for character in words if character.isprintable()))
+    words = re.sub(r"(?a)\s+", " ", str(text)[:_LONGEST_SEARCHED])
+    # Only now the blanks that are not ASCII's: a password may contain them.
+    line = redact("".join(character for character in words if character.isprintable() or character.isspace()))
+    line = " ".join(line.split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
@@ -109,89 +131,89 @@ def _may_name_a_secret(text: str) -> bool:
     return any(word in lowered for word in ("pass", "pwd", "secret", "authorization"))
 
 
-def _readable(text: str) -> str | None:
-    """The address with its passwords masked; None where it cannot be read as one without doubt."""
-    found = _ADDRESS.fullmatch(text)
+def _masked(text: str, secrets: Iterable[_Span]) -> str:
+    """The text with `***` for each secret; secrets that overlap or touch are masked as one."""
+    shown: list[str] = []
+    position = 0
+    for begin, end in sorted(secrets):
+        if not shown or begin > position:
+            shown += [text[position:begin], MASK]
+        position = max(position, end)
+    return "".join(shown) + text[position:]
+
+
+def _named_secrets(text: str) -> Iterator[_Span]:
+    """The values of names such as `password`; a value can contain another name with its value."""
+    found = _NAMED.search(text)
+    while found:
+        begin, end = found.span(found.lastgroup or 0)
+        yield begin, end
+        found = _NAMED.search(text, begin)
+
+
+def _secrets_in_line(text: str, begin: int, end: int) -> Iterator[_Span]:
+    """The secrets in the addresses of a line, with what may be the rest of a password with blanks in it."""
+    open_from: int | None = None
+    for word in _WORD.finditer(text, begin, end):
+        if "://" in word[0]:
+            scheme = _KNOWN_SCHEME.search(text, *word.span())
+            # With `:`, `/` or `@` before it, it may be the password of another address.
+            if scheme is not None and re.search("[:/@]", text[word.start() : scheme.start()]):
+                scheme = None
+            secrets = None if scheme is None else _secrets_in_quoted_address(text, scheme.start(), word.end())
+            if secrets is not None or open_from is None:
+                open_from = word.start() if scheme is None else scheme.end()
+            yield from [(open_from, word.end())] if secrets is None else secrets
+        elif "@" in word[0]:
+            if open_from is not None:
+                yield open_from, word.end()
+            elif credentials := _CREDENTIALS.search(text, *word.span()):
+                yield credentials.start() + 1, credentials.end() - 1
+
+
+def _secrets_in_quoted_address(text: str, begin: int, end: int) -> list[_Span] | None:
+    """The secrets of the address from `begin` to `end`, behind which a quotation mark or a full stop may stand."""
+    secrets = _secrets_in_address(text, begin, end)
+    if secrets is None:
+        secrets = _secrets_in_address(text, begin, begin + len(text[begin:end].rstrip(_AFTER_ADDRESS)))
+    return secrets
+
+
+def _secrets_in_address(text: str, begin: int, end: int) -> list[_Span] | None:
+    """The secrets of the address from `begin` to `end`; None where it cannot be read as one without doubt."""
+    found = _ADDRESS.fullmatch(text, begin, end)
     if found is None:
         return None
-    scheme, user, hosts, path, query, fragment = found.group(
-        "scheme", "user", "hosts", "path", "query", "fragment"
-    )
-    if scheme.lower() not in ("http", "https") and (fragment or re.search("(?i):|%3a|%40", path)):
+    scheme = found["scheme"].lower()
+    if scheme not in ("http", "https") and (found["fragment"] or re.search("(?i):|%3a|%40", found["path"])):
         return None
     if not (
-        hosts or scheme.lower() in ("postgres", "postgresql", "file") or found.end("scheme") + 3 == len(text)
+        found["hosts"]
+        or scheme in ("postgres", "postgresql", "file")
+        or found.end("scheme") + 3 == found.end()
     ):
         return None
-    who = "" if user is None else _user(user, scheme.lower()) + "@"
-    parameters = "".join(map(_parameter, re.split("([&;])", query[1:])))
-    return f"{scheme}://{who}{hosts}{path}{query[:1]}{parameters}{fragment}"
+    secrets = []
+    if found["user"]:
+        name, colon, _ = found["user"].partition(":")
+        if name and not _USER.fullmatch(name):
+            secrets.append(found.span("user"))
+        elif colon:
+            secrets.append((found.start("user") + len(name) + 1, found.end("user")))
+        elif not scheme.startswith("postgres"):
+            # Without a colon, only PostgreSQL's is certain to be a name.
+            secrets.append(found.span("user"))
+    for parameter in _PARAMETER.finditer(text, found.start("query") + 1, found.end("query")):
+        name, equals, value = parameter[0].partition("=")
+        is_socket_folder = name == "host" and unquote(value).startswith("/")
+        if equals and name in _HARMLESS_PARAMETERS | _SECRET_PARAMETERS:
+            if name in _SECRET_PARAMETERS or not (is_socket_folder or _HARMLESS_VALUE.fullmatch(value)):
+                secrets.append((parameter.start() + len(name) + 1, parameter.end()))
+        else:
+            secrets.append(parameter.span())
+    return secrets
 
 
-def _user(text: str, scheme: str) -> str:
-    """`me:***` for `me:secret`. Without a colon, only PostgreSQL's is certain to be a name and no secret."""
-    name, colon, _ = text.partition(":")
-    if name and not _USER.fullmatch(name):
-        return MASK
-    if colon:
-        return f"{name}:{MASK}"
-    return name if scheme.startswith("postgres") or not name else MASK
-
-
-def _parameter(text: str) -> str:
-    name, equals, value = text.partition("=")
-    if not equals:
-        return text if text in ("", "&", ";") else MASK
-    is_socket_folder = name == "host" and unquote(value).startswith("/")
-    if name in _HARMLESS_PARAMETERS and (is_socket_folder or _HARMLESS_VALUE.fullmatch(value)):
-        return text
-    return f"{name}={MASK}" if name in _HARMLESS_PARAMETERS | _SECRET_PARAMETERS else MASK
-
-
-def _without_credentials(line: str) -> str:
-    """The line with its addresses redacted, and with them what may be the rest of a password with blanks in it."""
-    parts = re.split(r"(\s+)", line)
-    latest: int | None = None
-    for index, part in enumerate(parts):
-        shown = _address_in(part) if "://" in part else None
-        if shown is not None:
-            parts[index], latest = shown, index
-        elif latest is not None and ("@" in part or "://" in part):
-            parts[latest : index + 1] = [_hidden_in(parts[latest]), *[""] * (index - latest)]
-        elif "://" in part:
-            parts[index], latest = _hidden_in(part), index
-        elif "@" in part:
-            parts[index] = _CREDENTIALS.sub(f":{MASK}@", part)
-    return "".join(parts)
-
-
-def _address_in(part: str) -> str | None:
-    """A part without blanks, with its address redacted; what stands around it is kept, such as quotation marks.
-
-    None where the address cannot be read.
-    """
-    before, address = _split_at_scheme(part)
-    for end in (len(address), len(address.rstrip(_AFTER_ADDRESS))):
-        shown = _readable(address[:end])
-        if shown is not None:
-            return before + shown + address[end:]
-    return None
-
-
-def _hidden_in(part: str) -> str:
-    before, address = _split_at_scheme(part)
-    return before + _hidden(address) if address else MASK
-
-
-def _split_at_scheme(part: str) -> tuple[str, str]:
-    """What stands before the scheme of an address, and the address; the latter is empty where there is none."""
-    begin = _KNOWN_SCHEME.search(part)
-    # With `:`, `/` or `@` before it, it may be the password of another address.
-    if begin is None or re.search("[:/@]", part[: begin.start()]):
-        return part, ""
-    return part[: begin.start()], part[begin.start() :]
-
-
-def _hidden(address: str) -> str:
+def _end_of_scheme(address: str) -> int:
     scheme = _KNOWN_SCHEME.match(address)
-    return (scheme[0] if scheme else "") + MASK
+    return 0 if scheme is None else scheme.end()

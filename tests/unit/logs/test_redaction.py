@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from urllib.parse import quote
 
@@ -165,10 +166,19 @@ class TestRedact:
             ("host=h password='se cret x", "host=h password=***"),
             (r"host=h password=se\ cret x", "host=h password=*** x"),
             ("host=h password=se'cret x", "host=h password=*** x"),
-            ("host=h password=':// secret' user=me", "host=h password=*** user=me"),
+            ("host=h password=':// secret' user=me", "host=h *** user=me"),
             ("host=h password='a@b ://c secret' user=me", "host=h password=*** user=me"),
-            (r"host=h password=://\ secret user=me", "host=h password=*** user=me"),
-            ("see http://h/x, password=':// secret'", "see http://h/x, password=***"),
+            (r"host=h password=://\ secret user=me", "host=h *** user=me"),
+            ("see http://h/x, password=':// secret'", "see http://***"),
+            ("password = password = secret x", "password = *** = *** x"),
+            ('if password == "sec ret":', "if password =***"),
+            ("password='sec ret\\", "password=***"),
+            ("password=sec\u00a0ret x", "password=*** x"),
+            ('password="secret",secret x', "password=*** x"),
+            ("password=***]secret x", "password=*** x"),
+            ("{'password': b'sec ret'}", "{'password': ***}"),
+            ("a?x=1&password=secret&b=2", "a?x=1&password=***&b=2"),
+            ("(password=***)", "(password=***)"),
             ("PGPASSWORD=secret psql", "PGPASSWORD=*** psql"),
             ("broker_password: secret", "broker_password: ***"),
             ('{"password": "sec\\"ret", "x": 1}', '{"password": ***, "x": 1}'),
@@ -188,11 +198,23 @@ class TestRedact:
         assert SECRET not in plain(f"x '{scheme}://me:{password}@{host}/db' y")
         assert SECRET not in one_line(f"x '{scheme}://me:{password}@{host}/db' y")
 
-    @given(passwords(), st.sampled_from(["password", "sslpassword", "PGPASSWORD", "passwd"]))
-    def test_a_named_password_is_not_shown(self, password: str, name: str) -> None:
-        quoted = password.replace("\\", "\\\\").replace("'", "\\'")
-        assert SECRET not in plain(f"host=h {name}='{quoted}' user=me")
-        assert SECRET not in plain(f"host=h {name} = {SECRET}{password.split()[-1]} user=me")
+    @given(
+        passwords(),
+        st.sampled_from(["password", "sslpassword", "PGPASSWORD", "passwd", "broker_password"]),
+        st.sampled_from(["", "host=h ", "see http://h/x ", "error: ", "x me:pw@h ", "a?b=1&", "password="]),
+    )
+    @settings(max_examples=5 * settings().max_examples)
+    def test_a_named_password_is_not_shown(self, password: str, name: str, before: str) -> None:
+        single = re.sub(r"([\\'])", r"\\\1", password)
+        double = re.sub(r'([\\"])', r"\\\1", password)
+        unquoted = re.sub(r"(?a)([\\'\s])", r"\\\1", password)
+        for cleaned in (plain, one_line):
+            assert SECRET not in cleaned(f"{before}{name}='{single}' user=me")
+            assert SECRET not in cleaned(f"{before}{name} = '{single}")
+            assert SECRET not in cleaned(f'{before}{name}="{double}" user=me')
+            assert SECRET not in cleaned(f'{before}{{"{name}": "{double}", "a": 1}}')
+            if "&" not in password or not before.endswith("&"):
+                assert SECRET not in cleaned(f"{before}{name}={unquoted} user=me")
 
 
 class TestPlain:
