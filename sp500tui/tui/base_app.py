@@ -188,7 +188,8 @@ class PipelineApp(DiffingApp[int]):
 
     def refresh_data(self) -> None:
         """Poll the pipeline and pass updates to the screens."""
-        if not self.app_focus and not self._due_while_unfocused():
+        # The timer still runs while the screens are being removed.
+        if not self.is_running or (not self.app_focus and not self._due_while_unfocused()):
             return
         update = self.feed.poll()
         self.snapshot = update.snapshot
@@ -265,7 +266,7 @@ class PipelineApp(DiffingApp[int]):
             self.leave()
             return
         self.shutdown.escalate(pipeline, self.snapshot)
-        if not isinstance(self.screen, StopScreen):
+        if self.is_running and not isinstance(self.screen, StopScreen):
             self.push_screen(StopScreen())
         self.refresh_data()
 

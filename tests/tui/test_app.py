@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import multiprocessing
 import signal
@@ -94,6 +95,25 @@ class TestStopping:
             assert driven.result is None
             await driven.press("q")
             assert top_of(driven.app) is StopScreen
+
+    async def test_a_refresh_and_a_signal_while_the_screens_are_removed_raise_nothing(
+        self, drive: Drive, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        closed = asyncio.Event()
+
+        async with drive() as driven:
+            remove_screens = driven.app._close_all
+
+            async def close_slowly() -> None:
+                await remove_screens()
+                driven.app.refresh_data()
+                driven.app.action_request_stop()
+                closed.set()
+
+            monkeypatch.setattr(driven.app, "_close_all", close_slowly)
+            await driven.press("q")
+        assert closed.is_set()
+        assert driven.app.crashed == ""
 
     async def test_leaving_before_the_pipeline_exists_starts_nothing(
         self, build: Callable[..., DashboardApp]
