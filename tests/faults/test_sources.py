@@ -86,7 +86,8 @@ def happened(market: DemoMarket) -> Counter[str]:
         {"truncated_body": 0.2, "drop": 0.2, "slow_body": 0.2, "slow_body_seconds": 3.0},
         {"empty": 0.2, "missing_symbol": 0.2, "unrequested_symbols": 1.0, "stale": 0.3},
         {"nan_price": 0.2, "null_price": 0.2, "negative_price": 0.2, "fx": "zero"},
-        {"invalid_crumb": 0.5, "corrupt_crumb": 0.5},
+        # Both at once: some ten seconds pass between two attempts for a crumb.
+        {"invalid_crumb": 1.0, "corrupt_crumb": 1.0, "limits": {"invalid_crumb": 2, "corrupt_crumb": 2}},
     ],
     ids=lambda faults: "-".join(faults),
 )
