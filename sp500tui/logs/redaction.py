@@ -46,20 +46,20 @@ _HARMLESS_PARAMETERS = frozenset(
 _SECRET_PARAMETERS = frozenset({"password", "sslpassword", "ssl_password", "oauth_client_secret"})
 _NAME = r"\w*(?:password|passwd|passphrase|pwd|secret)"
 _MASKED = r"""\*\*\*(?=[,;:)}\]"']*(?:\s|\Z))"""
-_QUOTED = r"""[bru]{0,2}(?:"(?:[^"\\]|\\.|\\\Z)*(?:"|\Z)|'(?:[^'\\]|\\.|''|\\\Z)*(?:'|\Z))"""
-_CHARACTER = r"(?:\\.|\\\Z|[^\s\\])"
+_QUOTED = r"""[bru]{0,2}(?:"(?:[^"\\]++|\\.|\\\Z)*+(?:"|\Z)|'(?:[^'\\]++|\\.|''|\\\Z)*+(?:'|\Z))"""
+_REST = r"(?:[^\s\\]++|\\.|\\\Z)"
 _NAMED = re.compile(
     # (?a): a blank that is not one of ASCII's does not end a value for libpq. Without quotation marks around it, a
     # value of libpq can hold them anywhere; one of JSON ends with its own.
     rf"""(?xisa)
       (?<=[?&]) {_NAME} = (?P<parameter> {_QUOTED}(?:\\\s|[^\s&])* | (?:\\\s|[^\s&])+)
-    | \b{_NAME} \s*=\s* (?P<value> {_MASKED} | [=>]*\s*{_QUOTED}{_CHARACTER}* | {_CHARACTER}+)
+    | \b{_NAME} \s*=\s* (?P<value> {_MASKED} | [=>]*\s*{_QUOTED}{_REST}*+ | {_REST}++)
     | (?:\b{_NAME} | \b(?:proxy-)?authorization) ["']? \s*[=:]\s*
       (?P<field>
           {_MASKED}
         | [=>]*\s*{_QUOTED}[^\s&,;:)}}\]"']*
         | (?:basic|bearer|digest)\s+\S+
-        | {_CHARACTER}+
+        | {_REST}++
       )
     """
 )
@@ -96,7 +96,9 @@ def redact(text: str) -> str:
     if "@" in text or "://" in text:
         for line in _LINE.finditer(text):
             secrets += _secrets_in_line(text, *line.span())
-    return _masked(text, secrets)
+    masked = _masked(text, secrets)
+    # What is left around a mask can have another meaning; masking a masked text again must change nothing.
+    return masked if masked == text else redact(masked)
 
 
 def plain(text: str) -> str:

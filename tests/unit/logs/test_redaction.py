@@ -233,6 +233,8 @@ class TestPlain:
 
     @given(st.one_of(st.text(), addresses()))
     @example("PASSWORD=''0")
+    @example("postgresql://:password=@")
+    @settings(max_examples=5 * settings().max_examples)
     def test_no_control_character_is_left_and_cleaning_twice_changes_nothing(self, text: str) -> None:
         cleaned = plain(text)
         assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in cleaned)
