@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import socket
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import pytest
 
 from sp500tui.logs.setup import NoLog
 from sp500tui.remote.address import Claim
+from sp500tui.remote.commands import Poll
 from sp500tui.remote.server import ControlServer
-from sp500tui.remote.wire import RunFacts
+from sp500tui.remote.session import Session
+from sp500tui.remote.wire import Position, RunFacts, Update
 from tests.support.tui.fake_pipeline import FakePipeline
 
 FACTS = RunFacts(demo=True, currency="DKK", drain_timeout=30.0, broker="")
@@ -67,3 +71,30 @@ def serve(data: Path) -> Iterator[Serve]:
     yield start
     for each in served:
         each.close()
+
+
+def poll(session: Session, position: Position | None = None) -> Update:
+    """What is new since a position, from the beginning if none is given."""
+    return session.call(Poll(position or Position()), Update)
+
+
+@contextmanager
+def answering(data: Path, answer: Callable[[socket.socket], None]) -> Iterator[None]:
+    """A listener in the place of a pipeline that answers one connection."""
+    claim = Claim.take(data)
+    listener = claim.listen()
+    listener.setblocking(True)
+
+    def accept() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            answer(connection)
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(10)
+        listener.close()
+        claim.release()

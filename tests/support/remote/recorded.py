@@ -6,17 +6,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
+from pathlib import Path
 
 from sp500tui.logs.setup import LogLine
 from sp500tui.pipeline.core.events import EventKind, PipelineEvent
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.remote.recording.blocks import BlockWriter, FileFacts
+from sp500tui.remote.recording.playback import Playback
 from sp500tui.remote.recording.reader import Recording
-from sp500tui.remote.recording.stores import StoredBlock
+from sp500tui.remote.recording.replay import ReplayedPipeline
+from sp500tui.remote.recording.stores import StoredBlock, save
 from sp500tui.remote.updates import UpdateSource
 from sp500tui.remote.wire import Position, RunFacts
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, live_price, running, second_sample
+from tests.support.waiting import FakeClock
 
 FACTS = FileFacts("0.1.0", RunFacts(demo=True, currency="DKK", drain_timeout=30.0, broker=""))
 START = NOON.timestamp()
@@ -99,3 +104,27 @@ def recorded(
 def recording(seconds: int, notes: Callable[[FakeLife], None] = lambda _: None) -> Recording:
     """A recording in memory of a run of so many seconds."""
     return Recording.of_blocks(FACTS, recorded(seconds, notes=notes)[0])
+
+
+def replayed(at: Recording, clock: FakeClock | None = None) -> ReplayedPipeline:
+    """The replay of a recording from its beginning."""
+    return ReplayedPipeline(at, Playback(at.first, at.last, clock=clock or FakeClock()))
+
+
+def written(folder: Path, blocks: list[StoredBlock]) -> Path:
+    """The file in which these blocks are saved."""
+    path = save(folder, FACTS, blocks, prefix="test", keep=9)
+    assert path is not None
+    return path
+
+
+@cache
+def half_a_minute() -> tuple[list[StoredBlock], list[Snapshot]]:
+    """One chunk."""
+    return recorded(30)
+
+
+@cache
+def twelve_minutes() -> tuple[list[StoredBlock], list[Snapshot]]:
+    """Two chunks."""
+    return recorded(720)

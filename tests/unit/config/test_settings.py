@@ -1,4 +1,4 @@
-"""Settings: where each value comes from, what is refused, and in which words."""
+"""Settings: limits, what is refused, and in which words."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sp500tui.config.currencies import CURRENCIES, validate_currency
-from sp500tui.config.loader import Precedence, default_file, load
-from sp500tui.config.messages import constraint_text, display_value, error_message
-from sp500tui.config.options import BY_FIELD, OPTIONS
+from sp500tui.config.loader import default_file, load
+from sp500tui.config.messages import constraint_text, display_value
+from sp500tui.config.options import OPTIONS
 from sp500tui.config.settings import Settings, parse_age
-from sp500tui.config.symbols import parse_symbols, read_symbols_file, split_symbols
-from sp500tui.errors import ConfigurationError, ExitCode
-from tests.support.certificates import a_certificate
+from sp500tui.errors import ConfigurationError
 from tests.support.environment import isolate_home, ordinary_user, remove_home
 from tests.support.postgres.server import public_folder
+from tests.unit.config.loading import refusal, toml
 
 
 @pytest.fixture
@@ -32,140 +31,6 @@ def public_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for each in folder.rglob("*"):
         each.chmod(0o700)
     shutil.rmtree(folder)
-
-
-def toml(folder: Path, text: str) -> str:
-    file = folder / "settings.toml"
-    file.write_text(text)
-    return str(file)
-
-
-def refusal(flags: dict[str, Any], config: str | None = None) -> str:
-    with pytest.raises(ConfigurationError) as caught:
-        load(flags, config)
-    assert caught.value.exit_code is ExitCode.USAGE
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
-
-class TestSources:
-    def test_flags_win_over_environment_over_file_over_defaults(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        # given a value for some at every level
-        file = toml(tmp_path, "interval = 3.0\nwriters = 3\nconverters = 3\n")
-        monkeypatch.setenv("SP500TUI_INTERVAL", "4")
-        monkeypatch.setenv("SP500TUI_WRITERS", "4")
-
-        # when they are loaded
-        configuration = load({"interval": "5"}, file)
-
-        # then the highest precedence wins, and the origin names it
-        settings, origins = configuration.settings, configuration.origins
-        assert (settings.interval, settings.writers, settings.converters, settings.batch_size) == (
-            5.0,
-            4,
-            3,
-            50,
-        )
-        assert (origins["interval"].precedence, origins["interval"].name) == (Precedence.FLAG, "--interval")
-        assert (origins["writers"].precedence, origins["writers"].name) == (
-            Precedence.ENVIRONMENT,
-            "SP500TUI_WRITERS",
-        )
-        assert (origins["converters"].precedence, origins["converters"].name) == (Precedence.FILE, file)
-        assert origins["batch_size"].precedence is Precedence.DEFAULT
-
-    def test_the_file_can_be_named_by_a_variable(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("SP500TUI_CONFIG", toml(tmp_path, "writers = 7"))
-
-        assert load({}).settings.writers == 7
-
-    def test_an_empty_name_of_the_file_is_refused_on_the_command_line_only(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("SP500TUI_CONFIG", "")
-        assert load({}).file == default_file()
-        with pytest.raises(ConfigurationError, match=r"^--config '' is not a path; give one"):
-            load({}, "")
-
-    @pytest.mark.parametrize(
-        ("flags", "message"),
-        [
-            ({"cluster_name": "a b"}, "--cluster-name a b is invalid; give 1 to 40 of the letters a to z"),
-            ({"fetch_group": ""}, "--fetch-group '' is invalid; give 1 to 40 of the letters a to z"),
-            ({"data_dir": "a\nb"}, r"--data-dir a\nb contains a line break; give a path without one"),
-            ({"interval": "0"}, "--interval 0 is invalid; give a number of seconds from 0.2 to 86,400"),
-            ({"journal_limit_mb": "0"}, "--journal-limit-mb 0 is invalid; give a whole number of megabytes"),
-        ],
-    )
-    def test_an_invalid_value_is_reported_with_what_to_give_instead(
-        self, flags: dict[str, Any], message: str
-    ) -> None:
-        with pytest.raises(ConfigurationError) as caught:
-            load(flags)
-        assert str(caught.value).startswith(message)
-
-    def test_every_pattern_has_its_explanation(self) -> None:
-        for name, field in Settings.model_fields.items():
-            if any(getattr(rule, "pattern", None) for rule in field.metadata):
-                error = {"type": "string_pattern_mismatch", "msg": "", "ctx": {}}
-                assert error_message(name, error).startswith("is invalid; give ")
-
-    def test_the_default_file_is_read_where_it_exists(self) -> None:
-        file = default_file()
-        assert file is not None
-        assert load({}).file == file
-        file.parent.mkdir(parents=True)
-        file.write_text("writers = 7\n")
-
-        assert load({}).settings.writers == 7
-
-    def test_settings_constructed_directly_ignore_the_environment(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("SP500TUI_WRITERS", "9")
-
-        assert Settings().writers == 2
-
-    def test_an_empty_variable_is_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("SP500TUI_PROXY", "")
-
-        assert load({}).settings.proxy is None
-
-    @pytest.mark.parametrize(("flags", "interval"), [({}, 15.0), ({"demo": True}, 2.0)])
-    def test_the_default_interval_depends_on_the_market(self, flags: dict[str, Any], interval: float) -> None:
-        assert load(flags).settings.interval == interval
-
-    def test_a_given_interval_applies_in_the_demo_too(self) -> None:
-        assert load({"demo": True, "interval": "15"}).settings.interval == 15.0
-
-    def test_json_has_its_short_name_everywhere(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        assert load({}, toml(tmp_path, "json = true")).settings.json_output
-        monkeypatch.setenv("SP500TUI_JSON", "1")
-        assert load({}).settings.json_output
-
-    def test_keys_of_the_dashboard_come_as_a_table_or_as_json(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        assert load({}, toml(tmp_path, '[keymap]\nquit = "x"')).settings.keymap == {"quit": "x"}
-        monkeypatch.setenv("SP500TUI_KEYMAP", '{"quit": "y"}')
-        assert load({}).settings.keymap == {"quit": "y"}
-
-    def test_symbols_may_be_spelled_as_yahoo_does(self, tmp_path: Path) -> None:
-        symbols = ("NOVO-B.CO", "BTC-USD", "ES=F", "EURUSD=X", "^GSPC", "0700.HK")
-        file = tmp_path / "symbols.txt"
-        file.write_text("\n".join(symbols))
-        assert load({"symbols": ",".join(symbols)}).settings.symbols == symbols
-        assert load({"symbols_file": str(file)}).settings.symbols == symbols
-
-    def test_a_home_is_expanded_in_paths(self, tmp_path: Path) -> None:
-        assert load({"data_dir": "~/data"}).settings.data_dir == tmp_path / "data"
 
 
 class TestRefusals:
@@ -363,117 +228,6 @@ class TestRefusals:
         )
 
 
-class TestConflicts:
-    def test_settings_of_equal_precedence_are_mutually_exclusive(self, tmp_path: Path) -> None:
-        assert "--once and --cycles are mutually exclusive" in refusal({"once": True, "cycles": "2"})
-        assert "are mutually exclusive" in refusal({"symbols": "A", "symbols_file": "/x"})
-        message = refusal({}, toml(tmp_path, "once = true\ncycles = 2"))
-        assert "once in" in message
-        assert "cycles in" in message
-
-    def test_the_one_of_higher_precedence_wins(self, tmp_path: Path) -> None:
-        # given a file that asks for cycles
-        file = toml(tmp_path, 'cycles = 2\nsymbols_file = "/nowhere"')
-
-        # when the command line asks for one cycle and names its symbols
-        settings = load({"once": True, "symbols": "AAPL"}, file).settings
-
-        # then the values of the file are ignored
-        assert (settings.once, settings.cycles) == (True, None)
-        assert (settings.symbols, settings.symbols_file) == (("AAPL",), None)
-
-    @pytest.mark.parametrize("name", ["proxy", "ca_file"])
-    def test_the_demo_has_its_own_proxy_and_certificate(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-    ) -> None:
-        value = "http://proxy:1" if name == "proxy" else str(a_certificate(tmp_path))
-        option = BY_FIELD[name]
-
-        # given equally strong ones, it is an error
-        assert option.switch in refusal({"demo": True, name: value})
-        monkeypatch.setenv("SP500TUI_DEMO", "yes")
-        assert option.switch in refusal({name: value})
-
-        # but the standing one of a company network does not hinder a demo asked for by hand
-        monkeypatch.setenv(option.variable, value)
-        monkeypatch.delenv("SP500TUI_DEMO")
-        assert getattr(load({"demo": True}).settings, name) is None
-        assert getattr(load({}).settings, name) is not None
-
-    def test_the_demo_does_not_write_to_the_database_of_the_file(self, tmp_path: Path) -> None:
-        # given a configuration file with the database of the live market
-        file = toml(tmp_path, 'database = "postgresql://me@host/real"')
-        assert load({}, file).settings.database == "postgresql://me@host/real"
-
-        # when the demo is asked for on the command line
-        configuration = load({"demo": True}, file)
-
-        # then it is ignored with a warning
-        assert configuration.settings.database is None
-        assert "is ignored in demo mode" in configuration.warnings[0]
-
-    def test_the_demo_does_not_read_the_replica_of_the_file(self, tmp_path: Path) -> None:
-        both = 'database = "postgresql://me@host/real"\nread_database = "postgresql://me@replica/real"'
-        file = toml(tmp_path, both)
-        assert load({}, file).settings.read_database == "postgresql://me@replica/real"
-        configuration = load({"demo": True}, file)
-        assert configuration.settings.read_database is None
-        assert len(configuration.warnings) == 2
-
-    def test_a_replica_needs_a_database(self) -> None:
-        message = refusal({"read_database": "postgresql://me:secret@replica/x"})
-        assert message.startswith("--read-database requires")
-        assert "give --database too" in message
-
-    def test_a_database_named_for_the_demo_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("SP500TUI_DATABASE", "postgresql://me@host/demo")
-        assert load({"demo": True}).settings.database == "postgresql://me@host/demo"
-        assert load({"demo": True, "database": "postgres://h/x"}).settings.database == "postgres://h/x"
-
-
-class TestSymbols:
-    def test_symbols_are_listed_once_in_capitals(self) -> None:
-        assert load({"symbols": "aapl, BRK.B aapl;^gspc"}).settings.symbols == ("AAPL", "BRK.B", "^GSPC")
-
-    def test_the_configuration_file_may_hold_a_list_of_symbols(self, tmp_path: Path) -> None:
-        assert load({}, toml(tmp_path, 'symbols = ["aapl", "msft"]')).settings.symbols == ("AAPL", "MSFT")
-
-    def test_a_file_holds_one_a_line_or_commas_and_comments(self, tmp_path: Path) -> None:
-        file = tmp_path / "symbols.txt"
-        file.write_text("\ufeff# mine\nAAPL\nmsft, BRK.B # two\n\nAAPL\n", encoding="utf-8")
-
-        assert load({"symbols_file": str(file)}).settings.symbols == ("AAPL", "MSFT", "BRK.B")
-
-    @pytest.mark.parametrize(
-        ("content", "words"),
-        [
-            (b"", "contains no symbol"),
-            (b"# nothing\n\n", "contains no symbol"),
-            (b"AAPL\nBRK-B\n", "line 2: 'BRK-B'"),
-            (b"\x7fELF\x00\x01", "not text"),
-            (b"\xff\xfeA\x00\x00", "not text"),
-            (b"A\x00A\x00", "not text"),
-            (b'"' + b"A" * 200_000, "line 1: field larger than"),
-            pytest.param(b"A\n" * (3 << 20), "larger than 4 MB", id="too large"),
-        ],
-    )
-    def test_an_invalid_symbols_file_is_refused_by_name(
-        self, tmp_path: Path, content: bytes, words: str
-    ) -> None:
-        file = tmp_path / "symbols.txt"
-        file.write_bytes(content)
-        with pytest.raises(ConfigurationError) as caught:
-            read_symbols_file(file)
-        assert str(file) in str(caught.value)
-        assert words in str(caught.value)
-
-    @given(st.lists(st.from_regex(r"\^?[A-Z0-9]{1,6}(\.[A-Z])?", fullmatch=True)))
-    def test_listing_keeps_every_symbol_once_and_in_order(self, symbols: list[str]) -> None:
-        listed = parse_symbols(symbols)
-        assert list(listed) == list(dict.fromkeys(symbols))
-        assert parse_symbols(split_symbols(",".join(listed))) == listed
-
-
 class TestCurrencies:
     def test_every_code_is_accepted_in_small_letters_too(self) -> None:
         for code in CURRENCIES:
@@ -553,36 +307,6 @@ class TestHugeValues:
     def test_deeply_nested_keys_are_no_json(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SP500TUI_KEYMAP", "[" * 100_000)
         assert "SP500TUI_KEYMAP is not JSON" in refusal({})
-
-
-class TestServiceLinks:
-    """Kubernetes sets these variables in every container beside a service named sp500tui or sp500tui-…."""
-
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            ("SP500TUI_SERVICE_HOST", "10.0.0.1"),
-            ("SP500TUI_SERVICE_PORT", "9464"),
-            ("SP500TUI_SERVICE_PORT_METRICS", "9464"),
-            ("SP500TUI_PORT", "tcp://10.0.0.1:9464"),
-            ("SP500TUI_PORT_9464_TCP", "tcp://10.0.0.1:9464"),
-            ("SP500TUI_PORT_9464_TCP_PROTO", "tcp"),
-            ("SP500TUI_PORT_9464_UDP_ADDR", "10.0.0.1"),
-            ("SP500TUI_DATABASE_SERVICE_HOST", "10.0.0.2"),
-            ("SP500TUI_DATABASE_PORT", "tcp://10.0.0.2:5432"),
-        ],
-    )
-    def test_they_are_no_settings(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-        monkeypatch.setenv(name, value)
-        assert load({}).settings == load({}).settings.model_copy()
-
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [("SP500TUI_PORT", "9464"), ("SP500TUI_SERVICE", "x"), ("SP500TUI_HOST", "10.0.0.1")],
-    )
-    def test_other_names_stay_unknown(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-        monkeypatch.setenv(name, value)
-        assert f"environment variable {name} is unknown" in refusal({})
 
 
 class TestPasswordsInTheHost:

@@ -1,4 +1,4 @@
-"""A header in a file of symbols is recognised."""
+"""Symbols, as a setting and from files of every form."""
 
 from __future__ import annotations
 
@@ -7,10 +7,57 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sp500tui import input_file
-from sp500tui.config.symbols import read_symbols_file
+from sp500tui.config.loader import load
+from sp500tui.config.symbols import parse_symbols, read_symbols_file, split_symbols
 from sp500tui.errors import ConfigurationError
+from tests.unit.config.loading import toml
+
+
+class TestSymbols:
+    def test_symbols_are_listed_once_in_capitals(self) -> None:
+        assert load({"symbols": "aapl, BRK.B aapl;^gspc"}).settings.symbols == ("AAPL", "BRK.B", "^GSPC")
+
+    def test_the_configuration_file_may_hold_a_list_of_symbols(self, tmp_path: Path) -> None:
+        assert load({}, toml(tmp_path, 'symbols = ["aapl", "msft"]')).settings.symbols == ("AAPL", "MSFT")
+
+    def test_a_file_holds_one_a_line_or_commas_and_comments(self, tmp_path: Path) -> None:
+        file = tmp_path / "symbols.txt"
+        file.write_text("\ufeff# mine\nAAPL\nmsft, BRK.B # two\n\nAAPL\n", encoding="utf-8")
+
+        assert load({"symbols_file": str(file)}).settings.symbols == ("AAPL", "MSFT", "BRK.B")
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (b"", "contains no symbol"),
+            (b"# nothing\n\n", "contains no symbol"),
+            (b"AAPL\nBRK-B\n", "line 2: 'BRK-B'"),
+            (b"\x7fELF\x00\x01", "not text"),
+            (b"\xff\xfeA\x00\x00", "not text"),
+            (b"A\x00A\x00", "not text"),
+            (b'"' + b"A" * 200_000, "line 1: field larger than"),
+            pytest.param(b"A\n" * (3 << 20), "larger than 4 MB", id="too large"),
+        ],
+    )
+    def test_an_invalid_symbols_file_is_refused_by_name(
+        self, tmp_path: Path, content: bytes, words: str
+    ) -> None:
+        file = tmp_path / "symbols.txt"
+        file.write_bytes(content)
+        with pytest.raises(ConfigurationError) as caught:
+            read_symbols_file(file)
+        assert str(file) in str(caught.value)
+        assert words in str(caught.value)
+
+    @given(st.lists(st.from_regex(r"\^?[A-Z0-9]{1,6}(\.[A-Z])?", fullmatch=True)))
+    def test_listing_keeps_every_symbol_once_and_in_order(self, symbols: list[str]) -> None:
+        listed = parse_symbols(symbols)
+        assert list(listed) == list(dict.fromkeys(symbols))
+        assert parse_symbols(split_symbols(",".join(listed))) == listed
 
 
 @pytest.mark.parametrize(
@@ -26,17 +73,6 @@ from sp500tui.errors import ConfigurationError
         "AAPL, MSFT",
         "AAPL MSFT",
         "AAPL;MSFT",
-    ],
-)
-def test_only_symbols_are_read(text: str, tmp_path: Path) -> None:
-    file = tmp_path / "symbols"
-    file.write_text(text, "utf-8")
-    assert read_symbols_file(file) == ("AAPL", "MSFT")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
         # the separator is that of the header
         'Symbol,Name\nAAPL,"Apple; Inc."\nMSFT,Micro\tsoft\n',
         "Name;Symbol\nApple, Inc.;AAPL\nMicrosoft;MSFT\n",
@@ -48,7 +84,7 @@ def test_only_symbols_are_read(text: str, tmp_path: Path) -> None:
         "#, that is how a comment begins\nAAPL\nMSFT\n",
     ],
 )
-def test_a_header_and_a_comment_are_told_apart_by_their_form(text: str, tmp_path: Path) -> None:
+def test_only_symbols_are_read(text: str, tmp_path: Path) -> None:
     file = tmp_path / "symbols"
     file.write_text(text, "utf-8")
     assert read_symbols_file(file) == ("AAPL", "MSFT")
