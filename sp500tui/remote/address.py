@@ -117,6 +117,8 @@ class Claim:
         self._folder = folder
         self._lock = lock
         self._path: Path | None = None
+        self._bound: os.stat_result | None = None
+        """Status of the socket's file."""
 
     @classmethod
     def take(cls, data: Path) -> Claim:
@@ -150,7 +152,7 @@ class Claim:
             path.chmod(0o600)
             listener.listen(_BACKLOG)
             listener.setblocking(False)
-            self._path = path
+            self._path, self._bound = path, path.lstat()
             self._folder.record_owner(path)
         except BaseException:
             listener.close()
@@ -158,16 +160,16 @@ class Claim:
         return listener
 
     def renew(self) -> socket.socket | None:
-        """A new listening socket if that of `listen` was removed from its folder; None while it is there.
+        """A new listening socket if that of `listen` was removed or replaced in its folder; None while it is there.
 
         Raises:
             ConfigurationError: another pipeline has taken the data folder, whose lock was removed too.
             OSError: it cannot be created.
         """
-        if self._path is None or os.path.lexists(self._path) or not self._folder.data.is_dir():
+        if self._path is None or self._is_in_place(self._path) or not self._folder.data.is_dir():
             return None
         _ensure_private(self._folder.path)
-        if not self._folder.lock_file.exists():
+        if not self._lock.is_in_place:
             self._lock.release()
             if not self._lock.acquire_exclusive(_PROBE_LIMIT):
                 self._path = None
@@ -176,9 +178,18 @@ class Claim:
 
     def release(self) -> None:
         """Remove the socket and release the lock. The lock file stays: others may be waiting for it."""
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-        self._lock.release()
+        try:
+            if self._path is not None and self._is_in_place(self._path):
+                self._path.unlink()
+        finally:
+            self._lock.release()
+
+    def _is_in_place(self, path: Path) -> bool:
+        """Whether the socket of `listen` is still at its path."""
+        try:
+            return self._bound is not None and os.path.samestat(path.lstat(), self._bound)
+        except OSError:
+            return False
 
 
 def connect(data: Path, timeout: float) -> socket.socket:
@@ -203,9 +214,6 @@ def connect(data: Path, timeout: float) -> socket.socket:
     except BlockingIOError:
         connection.close()
         raise NoAnswerError(f"the pipeline on data folder {data} {NO_ANSWER}") from None
-    except ConnectionRefusedError:  # left over from a pipeline that was killed
-        connection.close()
-        raise _none_runs(data) from None
     except (OSError, ValueError):
         connection.close()
         raise _unreachable(data) from None
@@ -226,14 +234,14 @@ def _connect(connection: socket.socket, path: Path, deadline: float) -> None:
 
 
 def _unreachable(data: Path) -> Sp500tuiError:
-    """The error for a folder on whose socket no program listens."""
+    """The error for a folder whose socket is missing, or left over from a pipeline that was killed."""
     if not _is_claimed(data):
         return _none_runs(data)
     pid, _ = ControlFolder(data).owner()
     end = f"kill {pid}" if pid else "a signal"
     return NoAnswerError(
-        f"the pipeline on data folder {data} cannot be reached: it is starting or ending, or its socket was removed "
-        f"or could not be created; try again, or end it with {end}"
+        f"the pipeline on data folder {data} cannot be reached: it is starting or ending, or its socket was removed, "
+        f"replaced or could not be created; try again, or end it with {end}"
     )
 
 

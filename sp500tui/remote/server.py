@@ -117,7 +117,8 @@ class ControlServer:
             clock: Monotonic seconds.
             user_of: The user id at the other end of a connection.
             on_viewer: Called when a viewer begins to read.
-            renew: Called now and then; returns a new listening socket where the one of before was removed.
+            renew: Called now and then; returns a new listening socket where the one of before was removed
+                or replaced.
         """
         self._listener = listener
         self._pipeline = pipeline
@@ -184,7 +185,7 @@ class ControlServer:
         return 1.0 if self._connections else _RENEWAL
 
     def _renew_listener(self) -> None:
-        """Listen again where the socket was removed, as programs that clean up folders of temporary files do."""
+        """Listen again where the socket was replaced or removed, as programs that clean up temporary files do."""
         now = self._clock()
         if now < self._renewal_due:
             return
@@ -194,14 +195,16 @@ class ControlServer:
         except (OSError, ConfigurationError) as error:
             if str(error) != self._renewal_error:
                 self._renewal_error = str(error)
-                _log.warning("no viewer can attach any more: the control socket was removed; %s", error)
+                _log.warning(
+                    "no viewer can attach any more: the control socket was removed or replaced; %s", error
+                )
             return
         if listener is not None:
             self._selector.unregister(self._listener)
             self._listener.close()
             self._listener = listener
             self._selector.register(listener, selectors.EVENT_READ)
-            _log.warning("the control socket was removed; there is a new one")
+            _log.warning("the control socket was removed or replaced; there is a new one")
 
     def _accept(self) -> None:
         try:

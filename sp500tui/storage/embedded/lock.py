@@ -33,6 +33,16 @@ class FileLock:
         """Whether this handle holds the lock, shared or exclusive."""
         return self._descriptor is not None
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether this handle holds the lock, and its file was neither removed nor replaced since."""
+        try:
+            return self._descriptor is not None and os.path.samestat(
+                os.fstat(self._descriptor), self._path.lstat()
+            )
+        except OSError:
+            return False
+
     def acquire_shared(self) -> None:
         """Acquire the lock shared; waits while it is held exclusively."""
         self._flock(fcntl.LOCK_SH)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import stat
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +25,22 @@ from sp500tui.storage.embedded.lock import FileLock
 from tests.support.remote.control_socket import Serve, poll
 from tests.support.tui.fake_pipeline import FakePipeline, running
 from tests.support.waiting import Wait
+
+
+def remove_folder(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def replace_by_file(path: Path) -> None:
+    path.unlink()
+    path.write_text("in the way")
+
+
+def replace_by_socket(path: Path) -> None:
+    """Of a program that has ended."""
+    path.unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.bind(os.fspath(path))
 
 
 class TestClaims:
@@ -98,18 +116,17 @@ class TestClaims:
         Claim.take(data).release()
         releasing.join()
 
-    @pytest.mark.parametrize("removed", ["run/control.sock", "run"])
-    def test_a_socket_that_is_removed_is_created_again(
-        self, data: Path, eventually: Wait, monkeypatch: pytest.MonkeyPatch, removed: str
+    @pytest.mark.parametrize("harm", [Path.unlink, remove_folder, replace_by_file, replace_by_socket])
+    def test_a_socket_that_is_removed_or_replaced_is_created_again(
+        self, data: Path, eventually: Wait, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], None]
     ) -> None:
         # given a pipeline with a viewer
         monkeypatch.setattr(server, "_RENEWAL", 0.01)
         with ControlSocket(data, Settings()) as control:
             control.serve(FakePipeline(prices=()))
             with Session(data) as viewer:
-                # when its socket is removed, or the folder of it
-                path = data / removed
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                # when its socket is removed, or the folder of it, or something else is in its place
+                harm(data / "run" / "control.sock")
 
                 def is_shown_to_another() -> bool:
                     with suppress(Sp500tuiError), Session(data) as other:
@@ -123,6 +140,32 @@ class TestClaims:
             with pytest.raises(PipelineRunsError, match=f"process {os.getpid()}"):
                 Claim.take(data)
         assert not (data / "run" / "control.sock").exists()
+
+    @pytest.mark.parametrize("harm", [replace_by_file, replace_by_socket])
+    def test_a_pipeline_whose_socket_is_replaced_is_no_missing_one(
+        self, data: Path, harm: Callable[[Path], None]
+    ) -> None:
+        claim = Claim.take(data)
+        with claim.listen():
+            harm(data / "run" / "control.sock")
+            with pytest.raises(NoAnswerError, match="replaced"):
+                Session(data)
+        claim.release()
+
+    def test_the_socket_of_a_pipeline_that_has_taken_the_folder_is_kept(self, data: Path) -> None:
+        # given a pipeline whose lock and socket were removed, and another one that has started since
+        before = Claim.take(data)
+        with before.listen():
+            shutil.rmtree(data / "run")
+            after = Claim.take(data)
+            with after.listen():
+                # when the first one looks at its socket and ends, then that of the other is still there
+                with pytest.raises(PipelineRunsError):
+                    before.renew()
+                before.release()
+                assert (data / "run" / "control.sock").exists()
+                assert after.renew() is None
+        after.release()
 
     def test_a_runtime_folder_that_cannot_be_used_is_passed_over(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
