@@ -30,7 +30,7 @@ ENV PATH=/opt/sp500tui/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOME=/data \
     SP500TUI_DATA_DIR=/data
-# A number, so that Kubernetes can tell that it is not root.
+# A number, so that Kubernetes can verify that it is not root.
 USER 10001
 WORKDIR /data
 VOLUME /data

@@ -1,4 +1,4 @@
-"""What the commands share: the configuration of the command line, the log, and the data sources."""
+"""Shared by the commands: the configuration of the command line, the log, and the data sources."""
 
 from __future__ import annotations
 

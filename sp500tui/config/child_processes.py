@@ -39,7 +39,7 @@ def python_command(module: str, *arguments: str, site: bool = True) -> list[str]
 def python_environment() -> dict[str, str]:
     """This process's environment for a child that imports the very same packages.
 
-    What a child writes to a pipe is UTF-8, whatever encoding the user wants on the terminal.
+    What a child writes to a pipe is UTF-8, whatever the encoding of the terminal is.
     """
     folders = [folder for folder in sys.path if Path(folder).is_absolute()]
     if _PACKAGE_ROOT not in folders:

@@ -155,9 +155,17 @@ KEYS: tuple[Key, ...] = (
     Key("chart.on", "right,l", "Mark a later price; past the last one, remove the mark"),
     Key("database.copy", "y", "Copy the SQL of the marked metric"),
     Key("faults.clear", "x", "Switch off every fault", steers=True),
-    Key("faults.kill_writer", "K", "Kills the process of one writer with SIGKILL. Asks first.", steers=True),
     Key(
-        "faults.stop_database", "D", "Stop the embedded PostgreSQL for ten seconds. Asks first.", steers=True
+        "faults.kill_writer",
+        "K",
+        "Kill the process of one writer with SIGKILL, after confirmation",
+        steers=True,
+    ),
+    Key(
+        "faults.stop_database",
+        "D",
+        "Stop the embedded PostgreSQL for ten seconds, after confirmation",
+        steers=True,
     ),
     Key("faults.switch", "space", "Switch the marked fault, or run the action", steers=True),
     Key("faults.weaker", "left,h", "Make the marked fault weaker", steers=True),

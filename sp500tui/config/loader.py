@@ -30,7 +30,7 @@ _SERVICE_LINK = re.compile(
     ENVIRONMENT_PREFIX
     + r"(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?|PORT=(tcp|udp|sctp)://.*)"
 )
-"""What Kubernetes sets in every container for a service whose name begins with that of the program."""
+"""Variables that Kubernetes sets in every container for a service whose name begins with that of the program."""
 
 
 class Precedence(IntEnum):
@@ -61,7 +61,7 @@ class Configuration:
     file: Path | None
     """The TOML file, which need not exist; None where none is named and the home directory is unknown."""
     warnings: tuple[str, ...] = ()
-    """What was ignored and why, one line each; to be logged once logging is configured."""
+    """Warnings about ignored values, one line each; to be logged once logging is configured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ Labels = tuple[str, ...]
 
 
 class MeasuredRun(Protocol):
-    """What the metrics need of a pipeline or a cluster node."""
+    """The part of a pipeline or cluster node that the metrics read."""
 
     @property
     def stalled(self) -> float:

@@ -39,7 +39,7 @@ _REDRAW = 0.25
 
 
 class Run(Protocol):
-    """What this front end needs of `PipelineControl`."""
+    """The part of `PipelineControl` that this front end uses."""
 
     def start(self) -> None:
         """See `PipelineControl.start`."""

@@ -68,7 +68,7 @@ class ScaleResult:
 
 @dataclass(frozen=True, slots=True)
 class HistorySnapshot:
-    """What the history stage of a running pipeline has to do and has done since its start."""
+    """Outstanding work of the history stage of a running pipeline, and its results since the start."""
 
     surveys: int = 0
     """Requests for missing bars whose extent is not determined yet."""

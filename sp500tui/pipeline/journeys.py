@@ -48,7 +48,7 @@ LEGS: Mapping[Moment, str] = {
     Moment.TO_WRITER: "waiting for a writer",
     Moment.COMMITTED: "commit",
 }
-"""What lies between the moment before and this one."""
+"""The name of the leg that ends at each moment."""
 
 
 WHOLE = "cycle start to commit"

@@ -27,7 +27,7 @@ _BACKLOG = 128
 NO_ANSWER = "does not answer; it may be stopped or overloaded"
 _QUEUE_DELAY = 0.02
 _PROBE_LIMIT = 0.2
-"""Seconds for which the lock may be held by a command that looks whether a pipeline holds it."""
+"""Seconds for which a command that checks whether a pipeline runs may hold the lock."""
 
 
 class PipelineRunsError(ConfigurationError):

@@ -261,7 +261,7 @@ class RemotePipeline:
         return 0.0
 
     def _report_silence(self, reason: str) -> None:
-        """Tell the listeners once that the pipeline does not answer."""
+        """Notify the listeners once that the pipeline does not answer."""
         if not self._silent:
             self._silent = True
             event = PipelineEvent(EventKind.PHASE, reason, logging.ERROR, datetime.now(UTC))

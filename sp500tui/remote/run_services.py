@@ -1,4 +1,4 @@
-"""What accompanies a pipeline in every front end: its control socket and its recorder."""
+"""The services of a pipeline in every front end: its control socket and its recorder."""
 
 from __future__ import annotations
 

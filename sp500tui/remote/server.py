@@ -52,7 +52,7 @@ _SNAPSHOT_AGE = 0.05
 """Seconds for which one snapshot answers all viewers."""
 _NO_DESCRIPTOR_DELAY = 0.2
 _RENEWAL = 10.0
-"""Seconds between two looks whether the socket is still in its folder."""
+"""Seconds between two checks that the socket is still in its folder."""
 
 
 class _Connection:
@@ -91,7 +91,7 @@ class _Connection:
 class ControlServer:
     """Serves the protocol on a listening socket. A connection that misbehaves is closed; the others are not affected.
 
-    Each connection holds at most one request and one answer, and updates are made when a viewer asks for one, so a
+    Each connection holds at most one request and one answer, and updates are made when a viewer requests one, so a
     viewer that is slow or stopped costs nothing.
     """
 

@@ -1,1 +1,1 @@
-"""Reads the outside world: Wikipedia and Yahoo Finance. Knows nothing of queues."""
+"""Clients of Wikipedia and Yahoo Finance, independent of the pipeline."""

@@ -109,7 +109,7 @@ class ThrottleState:
     failed: int
     """Requests without a usable response."""
     throttled: int
-    """Responses that require fewer requests, such as 429."""
+    """Responses that throttle requests, such as 429."""
     last_success_age: float | None
     """Seconds since the last usable response; None before the first."""
     message: str
@@ -203,19 +203,19 @@ class Throttle:
             self._requests += requests
             self._tat = max(self._tat, self._clock()) + requests / self._rate
 
-    def throttled(self, retry_after: float | None, reason: str = "asked for fewer requests (429)") -> None:
+    def throttled(self, retry_after: float | None, reason: str = "limits the request rate (429)") -> None:
         """Record that a request of this thread was throttled; `retry_after` in seconds, if given."""
         with self._changed:
             now = self._clock()
             self._throttled += 1
-            asked = retry_after or 0.0
+            required = retry_after or 0.0
             if not self._is_current():
                 # Sent before the circuit opened: the same episode, not another failure.
-                self._open_until = max(self._open_until or 0.0, now + asked)
+                self._open_until = max(self._open_until or 0.0, now + required)
                 return
             self._rate = decrease_rate(self._rate, self._limit)
             self._backoff_level += 1
-            delay = max(asked, THROTTLE_BACKOFF.delay(self._backoff_level, self._jitter()))
+            delay = max(required, THROTTLE_BACKOFF.delay(self._backoff_level, self._jitter()))
             self._open(now, delay, reason)
 
     def failed(self, reason: str) -> None:

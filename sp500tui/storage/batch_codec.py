@@ -20,7 +20,7 @@ from sp500tui.errors import DatabaseError
 from sp500tui.model import Bar, BarBlock, ConvertedQuote
 
 Row = ConvertedQuote | Bar
-"""What a batch can hold; all rows of one batch are of one class."""
+"""The types of rows; all rows of one batch are of one type."""
 
 COLUMNS: tuple[str, ...] = (
     "symbol",
@@ -74,7 +74,7 @@ class Layout:
 
     @property
     def header(self) -> bytes:
-        """What a payload begins with."""
+        """The first bytes of a payload."""
         return b"" if self.table == "prices" else self.table.encode() + b"\n"
 
 

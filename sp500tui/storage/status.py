@@ -1,4 +1,4 @@
-"""What `sp500tui database status` reports, read from the database."""
+"""The status of the database, as `sp500tui database status` reports it."""
 
 from __future__ import annotations
 

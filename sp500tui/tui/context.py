@@ -1,4 +1,4 @@
-"""What screens and panels need of the app."""
+"""The interface of the app for its screens and panels."""
 
 from __future__ import annotations
 

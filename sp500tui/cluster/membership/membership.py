@@ -17,7 +17,7 @@ from sp500tui.pipeline.core.snapshot import WorkerSnapshot
 _TIMEOUT = 2.0
 """Seconds to retry before the node continues with its last view."""
 _EVICTION_TTL = 86_400
-"""Seconds for which an evicted node can still learn of its eviction."""
+"""Seconds for which the number of evictions of a node is kept for it to read."""
 
 
 def node_name() -> str:

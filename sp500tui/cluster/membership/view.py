@@ -146,7 +146,7 @@ def _valid_desired(values: Mapping[str, str]) -> dict[str, str]:
             to_float(value, MIN_INTERVAL, MAX_INTERVAL) is None
             if name == "interval"
             else value not in ("0", "1")
-            if name == "ask" or name.startswith("paused|")
+            if name == "run_now" or name.startswith("paused|")
             else stage in _STAGES and to_int(value) is None
         )
         if is_invalid:

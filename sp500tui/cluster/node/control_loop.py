@@ -39,7 +39,7 @@ _POLL_INTERVAL = 0.5
 """Seconds between two readings of the queues and the ledger, with and without a front end."""
 _UNSERVED_BEATS = 10
 """Heartbeats after which a stage that no node runs is logged."""
-RUN_NOW_KEY = "ask"
+RUN_NOW_KEY = "run_now"
 """Desired value that starts a cycle now."""
 INTERVAL_KEY = "interval"
 

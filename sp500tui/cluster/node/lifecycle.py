@@ -114,7 +114,7 @@ class NodeLifecycle(Lifecycle):
         if not self._settings.no_ui:
             self.watch()
         self._open_market_clock()
-        if StageName.HISTORY in components.stages and components.maintenance.wanted:
+        if StageName.HISTORY in components.stages and components.maintenance.required:
             components.maintenance.start()
         self._enter(Phase.RUNNING)
 

@@ -110,7 +110,7 @@ class StreamQueue(Generic[T]):
         self._pause, self._next_poll = _MIN_PAUSE, 0.0
         """Seconds between polls, and the monotonic time of the next; a put of this node triggers a poll at once."""
         self._unanswered_takes: list[Operation] = []
-        """Takes whose reply was lost; they are repeated to learn what they leased."""
+        """Takes whose reply was lost; they are repeated to obtain the items that they leased."""
         self._leases: set[StreamLease[T]] = set()
         self._closed = False
         self._unbounded = False

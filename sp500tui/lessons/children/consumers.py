@@ -42,7 +42,7 @@ def _started(take: Callable[[], int]) -> tuple[BaseProcess, Connection]:
 
 
 def _answered(pipes: list[Connection], items: int) -> int:
-    """How many of the items are answered for before none has been for `_ANSWER_LIMIT` seconds."""
+    """Number of items that are answered, until no answer arrives for `_ANSWER_LIMIT` seconds."""
     received = 0
     while received < items and (ready := wait(pipes, _ANSWER_LIMIT)):
         for pipe in ready:

@@ -25,5 +25,5 @@ class QueueName(StrEnum):
 
     @property
     def items(self) -> str:
-        """What it holds, in the plural."""
+        """The noun for its items, in the plural."""
         return "requests for bars" if self is QueueName.HISTORY else str(self)

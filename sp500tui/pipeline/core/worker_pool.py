@@ -69,7 +69,7 @@ class WorkerPool:
         self._worker_exited = threading.Condition(self._lock)
         self._ending = False
         self._is_limited = False
-        """Whether the system could not start as many workers as were last wanted."""
+        """Whether the system could not start as many workers as were last requested."""
 
     def start(self) -> None:
         """Start the workers."""

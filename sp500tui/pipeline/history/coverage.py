@@ -95,10 +95,10 @@ class DayCoverage:
         """Bars, or minutes with a collected price, that are neither stored nor replaced."""
         return max(0, self.expected - self.present - self.replaced)
 
-    def row(self, asked: int = 0) -> CoverageRow:
+    def row(self, requests: int = 0) -> CoverageRow:
         """The row to be stored."""
         return CoverageRow(
-            self.symbol, self.day.session_date, self.expected, self.present, str(self.state), asked
+            self.symbol, self.day.session_date, self.expected, self.present, str(self.state), requests
         )
 
 
@@ -138,10 +138,10 @@ def coverage_of(
             key = (symbol, day.session_date)
             held = min(present.get(key, 0), slots)
             longer = min((replaced or {}).get(key, 0), slots - held)
-            asked = attempts.get(key, never)
-            count = MAX_ATTEMPTS if asked.final else asked.count
+            made = attempts.get(key, never)
+            count = MAX_ATTEMPTS if made.final else made.count
             state = coverage_state(day, slots, held, count, now, oldest, longer)
-            found.append(DayCoverage(symbol, resolution, day, slots, held, longer, state, asked))
+            found.append(DayCoverage(symbol, resolution, day, slots, held, longer, state, made))
     return found
 
 

@@ -49,7 +49,7 @@ _FAILURES_KEPT = 10_000
 
 @dataclass(slots=True)
 class HistoryProgress:
-    """What has become of the tasks. Thread-safe by `lock`."""
+    """Outcomes of the tasks, counted. Thread-safe by `lock`."""
 
     total: int = 0
     done: int = 0
@@ -85,7 +85,7 @@ class _HandedOver:
 
 
 class HistoryStage:
-    """What all workers of the stage share; makes the task of each."""
+    """The dependencies shared by all workers of the stage."""
 
     def __init__(
         self,
@@ -185,7 +185,7 @@ class HistoryWorkerTask:
         resolution = str(task.resolution)
         if any(stored.bars.get(day.session_date, 0) < day.slot_count(resolution) for day in task.days):
             return False
-        self._record(task, stored, None, asked=0)
+        self._record(task, stored, None, requests=0)
         return True
 
     def _stored(self, task: HistoryTask, absent: Sequence[datetime] = ()) -> SessionCounts:
@@ -234,10 +234,10 @@ class HistoryWorkerTask:
         stored: SessionCounts,
         first_trade: datetime | None,
         *,
-        asked: int = 1,
+        requests: int = 1,
         final: bool = False,
     ) -> None:
-        """Store the coverage of a task's days and count them; `final`: asking again would not help."""
+        """Store the coverage of a task's days and count them; `final`: another request would not help."""
         stage = self._stage
         now = stage.clock()
         rows: list[CoverageRow] = []
@@ -246,8 +246,8 @@ class HistoryWorkerTask:
             present = min(stored.bars.get(day.session_date, 0), slots)
             # There are no bars before the first trade.
             pointless = final or (first_trade is not None and day.end_time <= first_trade)
-            state = coverage_state(day, slots, present, MAX_ATTEMPTS if pointless else asked, now, None)
-            rows.append(CoverageRow(task.symbol, day.session_date, slots, present, str(state), asked))
+            state = coverage_state(day, slots, present, MAX_ATTEMPTS if pointless else requests, now, None)
+            rows.append(CoverageRow(task.symbol, day.session_date, slots, present, str(state), requests))
         store_coverage(self._connected(), str(task.resolution), rows, now)
         states = Counter(row.state for row in rows)
         progress = stage.progress

@@ -59,8 +59,8 @@ def survey(
             some = market.symbols[index : index + _SYMBOLS_AT_ONCE]
             present = present_by_day(connection, resolution, some, sessions)
             replaced = replaced_by_day(connection, resolution, some, sessions, replaced_before)
-            asked = attempts_by_day(connection, resolution, some, first, last)
-            found = coverage_of(some, resolution, days, present, asked, now, replaced)
+            attempts = attempts_by_day(connection, resolution, some, first, last)
+            found = coverage_of(some, resolution, days, present, attempts, now, replaced)
             store_coverage(connection, resolution, [each.row() for each in found], now)
             coverage.extend(found)
     return Survey(tuple(coverage), tuple(dict.fromkeys(warnings)), tuple(unknown))

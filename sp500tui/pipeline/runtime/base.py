@@ -34,7 +34,7 @@ class PipelineBase:
     """Answers from the run's components; publishes every event to the log and to the subscribers."""
 
     components: RunComponents
-    """What the run consists of."""
+    """The components of the run."""
     _lifecycle: Lifecycle
 
     def __init__(

@@ -199,7 +199,7 @@ class DatabaseMonitor:
     def _unless_refused(self, act: Callable[[Connection], None]) -> None:
         """Call `act`; a refusal that is no outage is logged, and `act` not called for a while.
 
-        The writers have connections and statements of their own, which tell whether they can store rows.
+        Such a refusal does not mark the database as down: the writers have connections and statements of their own.
         """
         if self._database is None or time.monotonic() < self._refused_until.get(act.__name__, 0.0):
             return

@@ -91,7 +91,7 @@ class Maintenance:
         self.thread = ServiceThread("maintenance", self._step)
 
     @property
-    def wanted(self) -> bool:
+    def required(self) -> bool:
         """Whether the settings require the thread; without them it starts with the first request."""
         settings = self._settings
         return settings.heal or settings.keep_quotes is not None or settings.keep_bars_1m is not None

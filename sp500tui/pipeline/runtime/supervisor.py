@@ -73,7 +73,7 @@ class Supervisor(Lifecycle):
         components.cycles.subscribe(self._wake.set)
         components.stages[StageName.SCRAPER].start()
         self._open_market_clock()
-        if components.maintenance.wanted:
+        if components.maintenance.required:
             components.maintenance.start()
         self._enter(Phase.RUNNING)
 

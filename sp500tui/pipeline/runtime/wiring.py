@@ -51,7 +51,7 @@ _HANG_TIMEOUT = 120.0
 
 
 class RunComponents:
-    """What a run consists of, whether it is the whole pipeline or one node of a cluster.
+    """The components of a run: of the whole pipeline, or of one node of a cluster.
 
     Subclasses provide the queues, the schedule and the shared state, in memory or on a broker.
     """
@@ -215,7 +215,7 @@ class RunComponents:
 
 
 class PipelineComponents(RunComponents):
-    """What the pipeline of one program consists of: queues in memory, batches in a journal on disk."""
+    """The components of the pipeline of one program: queues in memory, batches in a journal on disk."""
 
     tickers: MemoryQueue[Ticker]
     quotes: MemoryQueue[FetchedQuote]

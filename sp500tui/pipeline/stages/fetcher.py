@@ -45,7 +45,7 @@ class PriceSource(Protocol):
         """Fetch prices and exchange rates in one request; `on_phase` is called with its phases.
 
         Raises:
-            ThrottledError: the throttle is closed, or the source requires fewer requests.
+            ThrottledError: the throttle is closed, or the source throttles requests.
             SourceError: no response, or one that cannot be used.
         """
 

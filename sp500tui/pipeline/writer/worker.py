@@ -40,7 +40,7 @@ _COMMIT_GRACE = 1.0
 _START_TIMEOUT = 20.0
 """Seconds a new process may take to start and connect, however short the commit time-out."""
 _CONNECTION_PAUSE = 1.0
-"""Shortest time in seconds until a writer that got no connection asks for one again."""
+"""Shortest time in seconds until a writer without a connection requests one again."""
 _END_CHECK = 0.25
 """Seconds between two checks of a writer without a connection whether the run ends."""
 _MAX_PARTS = 32
@@ -65,7 +65,7 @@ class _Outcome:
 
 
 class WriterStage(Generic[B]):
-    """What all writers share; makes the task of each."""
+    """The dependencies shared by all writers."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class WriterTask(Generic[B]):
             return
         ended = not stage.rows.depth().ready and not stage.batch_store.has_pending
         if stage.spooling_since is not None or ended:
-            # `take` is also how a writer learns that the queue is closed.
+            # `take` also raises once the queue is closed and drained.
             lease = self._take(timeout=0.0 if ended else 0.1)
             batch = None if lease is None else self._to_batch_store(lease)
             if batch is not None:

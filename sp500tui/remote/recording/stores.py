@@ -195,7 +195,7 @@ class RecordingFolder:
         self._remove_oldest()
 
     def _remove_oldest(self) -> None:
-        """Remove the oldest files; never the present one, which a clock that was set back makes look old."""
+        """Remove the oldest files; never the present one, which seems old after the clock was set back."""
         older = [path for path in self._folder.glob(f"{self._prefix}-*{SUFFIX}") if path != self.path]
         older.sort(key=lambda path: (_changed_at(path), path.name), reverse=True)
         for path in older[self._keep - 1 :]:

@@ -24,7 +24,7 @@ _PAIR_VOLATILITY = 0.004
 """Standard deviation of the logarithm of a price from close to close."""
 
 Subject = Instrument | CurrencyPair
-"""What a chart can be of."""
+"""The subject of a chart."""
 Periods = dict[str, tuple[int, int]]
 """The sessions of one trading day by Yahoo Finance's names: start and end in seconds since 1970."""
 

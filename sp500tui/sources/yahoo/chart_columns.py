@@ -98,7 +98,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which bars are wanted, in seconds since 1970."""
+    """The requested bars, in seconds since 1970."""
 
     start: float
     end: float

@@ -130,12 +130,12 @@ class YahooFinance:
         is called with the phases of the request and of those for cookies and crumbs before it.
 
         Raises:
-            ThrottledError: The throttle is closed, or Yahoo asked for fewer requests.
+            ThrottledError: The throttle is closed, or Yahoo throttles requests.
             SourceError: There is no response, or an invalid one.
         """
         pairs = [fx_symbol(base, target) for base, target in dict.fromkeys(fx_pairs) if base != target]
-        asked = [*dict.fromkeys(yahoo_symbol(symbol) for symbol in symbols), *pairs]
-        if not asked:
+        requested = [*dict.fromkeys(yahoo_symbol(symbol) for symbol in symbols), *pairs]
+        if not requested:
             return parse_quotes(_EMPTY_RESPONSE, (), fx_pairs, self._clock())
 
         def read(body: bytes) -> FetchResult:
@@ -145,7 +145,7 @@ class YahooFinance:
             return result
 
         params = {
-            "symbols": ",".join(asked),
+            "symbols": ",".join(requested),
             "fields": ",".join(FIELDS),
             # Otherwise Yahoo omits overnight prices even if they are in the fields.
             "overnightPrice": "true",
@@ -161,7 +161,7 @@ class YahooFinance:
         """Fetch the sessions of the exchange's current trading day, in one request.
 
         Raises:
-            ThrottledError: The throttle is closed, or Yahoo asked for fewer requests.
+            ThrottledError: The throttle is closed, or Yahoo throttles requests.
             SourceError: There is no response, or an invalid one.
         """
         params = {"range": "1d", "interval": "1d", "includePrePost": "false"}
@@ -172,7 +172,7 @@ class YahooFinance:
 
         Raises:
             ChartRefusedError: The window exceeds the endpoint's limits, or Yahoo has no chart for this request.
-            ThrottledError: The throttle is closed, or Yahoo asked for fewer requests.
+            ThrottledError: The throttle is closed, or Yahoo throttles requests.
             SourceError: There is no response, or an invalid one.
         """
         check_window(request.resolution, request.start, request.end, self._clock())
@@ -257,7 +257,7 @@ class YahooFinance:
         """The response, requested again if the first request was redirected to a consent page.
 
         Raises:
-            ThrottledError: Yahoo asks for consent again.
+            ThrottledError: Yahoo requires consent again.
             SourceError: The request was redirected to another site, such as the log-in page of a network.
         """
         for _ in range(2):

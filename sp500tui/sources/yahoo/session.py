@@ -125,7 +125,7 @@ class ThrottledSession(Session[Response]):
         """Send one request when the throttle allows it; every redirect counts as a request.
 
         Raises:
-            ThrottledError: The throttle is closed, or the response asked for fewer requests.
+            ThrottledError: The throttle is closed, or the response throttles requests.
             SourceError: There is no response, or one for which a retry by yfinance would not help.
         """
         budget: RequestBudget = getattr(self._budgets, "own", None) or RequestBudget()
@@ -172,9 +172,9 @@ class ThrottledSession(Session[Response]):
         return budget.seconds if budget else 0.0
 
     def consent_refused(self) -> ThrottledError:
-        """Throttle because Yahoo asks for consent again after it was given; returns the error to raise."""
+        """Throttle because Yahoo requires consent again after it was given; returns the error to raise."""
         self.crumb_suspect = True
-        return self._throttle_error(None, "asks for cookie consent again after it was given")
+        return self._throttle_error(None, "requires cookie consent again after it was given")
 
     def _charge(self, budget: RequestBudget, redirects: int) -> None:
         budget.requests -= redirects
@@ -194,7 +194,7 @@ class ThrottledSession(Session[Response]):
         if is_throttling(status, retry_after, response.content):
             # A throttled request does not invalidate its crumb, and a new crumb would cost requests.
             self.crumb_suspect |= crumb
-            raise self._throttle_error(retry_after, f"asked for fewer requests ({status})")
+            raise self._throttle_error(retry_after, f"limits the request rate ({status})")
         if host == COOKIE_HOST:
             return response
         if status in REFUSED:
@@ -214,7 +214,7 @@ def is_consent(url: str) -> bool:
 
 
 def is_throttling(status: int, retry_after: float | None, body: bytes) -> bool:
-    """Whether a response asks for fewer requests, by its status or its text.
+    """Whether a response throttles requests, by its status or its text.
 
     Yahoo uses status 429 or 999, 503 with `Retry-After`, and a text, web page or JSON error with any other
     status, including 200.

@@ -25,9 +25,9 @@ def parse_symbol(yahoo: str) -> str:
 
 def answer_names(listed: str) -> tuple[str, ...]:
     """The names that a symbol may have in a response: `USDDKK=X` may be returned as `DKK=X`."""
-    asked = yahoo_symbol(listed)
-    match = _DOLLAR_PAIR.fullmatch(asked)
-    return fx_names("USD", match[1]) if match else (asked,)
+    symbol = yahoo_symbol(listed)
+    match = _DOLLAR_PAIR.fullmatch(symbol)
+    return fx_names("USD", match[1]) if match else (symbol,)
 
 
 def fx_symbol(base: str, target: str) -> str:

@@ -23,7 +23,7 @@ _UNDEFINED_TABLE = "42P01"
 
 
 class ColumnType(Enum):
-    """What a column holds."""
+    """The type of a column."""
 
     TEXT = "text"
     DECIMAL = "decimal"
@@ -44,7 +44,7 @@ _TYPES = {
 
 
 class Dataset(StrEnum):
-    """What can be exported."""
+    """The kinds of rows that can be exported."""
 
     QUOTES = "quotes"
     BARS = "bars"

@@ -21,7 +21,7 @@ _PORTION = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What replaces the old rows of one table."""
+    """How the old rows of one table are replaced."""
 
     rows: str
     """`prices` or `bars`; the end of the names of its queries."""
@@ -78,8 +78,8 @@ def replace_old(
 
 def _not_deleted(replacement: Replacement, symbol: str) -> DatabaseError:
     return DatabaseError(
-        f"old {replacement.rows} of {symbol} were not deleted; look for a trigger or a row policy of the database that "
-        "keeps them"
+        f"old {replacement.rows} of {symbol} were not deleted; check for a trigger or a row policy of the database "
+        "that keeps them"
     )
 
 

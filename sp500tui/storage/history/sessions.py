@@ -40,7 +40,7 @@ class CoverageRow:
     expected: int
     present: int
     state: str
-    asked: int = 0
+    requests: int = 0
     """Requests made for it since it was last stored."""
 
 
@@ -101,10 +101,10 @@ def store_actions(connection: Connection, actions: Sequence[CorporateAction]) ->
 def store_coverage(
     connection: Connection, resolution: str, rows: Sequence[CoverageRow], now: datetime
 ) -> None:
-    """Store the coverage of sessions of symbols; `asked` is added to the number of attempts."""
+    """Store the coverage of sessions of symbols; `requests` is added to the number of attempts."""
     if rows:
         ordered = sorted(rows, key=lambda row: (row.symbol, row.session_date))
-        names = ("symbol", "session_date", "expected", "present", "state", "asked")
+        names = ("symbol", "session_date", "expected", "present", "state", "requests")
         columns = ([str(getattr(row, name)) for row in ordered] for name in names)
         parameters = [_texts(column) for column in columns]
         parameters += [resolution.encode(), now.isoformat().encode()]

@@ -149,14 +149,14 @@ _MEANINGS = {
 
 
 def cell_text(cell: CoverageCell | None, symbol: str, day: date, resolution: str) -> str:
-    """One session in words: `AAPL 2026-05-04: 360 of 390 1m bars, partial; the source was asked 2 times`."""
+    """One session in words: `AAPL 2026-05-04: 360 of 390 1m bars, partial; requested 2 times`."""
     where = f"{clean(symbol)} {day}"
     if cell is None:
         return f"{where}: not checked"
     text = f"{where}: {cell.present:,} of {cell.expected:,} {unit(resolution)}, {cell.state}"
     text += _MEANINGS.get(cell.state, "")
     if cell.attempts:
-        text += f"; the source was asked {plural(cell.attempts, 'time')}"
+        text += f"; requested {plural(cell.attempts, 'time')}"
         if cell.asked_at is not None:
             text += f", last at {cell.asked_at.astimezone():%Y-%m-%d %H:%M}"
     return text

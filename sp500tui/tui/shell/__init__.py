@@ -1,1 +1,1 @@
-"""What all screens share: key bindings, themes, status bar, key bar, dialogs and base screen."""
+"""Shared by all screens: key bindings, themes, status bar, key bar, dialogs and base screen."""

@@ -15,7 +15,7 @@ ResultType = TypeVar("ResultType")
 class ClosableScreen(DiffingScreen[ResultType]):
     """A screen that closes itself and no other.
 
-    Textual removes the top screen even when the one that asks is closed already, as it is at the second of two
+    Textual removes the top screen even when the one that calls it is closed already, as it is at the second of two
     clicks or keys that arrived together; without another screen that ends the program.
     """
 

@@ -194,7 +194,7 @@ class ResilientDriver(Driver):
 
     def _post_input(self, found: Iterable[Message]) -> None:
         for event in found:
-            # Textual looks for the widget under the pointer and fails outside the screen.
+            # Textual searches the widget under the pointer and fails outside the screen.
             if isinstance(event, events.MouseEvent) and not self._app.size.contains(event.x, event.y):
                 continue
             try:

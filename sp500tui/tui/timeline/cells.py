@@ -101,7 +101,7 @@ class Cell:
         self._look = None
 
     @property
-    def look(self) -> tuple[WorkerState, Strength]:
+    def appearance(self) -> tuple[WorkerState, Strength]:
         """`state` and `strength`."""
         if self._look is None:
             self._look = _state(self.seconds), _strength(self.seconds)
@@ -110,12 +110,12 @@ class Cell:
     @property
     def state(self) -> WorkerState:
         """The state other than idle that took most of the time; idle if there was none."""
-        return self.look[0]
+        return self.appearance[0]
 
     @property
     def strength(self) -> Strength:
         """How much of the time was not idle."""
-        return self.look[1]
+        return self.appearance[1]
 
     @property
     def span(self) -> Span:

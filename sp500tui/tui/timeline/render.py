@@ -90,7 +90,7 @@ def _signs(cells: Cells, *, by_state: bool) -> tuple[list[str], list[Role]]:
         cell = cells[column]
         length = 1
         if cell is not None:
-            state, strength = cell.look
+            state, strength = cell.appearance
             sign = SIGNS[state]
             if strength is Strength.MOST:
                 length = _bar_length(cells, column, cell, by_state=by_state)
@@ -105,10 +105,10 @@ def _signs(cells: Cells, *, by_state: bool) -> tuple[list[str], list[Role]]:
 
 def _bar_length(cells: Cells, first: int, bar: Cell, *, by_state: bool) -> int:
     """The number of cells from `first` on that belong to the bar which begins there."""
-    look, start = bar.look, bar.span.start
+    appearance, start = bar.appearance, bar.span.start
     for column in range(first + 1, len(cells)):
         cell = cells[column]
-        if cell is None or cell.look != look or not (by_state or cell.span.start == start):
+        if cell is None or cell.appearance != appearance or not (by_state or cell.span.start == start):
             return column - first
     return len(cells) - first
 

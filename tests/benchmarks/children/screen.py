@@ -70,7 +70,7 @@ class Feed:
         self._begun = time.monotonic()
         self._given = 0
         self.taken = 0
-        """Looks that found changes."""
+        """Refreshes that found changes."""
         now = datetime.now(UTC)
         self.first = [self._price(constituent.symbol, now) for constituent in self.constituents]
         changing = () if still else self.constituents[:CHANGING]

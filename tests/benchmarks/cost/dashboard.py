@@ -13,7 +13,7 @@ from tests.benchmarks.terminal import HEIGHT, WIDTH, Terminal
 
 _EQUAL = (
     f"same {WIDTH}x{HEIGHT} pseudo-terminal, Textual, prices and seed; 503 symbols change ten times a second, "
-    "made beforehand; screens and peers look at them equally often; runs in turns"
+    "made beforehand; all screens refresh equally often; runs in turns"
 )
 
 
@@ -101,8 +101,8 @@ def measured(scale: Scale) -> dict[str, Kind]:
 def run(scale: Scale) -> list[Figure]:
     """Processor share, lag and bytes of each screen, and many rows beside few."""
     kinds = measured(scale)
-    whole = f"whole dashboard, {Settings().refresh_rate:g} looks a second as by default"
-    alone = f"price table alone, {RATE} looks a second"
+    whole = f"whole dashboard, {Settings().refresh_rate:g} refreshes a second as by default"
+    alone = f"price table alone, {RATE} refreshes a second"
     return [
         *_beside(kinds, "dashboard", "datatable", whole),
         _times_less(kinds["dashboard"], kinds["datatable"], whole),
@@ -141,7 +141,7 @@ def _times_less(ours: Kind, peer: Kind, name: str) -> Figure:
     ratio = Spread.pairwise([r.cpu_a_refresh for r in peer.runs], [r.cpu_a_refresh for r in ours.runs])
     return Figure(
         "dashboard",
-        f"processor a look with 503 changes: {name}",
+        f"processor time of a refresh with 503 changes: {name}",
         "ms",
         ours.spread("cpu_a_refresh"),
         _EQUAL,
@@ -150,7 +150,8 @@ def _times_less(ours: Kind, peer: Kind, name: str) -> Figure:
         ratio_name="DataTable : ours",
         goal="≥ 5× less",
         met=ratio.median >= 5,
-        note="counted a look, because a DataTable that is late skips looks and repaints, and then costs less a second",
+        note="counted for each refresh, because a DataTable that is late skips refreshes and repaints, and then costs "
+        "less a second",
     )
 
 

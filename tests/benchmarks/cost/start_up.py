@@ -150,7 +150,7 @@ def run(scale: Scale) -> list[Figure]:
             limit_name=_SMALLEST_NAME,
             ratio=Spread.pairwise([cpu for _, cpu in frames], [cpu for _, cpu in smallest]),
             ratio_name=f"ours : {_SMALLEST_NAME}",
-            note="no goal: it tells the program's work from waiting for a processor that others use",
+            note="no goal: it separates the program's work from waiting for a processor that others use",
         ),
     ]
     states: tuple[tuple[str, str, Callable[[Spread], bool | None]], ...] = (

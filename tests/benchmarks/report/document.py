@@ -18,12 +18,12 @@ _HEADLINES = {
     ("refresh", "wall at 100 ms beside yf.download"): "all 503 prices once, from 100 ms away",
     (
         "ingest",
-        "2 writers beside a connection a row, TCP and a password",
+        "2 writers beside a connection for each row, TCP and a password",
     ): "rows, from the queue to the commit",
     (
         "dashboard",
-        "processor a look with 503 changes: whole dashboard",
-    ): "a look at 503 changed rows, processor",
+        "processor time of a refresh with 503 changes: whole dashboard",
+    ): "processor time of a refresh, 503 changed rows",
 }
 """Of the figures that a summary shows the benchmark and the beginning of the metric, and what they are called there."""
 

@@ -124,7 +124,7 @@ def through_memory(steps: _Steps, rows: Sequence[ConvertedQuote], folder: Path) 
     with _timed(steps, "second currency", count):
         items = [item for lease in leases if lease for item in lease.items]
         converted = [fx.convert(item) for item in items]
-    with _timed(steps, "price board", count):
+    with _timed(steps, "latest prices", count):
         latest_prices.update(converted)
     with _timed(steps, "onto and off the rows queue", count):
         ready.put(converted)
@@ -137,7 +137,7 @@ def through_memory(steps: _Steps, rows: Sequence[ConvertedQuote], folder: Path) 
         with _timed(steps, "journal", size):
             batch = journal.accept(lease, payload)
         assert batch is not None
-        with _timed(steps, "books after the commit", size):
+        with _timed(steps, "ledger after the commit", size):
             journal.complete(batch, stored=size, dead=0)
             latest_prices.mark_written(batch.quotes, "writer-1")
     journal.close()
@@ -207,7 +207,7 @@ def _figures(steps: dict[str, Spread], total: Spread) -> list[Figure]:
     parts = {**first, **steps}
     known = sum(part.median for part in parts.values())
     rest = total.median - known
-    parts["threads, timers, locks, looks of the supervisor"] = Spread(rest, rest, rest)
+    parts["threads, timers, locks, polls of the supervisor"] = Spread(rest, rest, rest)
     return [
         Figure(
             "budget",

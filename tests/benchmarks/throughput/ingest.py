@@ -184,7 +184,7 @@ def once(server: EmbeddedServer | TcpPostgres, work: Callable[[str], float]) -> 
 
 
 def run(scale: Scale) -> list[Figure]:
-    """Rates with one and two writers, each run beside one of the limit, and beside a connection a row."""
+    """Rates with one and two writers, each run beside one of the limit, and beside a connection for each row."""
     quotes = distinct_rows(scale.quotes, listed_symbols())
     few = 10 * scale.sample
     limits, ones, twos = [], [], []
@@ -219,7 +219,7 @@ def _beside_connections(
     runs: int,
     limit: float,
 ) -> Figure:
-    """Two writers and a connection a row in turns, both over the same way to the same server."""
+    """Two writers and a connection for each row in turns, both over the same way to the same server."""
     ours, theirs = [], []
     for _ in range(runs):
         theirs.append(once(server, lambda url: connection_a_row(url, quotes[:few])))
@@ -229,14 +229,14 @@ def _beside_connections(
     judged = isinstance(server, TcpPostgres)
     return Figure(
         "ingest",
-        f"2 writers beside a connection a row, {way}",
+        f"2 writers beside a connection for each row, {way}",
         "rows/s",
         Spread.of(ours),
         _EQUAL,
-        {"a connection a row": Spread.of(theirs)},
+        {"a connection for each row": Spread.of(theirs)},
         ratio=factor,
-        ratio_name="ours : a connection a row",
-        goal="≥ 500× a connection a row" if judged else "",
+        ratio_name="ours : a connection for each row",
+        goal="≥ 500× a connection for each row" if judged else "",
         met=factor.median >= 500 if judged else None,
         note=f"{len(quotes):,} rows beside {few:,}; 500× is {aim:,.0f} rows/s, {aim / limit:.0%} of the server-side "
         "COPY above; psycopg.connect a row is the cheapest form of it: an engine of SQLAlchemy a row costs more",

@@ -134,7 +134,7 @@ def test_bars_that_were_replaced_by_longer_ones_are_not_missing(
     # then nothing is missing, which is explained, and nothing is requested again
     assert main(["gaps", "--symbols", "AAPL"]) == 0
     *lines, summary = capsys.readouterr().out.splitlines()
-    words = f"{DAYS[1].session_date} replaced 390 1m bars AAPL asked 1 time"
+    words = f"{DAYS[1].session_date} replaced 390 1m bars AAPL requested 1 time"
     assert lines[0].split() == words.split()
     assert summary == "2 of 4 days are complete, 2 are replaced by longer bars"
     assert main(["gaps", "--symbols", "AAPL", "--json"]) == 0

@@ -26,7 +26,7 @@ def poisoned_values(client: Any, key: str) -> None:
     """Leave the key its type, but no value that makes sense."""
     kind = client.type(key).decode()
     if kind == "hash":
-        for field in [*client.hkeys(key), b"\xff", b"nan|price", b"interval", b"ask", b"paused|price"]:
+        for field in [*client.hkeys(key), b"\xff", b"nan|price", b"interval", b"run_now", b"paused|price"]:
             client.hset(key, field, b"\xffnan")
     elif kind == "zset":
         client.zadd(key, {b"\xff": float("inf"), b"nobody": -1.0})

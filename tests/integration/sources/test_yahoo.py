@@ -235,7 +235,7 @@ def test_consent_that_is_never_accepted_fails_one_fetch_and_counts_as_throttled(
     demo_market.set_faults(consent_loop=1.0)
     before = counts(demo_market)
     for _ in range(5):
-        with pytest.raises(ThrottledError, match="asks for cookie consent again after it was given"):
+        with pytest.raises(ThrottledError, match="requires cookie consent again after it was given"):
             yahoo.fetch(["AAPL"])
     sent = since(before, demo_market)
     assert sent["quote"] == 2

@@ -78,9 +78,7 @@ class TestGrid:
         old = cell_text(cell("A", day, 0, "too old"), "A", day, "1m")
         assert old.endswith("too old: the source does not keep them for so long")
         asked = cell_text(cell("A", day, 0, "unanswered", 3), "A", day, "quotes")
-        assert asked.startswith(
-            "A 2026-03-02: 0 of 390 minutes with a price, unanswered; the source was asked 3 times"
-        )
+        assert asked.startswith("A 2026-03-02: 0 of 390 minutes with a price, unanswered; requested 3 times")
 
     def test_holes_that_do_not_fit_are_counted(self) -> None:
         lines = hole_lines([(CHECKED, CHECKED)] * 30, 42, 3)

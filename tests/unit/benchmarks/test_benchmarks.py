@@ -110,7 +110,7 @@ def test_the_document_takes_tables_and_plots_from_kept_figures(tmp_path: Path) -
 def test_a_summary_shows_the_most_important_figures(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- summary -->\nold\n<!-- /summary -->\nafter\n")
-    metric = "2 writers beside a connection a row, TCP and a password"
+    metric = "2 writers beside a connection for each row, TCP and a password"
 
     document.write(page, [a_figure(), replace(a_figure(), metric=metric)])
 
@@ -289,7 +289,7 @@ def test_the_budget_has_a_positive_share_for_every_step(demo_market: DemoMarket,
 
     assert len(quotes) == 50
     assert all(min(values) >= 0 for values in steps.values())
-    assert {"read JSON", "rows to bytes", "journal", "price board"} <= steps.keys()
+    assert {"read JSON", "rows to bytes", "journal", "latest prices"} <= steps.keys()
 
 
 def test_bars_are_compared_turn_by_turn_without_and_with_the_server() -> None:

@@ -53,7 +53,7 @@ values = st.one_of(
     st.sampled_from(HOSTILE), st.binary(max_size=30), st.integers().map(lambda n: str(n).encode())
 )
 names = st.sampled_from(
-    [b"vm:1:ab", b"interval", b"ask", b"paused|price", b"vm:1:ab|price", b"number", b"\xff", b""]
+    [b"vm:1:ab", b"interval", b"run_now", b"paused|price", b"vm:1:ab|price", b"number", b"\xff", b""]
 )
 hashes = st.lists(st.tuples(names, values), max_size=6).map(
     lambda pairs: [part for pair in pairs for part in pair]

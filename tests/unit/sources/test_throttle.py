@@ -149,10 +149,10 @@ def test_a_429_halves_the_rate_opens_the_circuit_and_names_the_next_attempt(cloc
     state = gate.state()
     assert (state.circuit, state.rate, state.limit, state.retry_in) == (CircuitState.OPEN, 2.0, 4.0, 4.0)
     assert (state.requests, state.failed, state.throttled) == (1, 0, 1)
-    assert state.message == "asked for fewer requests (429)"
+    assert state.message == "limits the request rate (429)"
     error = refused(gate, 30)
     assert error.retry_after == 4.0
-    assert str(error) == "Yahoo Finance asked for fewer requests (429); next attempt in 4 s"
+    assert str(error) == "Yahoo Finance limits the request rate (429); next attempt in 4 s"
 
 
 @pytest.mark.parametrize(("retry_after", "retry_in"), [(None, 4.0), (1.0, 4.0), (90.0, 90.0)])

@@ -194,7 +194,7 @@ def test_the_last_requests_of_a_fetch_are_not_redirected_further(net: Net, sessi
 def test_consent_is_given_once_for_each_fetch(net: Net, session: ThrottledSession, gate: Throttle) -> None:
     form = "https://consent.yahoo.com/v2/collectConsent?sessionId=1"
     session.post(form)
-    with pytest.raises(ThrottledError, match="asks for cookie consent again after it was given"):
+    with pytest.raises(ThrottledError, match="requires cookie consent again after it was given"):
         session.post(form)
     assert len(net.sent) == 1
     assert gate.state().circuit is CircuitState.OPEN

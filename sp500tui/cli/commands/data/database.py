@@ -169,7 +169,7 @@ def psql_command(database: Database, arguments: Sequence[str]) -> tuple[list[str
 
     parameters = conninfo_to_dict(database.url)
     password = parameters.pop("password", None)
-    # psql asks for the password of a client key itself.
+    # psql prompts for the password of a client key itself.
     parameters.pop("sslpassword", None)
     environment = dict(os.environ)
     if password is not None:

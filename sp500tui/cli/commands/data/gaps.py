@@ -62,11 +62,11 @@ def gap_lines(gaps: Sequence[DayCoverage]) -> Iterable[str]:
     rows = []
     for (day, state), members in sorted(groups.items(), reverse=True):
         counted = sum(gap.missing or gap.replaced for gap in members)
-        asked = max(gap.attempts.count for gap in members)
+        attempts = max(gap.attempts.count for gap in members)
         names = ", ".join(gap.symbol for gap in members[:_NAMED_SYMBOLS])
         more = f" and {len(members) - _NAMED_SYMBOLS:,} more" if len(members) > _NAMED_SYMBOLS else ""
         unit = "minutes" if members[0].resolution == "quotes" else f"{members[0].resolution} bars"
-        times = f"asked {asked} time{'s' * (asked > 1)}" if asked else ""
+        times = f"requested {attempts} time{'s' * (attempts > 1)}" if attempts else ""
         rows.append((day, state, f"{counted:,} {unit}", names + more, times))
     return [as_columns(rows)] if rows else []
 

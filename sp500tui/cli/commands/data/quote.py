@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sp500tui.sources.yahoo.parsing import FetchResult
 
 _MAX_RETRY_AFTER = 5.0
-"""Seconds to wait when the source is throttling; where it asks for more, the command fails."""
+"""Seconds to wait when the source is throttling; where it requires a longer wait, the command fails."""
 _NUMERIC_COLUMNS = frozenset({1, 3, 4, 5, 7})
 
 
@@ -81,7 +81,7 @@ def _fetch_with_retries(
     """Fetch with up to `attempts` attempts.
 
     Raises:
-        SourceError: the last attempt failed, or the source asked for a longer wait than `_MAX_RETRY_AFTER`.
+        SourceError: the last attempt failed, or the source requires a longer wait than `_MAX_RETRY_AFTER`.
     """
     for attempt in range(attempts):
         try:

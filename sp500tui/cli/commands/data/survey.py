@@ -1,4 +1,4 @@
-"""What `gaps` and `backfill` share: the symbols, the window, and the survey of what is stored."""
+"""Shared by `gaps` and `backfill`: the symbols, the window, and the survey of what is stored."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- needs: queue
 -- Evict an unresponsive node and requeue its leases. Atomic: a heartbeat arrives either before and the node keeps its
--- leases, or afterwards and it learns of the eviction.
+-- leases, or afterwards and returns the eviction.
 -- KEYS: heard, beats, details, lost, desired, queues … ARGV: name, heartbeat timeout, seconds to keep the
 -- lost node's record, seconds to keep its number of evictions. Returns 1 to the one caller that evicted it.
 local name = ARGV[1]

@@ -41,7 +41,7 @@ class WorkerSecond:
     """Leases that were finished."""
     cpu: float = 0.0
     """Processor time of its thread in seconds, on average since the second before was measured; 0 where the system does
-    not tell it."""
+    not report it."""
     process_cpu: float = 0.0
     """The same of a writer's process; 0 for other workers."""
 

@@ -1,4 +1,4 @@
--- The sessions that the source was asked for, how often, and whether its answer was final.
+-- The sessions that were requested from the source, how often, and whether its answer was final.
 SELECT symbol, session_date, attempts, asked_at, state = 'unanswered' AS final
 FROM public.coverage
 WHERE resolution = %(resolution)s AND symbol = ANY (%(symbols)s::text[]) AND attempts > 0

@@ -1,11 +1,11 @@
--- What sessions hold now; `asked` counts the requests that were made for each of them.
+-- What sessions hold now; `requests` counts those that were made for each of them.
 INSERT INTO public.coverage (
     symbol, resolution, session_date, expected, present, state, attempts, asked_at, checked_at
 )
-SELECT symbol, $7::text, session_date, expected, present, state, asked,
-       CASE WHEN asked > 0 THEN $8::timestamptz END, $8::timestamptz
+SELECT symbol, $7::text, session_date, expected, present, state, requests,
+       CASE WHEN requests > 0 THEN $8::timestamptz END, $8::timestamptz
 FROM unnest($1::text[], $2::date[], $3::integer[], $4::integer[], $5::text[], $6::integer[])
-AS listed (symbol, session_date, expected, present, state, asked)
+AS listed (symbol, session_date, expected, present, state, requests)
 ON CONFLICT (symbol, resolution, session_date) DO UPDATE SET
     expected = excluded.expected,
     present = excluded.present,

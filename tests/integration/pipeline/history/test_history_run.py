@@ -369,7 +369,7 @@ def test_a_source_that_fails_is_asked_again_and_then_abandoned(
         if request.symbol == "MSFT":
             raise SourceError("Yahoo Finance: no answer")
         if charts.requests[request.symbol] == 2 and request.symbol == "AAPL":
-            raise ThrottledError("Yahoo Finance asked for fewer requests", 0.05)
+            raise ThrottledError("Yahoo Finance limits the request rate", 0.05)
 
     charts.before = fail
     run = heal(url, tmp_path, charts)

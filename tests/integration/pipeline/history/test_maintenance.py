@@ -71,7 +71,7 @@ def maintained(
         health=health,
         clock=clock,
     )
-    if maintenance.wanted:
+    if maintenance.required:
         maintenance.start()
     try:
         yield maintenance
@@ -161,7 +161,7 @@ def count_days(url: str) -> int:
 def test_nothing_is_done_without_a_setting(url: str, tmp_path: Path) -> None:
     charts = FakeCharts(list(DAYS), NOW)
     with maintained(url, tmp_path, charts) as maintenance:
-        assert not maintenance.wanted
+        assert not maintenance.required
     assert not charts.requests
 
 

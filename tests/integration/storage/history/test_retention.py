@@ -175,7 +175,7 @@ def test_a_database_that_keeps_its_old_rows_is_not_asked_for_ever(connection: Co
         return len(asked) > 10
 
     # when they are replaced, then this ends with the reason
-    with pytest.raises(DatabaseError, match="AAPL were not deleted; look for a trigger or a row policy"):
+    with pytest.raises(DatabaseError, match="AAPL were not deleted; check for a trigger or a row policy"):
         replace_old(connection, PRICES, CUTOFF, cancelled)
     assert len(asked) == 2
 

@@ -20,7 +20,7 @@ class TestLimit:
         episode = LimitEpisode()
         assert episode.update(0, 45, 45) is None
         # when it is halved twice, and rises again
-        lowered = episode.update(10, 22.5, 45, "asked for fewer requests (429)")
+        lowered = episode.update(10, 22.5, 45, "limits the request rate (429)")
         assert episode.update(11, 11.25, 45) is None
         assert episode.update(30, 40, 45) is None
         assert episode.update(31, 45, 45) is None
@@ -29,7 +29,7 @@ class TestLimit:
         assert lowered is not None
         assert lowered.kind is EventKind.LIMIT_LOWERED
         assert lowered.message == (
-            "the request limit is lowered from 45 to 22.5/s: Yahoo Finance asked for fewer requests (429)"
+            "the request limit is lowered from 45 to 22.5/s: Yahoo Finance limits the request rate (429)"
         )
         assert raised is not None
         assert raised.message == "the request limit is back at 45/s after 20.0 s; the lowest was 11.2/s"

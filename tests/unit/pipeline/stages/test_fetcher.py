@@ -250,14 +250,14 @@ def test_an_outage_and_its_end_are_reported_once(eventually: Wait) -> None:
 def test_only_a_refusal_by_the_source_itself_is_reported_as_throttling(eventually: Wait) -> None:
     refusals = [
         ThrottledError("waits for the throttle", 0.0),
-        ThrottledError("asked for fewer requests (429)", 0.0, by_source=True),
+        ThrottledError("limits the request rate (429)", 0.0, by_source=True),
         ThrottledError("waits for the throttle", 0.0),
     ]
     with open_shop(*refusals) as rig:
         rig.ask("A")
         eventually(rig.settled)
     assert [event.message.partition(";")[0] for event in rig.events][:1] == [
-        "Yahoo Finance is throttled: asked for fewer requests (429)"
+        "Yahoo Finance is throttled: limits the request rate (429)"
     ]
     assert [event.kind for event in rig.events] == [EventKind.THROTTLED, EventKind.SOURCE_RECOVERED]
 

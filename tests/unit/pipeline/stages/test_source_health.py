@@ -23,7 +23,7 @@ G, S, T, F, H = Outcome.GOOD, Outcome.SLOW, Outcome.THROTTLED, Outcome.FAILED, O
 DOWN, BACK = EventKind.SOURCE_FAILED, EventKind.SOURCE_RECOVERED
 SLOW, THROTTLED = EventKind.SOURCE_SLOW, EventKind.THROTTLED
 
-REASONS = {F: "answered 503", T: "asked for fewer requests (429)", S: "its answers take 4.0 s"}
+REASONS = {F: "answered 503", T: "limits the request rate (429)", S: "its answers take 4.0 s"}
 
 
 def run(outcomes: Sequence[Outcome], *, step: float = 1.0, **options: int) -> list[tuple[EventKind, str]]:
@@ -63,7 +63,7 @@ def run(outcomes: Sequence[Outcome], *, step: float = 1.0, **options: int) -> li
         (
             [T, H, H, T, G],
             [
-                (THROTTLED, "Source is throttled: asked for fewer requests (429)"),
+                (THROTTLED, "Source is throttled: limits the request rate (429)"),
                 (BACK, "Source is back: throttled for 4.0 s; 4 symbols affected"),
             ],
         ),
@@ -72,7 +72,7 @@ def run(outcomes: Sequence[Outcome], *, step: float = 1.0, **options: int) -> li
             [
                 (SLOW, "Source is slow: its answers take 4.0 s"),
                 (DOWN, "Source is down: answered 503"),
-                (THROTTLED, "Source is throttled: asked for fewer requests (429)"),
+                (THROTTLED, "Source is throttled: limits the request rate (429)"),
                 (
                     BACK,
                     "Source is back: slow for 3.0 s, down for 1.0 s, throttled for 2.0 s; 5 symbols affected",

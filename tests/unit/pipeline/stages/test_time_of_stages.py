@@ -153,7 +153,7 @@ def test_a_full_queue_blocks_a_price_worker(eventually: Wait) -> None:
 @pytest.mark.parametrize(
     ("error", "state"),
     [
-        (ThrottledError("asked for fewer requests (429)", 30.0, by_source=True), WorkerState.BACKOFF),
+        (ThrottledError("limits the request rate (429)", 30.0, by_source=True), WorkerState.BACKOFF),
         (ThrottledError("next attempt in 30 s", 30.0), WorkerState.BACKOFF),
         (ThrottledError("30 s until the next request at 0.03 a second", 30.0, by_limit=True), LIMIT),
     ],
