@@ -117,6 +117,8 @@ class DatabaseMonitor:
         self._stopped_until = 0.0
         self._refused_until: dict[str, float] = {}
         """Work that the database refused → monotonic time of its next attempt."""
+        self._schema_error = ""
+        """The last error of an attempt to create tables that are lacking."""
         self._stopping = threading.Event()
         """Set while the server is being stopped as a demonstration: until then it still commits."""
         self._unhealthy = False
@@ -184,16 +186,29 @@ class DatabaseMonitor:
             self._health.ready.set()
             self.thread.attempts = None
             self._health.record_success()
-        elif self._health.sqlstate == _UNDEFINED_TABLE and apply_schema(self._database.url):
-            self._upserted = 0
-            self._refused_until.clear()
-            self._health.record_success()
+        elif self._health.sqlstate == _UNDEFINED_TABLE:
+            self._create_tables_again(self._database.url)
         for act in (self._sync_constituents, self._count_regularly):
             self._unless_refused(act)
         if self._unhealthy and self._connection is not None:
             # It answers again, which ends the writers' back-off. Not after an error of a writer: a full or
             # read-only database answers too.
             self._unhealthy = False
+            self._health.record_success()
+
+    def _create_tables_again(self, url: str) -> None:
+        """Apply the schema to a database that lacks a table; an error that tells more than the writers' is logged."""
+        try:
+            created = apply_schema(url)
+        except DatabaseError as error:
+            if str(error) != self._schema_error:
+                self._schema_error = str(error)
+                _log.warning("%s", error)
+            raise
+        if created:
+            self._schema_error = ""
+            self._upserted = 0
+            self._refused_until.clear()
             self._health.record_success()
 
     def _unless_refused(self, act: Callable[[Connection], None]) -> None:

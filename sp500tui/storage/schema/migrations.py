@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import re
 import time
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import psycopg
 
 from sp500tui.errors import DatabaseError
 from sp500tui.logs.redaction import redact_url
-from sp500tui.storage.batch_codec import COLUMNS
 from sp500tui.storage.connection import connect, query_error
 from sp500tui.storage.errors import is_transient
 from sp500tui.storage.queries import QUERIES
@@ -21,7 +23,15 @@ _MAX_ATTEMPTS = 20
 _CONCURRENT_DDL_SQLSTATES = frozenset({"23505", "42P07", "42710", "XX000"})
 """Errors of a concurrent CREATE … IF NOT EXISTS: unique violation, duplicate table or object, tuple updated."""
 _NO_SCHEMA = "3F000"
+_UNDEFINED_COLUMN = "42703"
+_UNDEFINED_TABLE = "42P01"
+_NAME_TAKEN_SQLSTATES = frozenset({"42710", "42809", "42P07", "42P16"})
+"""Something exists that is not of the kind, or not as, a migration would create it."""
 _READ_ONLY_SQLSTATES = frozenset({"42501", "25006"})
+_CREATED_TABLE = re.compile(
+    r"^CREATE TABLE IF NOT EXISTS public\.(\w+) \(\n(.*?)\n\)", re.MULTILINE | re.DOTALL
+)
+_COLUMN = re.compile(r"^    ([a-z_]+) ", re.MULTILINE)
 
 _CREATE_VERSIONS = """
 CREATE TABLE IF NOT EXISTS public.schema_version (
@@ -84,18 +94,26 @@ def _applied_versions(connection: Connection) -> set[int]:
         return set()
 
 
+@cache
+def _created_tables() -> dict[str, frozenset[str]]:
+    """The tables that the migrations create, with the columns that they create them with."""
+    scripts = "\n".join([_CREATE_VERSIONS, *(path.read_text("utf-8") for path in _FOLDER.glob("*.sql"))])
+    return {table: frozenset(_COLUMN.findall(columns)) for table, columns in _CREATED_TABLE.findall(scripts)}
+
+
 def _check_table_ownership(connection: Connection, url: str) -> None:
-    """Fail if a `prices` table with a different schema already exists."""
-    columns = ", ".join((*COLUMNS, "stored_at"))
-    try:
-        run(connection, f"SELECT {columns} FROM public.prices LIMIT 0")  # noqa: S608
-    except psycopg.errors.UndefinedTable:
-        pass
-    except psycopg.errors.UndefinedColumn as error:
-        raise DatabaseError(
-            f"the database {redact_url(url)} has a table public.prices of another program; use another database",
-            error.sqlstate,
-        ) from None
+    """Fail if anything with the name of a table exists that lacks one of its columns."""
+    tables = _created_tables()
+    present: defaultdict[str, set[str]] = defaultdict(set)
+    for table, column in run(connection, QUERIES["columns_of_tables"], (list(tables),)):
+        present[table].add(column)
+    for table, columns in present.items():
+        if lacking := sorted(tables[table] - columns):
+            raise DatabaseError(
+                f"the database {redact_url(url)} has a table public.{table} of another program, without the column "
+                f"{lacking[0]}; use another database",
+                _UNDEFINED_COLUMN,
+            )
 
 
 def _check_writable(connection: Connection, url: str) -> None:
@@ -134,7 +152,16 @@ def _describe_error(url: str, error: psycopg.Error) -> DatabaseError:
             "run CREATE SCHEMA public in it",
             error.sqlstate,
         )
-    return query_error(f"the tables could not be created in the database {redact_url(url)}", error)
+    if error.sqlstate == _UNDEFINED_TABLE:
+        return query_error(
+            f"the database {redact_url(url)} lacks a table that was created before; restore it, or run DROP TABLE "
+            "public.schema_version in it, and the next start creates the tables that are missing",
+            error,
+        )
+    shared = (
+        ", which another program uses; use another one" if error.sqlstate in _NAME_TAKEN_SQLSTATES else ""
+    )
+    return query_error(f"the tables could not be created in the database {redact_url(url)}{shared}", error)
 
 
 def _missing_privileges(url: str, sqlstate: str) -> DatabaseError:

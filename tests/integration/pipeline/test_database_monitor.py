@@ -141,3 +141,22 @@ def test_a_database_that_was_created_again_gets_its_tables(
     # then the tables are created, and the list is stored in them
     eventually(lambda: monitored.health.status is Health.OK)
     eventually(lambda: monitored.value("SELECT to_regclass('constituents')") and monitored.value(stored) == 1)
+
+
+def test_the_remedy_for_a_table_that_was_dropped_is_logged_once(
+    monitored: Monitored, eventually: Wait, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given a database that is in use
+    monkeypatch.setattr(database_monitor, "_COUNT_INTERVAL", 600.0)
+    monitored.monitor.thread.start()
+    eventually(lambda: monitored.counted == 0)
+
+    # when one of its tables is dropped, and writers notice again and again
+    monitored.database.execute("DROP TABLE prices CASCADE")
+    monitored.health.record_failure('relation "prices" does not exist', "42P01")
+    eventually(lambda: "lacks a table" in monitored.health.message)
+    monitored.health.record_failure('relation "prices" does not exist', "42P01")
+    eventually(lambda: "lacks a table" in monitored.health.message)
+
+    # then the log has the remedy, and once
+    assert caplog.text.count("DROP TABLE public.schema_version") == 1

@@ -19,6 +19,8 @@ from sp500tui.storage.transaction import run
 from tests.support.ports import free_port
 from tests.support.postgres.server import TcpPostgres
 
+_RELATIONS = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY relname"
+
 
 @pytest.fixture
 def reader(tcp_postgres: TcpPostgres) -> Iterator[str]:
@@ -200,10 +202,36 @@ class TestSchema:
             apply_schema(tcp_postgres.url)
         assert is_permanent(caught.value)
 
-    def test_refuses_the_table_of_another_program(self, tcp_postgres: TcpPostgres) -> None:
-        tcp_postgres.execute("CREATE TABLE public.prices (ticker text, price float)")
-        with pytest.raises(DatabaseError, match=r"public\.prices of another program"):
-            apply_schema(tcp_postgres.url)
+    @pytest.mark.parametrize(
+        ("statement", "name"),
+        [
+            ("CREATE TABLE public.prices (ticker text, price float)", "prices"),
+            ("CREATE TABLE public.sessions (id text PRIMARY KEY, data jsonb)", "sessions"),
+            ("CREATE TABLE public.coverage ()", "coverage"),
+            ("CREATE TABLE public.schema_version (version text, script text)", "schema_version"),
+            ("CREATE VIEW public.constituents AS SELECT 'AAPL' AS symbol", "constituents"),
+            ("CREATE SEQUENCE public.bars", "bars"),
+        ],
+    )
+    def test_refuses_the_tables_of_another_program_and_leaves_none(
+        self, database_url: str, statement: str, name: str
+    ) -> None:
+        with connect(database_url, application_name="test") as connection:
+            connection.execute(statement)
+            before = connection.execute(_RELATIONS).fetchall()
+            with pytest.raises(DatabaseError, match=rf"public\.{name} of another program") as caught:
+                apply_schema(database_url)
+            assert is_permanent(caught.value)
+            assert connection.execute(_RELATIONS).fetchall() == before
+
+    def test_names_the_remedy_for_a_table_that_was_dropped(self, database_url: str) -> None:
+        apply_schema(database_url)
+        with connect(database_url, application_name="test") as connection:
+            connection.execute("DROP TABLE prices CASCADE")
+            with pytest.raises(DatabaseError, match=r"lacks a table.*DROP TABLE public\.schema_version"):
+                apply_schema(database_url)
+            connection.execute("DROP TABLE public.schema_version")
+        assert apply_schema(database_url), "its tables are created again"
 
     def test_refuses_the_database_of_a_newer_version(self, database_url: str) -> None:
         apply_schema(database_url)
@@ -214,7 +242,7 @@ class TestSchema:
 
     def test_names_what_a_broken_schema_lacks(self, tcp_postgres: TcpPostgres) -> None:
         tcp_postgres.execute("CREATE TABLE public.latest_prices (x int)")
-        with pytest.raises(DatabaseError, match="tables could not be created"):
+        with pytest.raises(DatabaseError, match=r"tables could not be created.*use another one"):
             apply_schema(tcp_postgres.url)
 
     def test_the_newest_row_of_each_symbol_is_in_the_view(self, database_url: str) -> None:
