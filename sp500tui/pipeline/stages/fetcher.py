@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Protocol
 from sp500tui.errors import SourceError, ThrottledError
 from sp500tui.model import FetchedQuote, Ticker
 from sp500tui.pipeline.core.ledger import LedgerCounters
-from sp500tui.pipeline.core.queue import Lease, LeasedQueue
+from sp500tui.pipeline.core.queue import CancelledError, Lease, LeasedQueue, QueueClosedError
 from sp500tui.pipeline.core.snapshot import MissingSymbol, WorkerState
 from sp500tui.pipeline.core.timing.spans import Batches
 from sp500tui.pipeline.core.worker import Worker
@@ -19,6 +20,8 @@ from sp500tui.pipeline.stages.fx import FxRates, major_unit
 from sp500tui.pipeline.stages.source_health import Outcome, SourceWatches
 from sp500tui.sources.request_phase import OnPhase, RequestPhase, ignore_phase
 from sp500tui.sources.yahoo.parsing import OMITTED, FetchResult
+
+_log = logging.getLogger(__name__)
 
 _RETRY_DELAY = 0.5
 """Mean delay in seconds after a failed request; the throttle does the real back-off."""
@@ -155,6 +158,18 @@ class FetchTask:
         lease = worker.take(stage.tickers, stage.batch_size)
         if lease is None:
             return
+        try:
+            self._fetch(lease)
+        except (QueueClosedError, CancelledError):
+            raise
+        except Exception as error:
+            # Counts as an attempt: tickers that crash a worker must not crash one worker after the other.
+            if lease.open:
+                self._requeue(lease, error, tried=True)
+            raise
+
+    def _fetch(self, lease: Lease[Ticker]) -> None:
+        stage, worker = self._stage, self._worker
         symbols = [ticker.symbol for ticker in lease.items]
         batch = next(stage.batch_numbers)
         worker.start_work(_describe(symbols), Batches(batch, batch))
@@ -164,20 +179,18 @@ class FetchTask:
         try:
             result = stage.source().fetch(symbols, pairs, self._enter_phase)
         except ThrottledError as error:
+            worker.record_failure()
             self._requeue(lease, error, tried=False)
             yahoo.record(Outcome.THROTTLED if error.by_source else Outcome.HELD_BACK, str(error), symbols)
             state = WorkerState.LIMIT if error.by_limit else WorkerState.BACKOFF
             worker.wait(error.retry_after, state, f"{error}")
         except SourceError as error:
+            worker.record_failure()
             self._requeue(lease, error, tried=True)
             yahoo.record(Outcome.FAILED, str(error), symbols)
             worker.last_error = str(error)
             delay = _RETRY_DELAY * (0.5 + worker.pool.jitter())
             worker.wait(delay, WorkerState.BACKOFF, f"{error}")
-        except Exception as error:
-            # Counts as an attempt: tickers that crash a worker must not crash one worker after the other.
-            self._requeue(lease, error, tried=True)
-            raise
         else:
             yahoo.record_response(result.seconds)
             self._hand_over(lease, result, pairs, batch)
@@ -243,16 +256,18 @@ class FetchTask:
         pairs = [pair for pair in stage.fx.unknown_pairs() if pair[0] in bases]
         if not pairs:
             return
-        self._worker.start_work(f"rates of {', '.join(base for base, _ in pairs)}")
+        names = ", ".join(base for base, _ in pairs)
+        self._worker.start_work(f"rates of {names}")
         try:
             stage.fx.update(stage.source().fetch((), pairs, self._enter_phase).rates)
-        except SourceError as error:
-            self._worker.last_error = f"no rate for {', '.join(base for base, _ in pairs)}: {error}"
+        except Exception as error:  # noqa: BLE001  # the quotes are stored all the same
+            self._worker.last_error = f"no rate for {names}: {error}"
+            if not isinstance(error, SourceError):
+                _log.error("no rate for %s", names, exc_info=error)
 
     def _requeue(self, lease: Lease[Ticker], error: Exception, *, tried: bool) -> None:
         """Put tickers back for another attempt; those without attempts left are missing."""
         stage = self._stage
-        self._worker.record_failure()
         tickers = [Ticker(ticker.symbol, ticker.queued_at, ticker.attempts + tried) for ticker in lease.items]
         retryable, exhausted = split_retryable(
             tickers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -88,14 +88,21 @@ class Script:
 class FetchRig:
     """One price worker between two queues."""
 
-    def __init__(self, source: Script, *, max_attempts: int = 4, hang_after: float = 120.0) -> None:
+    def __init__(
+        self,
+        source: Script,
+        *,
+        max_attempts: int = 4,
+        hang_after: float = 120.0,
+        fx: FxRates | None = None,
+    ) -> None:
         self.source = source
         self.counters = LedgerCounters()
         self.tickers: MemoryQueue[Ticker] = MemoryQueue(100, self.counters.lock)
         self.quotes: MemoryQueue[FetchedQuote] = MemoryQueue(3, self.counters.lock)
         self.missing = MissingSymbols()
         self.events: list[PipelineEvent] = []
-        self.fx = FxRates("DKK")
+        self.fx = fx or FxRates("DKK")
         pricing = FetchStage(
             lambda: self.source,
             self.tickers,
@@ -134,9 +141,13 @@ class FetchRig:
 
 @contextmanager
 def open_shop(
-    *first: Answer, max_attempts: int = 4, source: Script | None = None, hang_after: float = 120.0
+    *first: Answer,
+    max_attempts: int = 4,
+    source: Script | None = None,
+    hang_after: float = 120.0,
+    fx: FxRates | None = None,
 ) -> Iterator[FetchRig]:
-    rig = FetchRig(source or Script(*first), max_attempts=max_attempts, hang_after=hang_after)
+    rig = FetchRig(source or Script(*first), max_attempts=max_attempts, hang_after=hang_after, fx=fx)
     rig.stage.start()
     yield rig
     rig.stage.shutdown_now()
@@ -236,6 +247,21 @@ def test_tickers_that_crash_their_worker_use_up_their_attempts(eventually: Wait)
         eventually(lambda: rig.fetched() == ["B"])
 
 
+def test_an_answer_that_crashes_a_worker_uses_up_the_attempts_too(eventually: Wait) -> None:
+    class Broken(FxRates):
+        """Fails with every answer, after the request."""
+
+        def update(self, rates: Iterable[FxRate]) -> None:
+            raise ValueError("a bug")
+
+    with open_shop(max_attempts=2, fx=Broken("DKK")) as rig:
+        rig.ask("A")
+        eventually(rig.settled)
+        assert [(m.symbol, m.reason) for m in rig.missing.snapshot()] == [("A", "a bug")]
+        eventually(lambda: rig.stage.failed == 2)
+        assert rig.counters.fetched == 0
+
+
 def test_an_outage_and_its_end_are_reported_once(eventually: Wait) -> None:
     failures = [SourceError("Yahoo Finance answered 503")] * 4
     with open_shop(*failures, max_attempts=9) as rig:
@@ -301,8 +327,9 @@ def test_a_rate_needed_for_the_first_time_is_fetched_immediately(eventually: Wai
         assert rig.fx.unknown_pairs() == (("USD", "DKK"),)
 
 
-def test_a_missing_rate_does_not_delay_quotes(eventually: Wait) -> None:
-    with open_shop(answer(["A"], currency="EUR"), SourceError("no rate today")) as rig:
+@pytest.mark.parametrize("error", [SourceError("no rate today"), ValueError("no rate today")])
+def test_a_missing_rate_does_not_delay_quotes(error: Exception, eventually: Wait) -> None:
+    with open_shop(answer(["A"], currency="EUR"), error) as rig:
         rig.ask("A")
         eventually(rig.settled)
         assert rig.fetched() == ["A"]
