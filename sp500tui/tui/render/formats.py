@@ -121,6 +121,11 @@ def size(number_of_bytes: int) -> str:
     return f"{number_of_bytes} B"
 
 
+def percent(share: float) -> str:
+    """A share from 0 to 1 in whole per cent: `0 %`, `<1 %`, `62 %`."""
+    return "<1 %" if 0 < share < 0.005 else f"{share * 100:.0f} %"
+
+
 def plural(number: int, noun: str) -> str:
     """A number and its noun: `1 worker`, `2 workers`."""
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"

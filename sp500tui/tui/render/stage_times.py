@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.second_sample import share_of
-from sp500tui.tui.render.formats import fit
+from sp500tui.tui.render.formats import fit, percent
 from sp500tui.tui.render.labels import STAGE_TITLES, worker_state_label
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 
@@ -47,6 +47,5 @@ def stage_line(stage: StageName, seconds: Mapping[WorkerState, float], width: in
     spans = [Span(fit(STAGE_TITLES[stage], _NAME), Role.TITLE)]
     for (_, states), cells in zip(COLUMNS, _CELLS, strict=True):
         share = share_of(seconds, states)
-        text = "<1 %" if 0 < share < 0.005 else f"{share * 100:.0f} %"
-        spans.append(Span(fit(text, cells, "right"), Role.VALUE if share else Role.DIM))
+        spans.append(Span(fit(percent(share), cells, "right"), Role.VALUE if share else Role.DIM))
     return cut(spans, width)

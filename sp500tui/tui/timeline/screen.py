@@ -23,32 +23,23 @@ from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.core.timing.spans import SpanReport
 from sp500tui.pipeline.trace import chrome_trace, write_trace
 from sp500tui.tui.render.formats import clean, plural
-from sp500tui.tui.render.lines import Line
+from sp500tui.tui.render.lines import Line, cut
 from sp500tui.tui.shell.background import run_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
-from sp500tui.tui.timeline.cells import Cells, Window
-from sp500tui.tui.timeline.render import (
-    NAME_WIDTH,
-    SHARE_WIDTH,
-    Guides,
+from sp500tui.tui.timeline.axis_lines import (
     axis_line,
-    cut_all,
     cycle_columns,
-    detail_lines,
-    failure_before,
     held_back_text,
-    legend_lines,
-    lock_detail,
     lock_line,
-    lock_text,
     mark_line,
     queue_line,
-    row_line,
-    share_text,
-    time_lines,
 )
+from sp500tui.tui.timeline.cells import Cells, Window
+from sp500tui.tui.timeline.details import detail_lines, failure_before, lock_detail, lock_text, time_lines
+from sp500tui.tui.timeline.legend import legend_lines
 from sp500tui.tui.timeline.row_cells import CellCache, row_cells
+from sp500tui.tui.timeline.row_lines import NAME_WIDTH, SHARE_WIDTH, Guides, row_line, share_text
 from sp500tui.tui.timeline.rows import Row, marked_row, rows_of, shown_rows
 from sp500tui.tui.widgets.bindings import bind
 from sp500tui.tui.widgets.lines_widget import LinesWidget
@@ -230,7 +221,8 @@ class TimelineScreen(BaseScreen):
         """Draw what was read, or why it was not."""
         recording = self._recording
         if recording is not None:
-            self.chart.show_lines(cut_all(self._lines(recording), self.chart.size.width))
+            width = self.chart.size.width
+            self.chart.show_lines([cut(line, width) for line in self._lines(recording)])
         title, *shorter = [self._title(words) for words in (_BY_SECOND if self._is_recorded else ("",))]
         set_titles(self.chart, title, self.failure, shorter=shorter)
 

@@ -10,6 +10,11 @@ from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.spans import Span
 from sp500tui.tui.render.lines import Role
 
+TRACE = "▁"
+"""A cell of which less than a tenth was not idle."""
+CYCLE = "┊"
+"""A cell in whose column a cycle starts."""
+
 
 class StateSign(NamedTuple):
     """How a state is shown."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.spans import Batches, Span, SpanReport, WorkerSpans
+from sp500tui.tui.render.lines import Line
+from sp500tui.tui.timeline.cells import Window
 from tests.support.tui.fake_pipeline import NOON
 
 IDLE, BUSY, SOURCE = WorkerState.IDLE, WorkerState.BUSY, WorkerState.SOURCE
@@ -27,6 +29,7 @@ PRICE = worker(
 )
 WRITER = worker("writer-1", Span(IDLE, 80.0, 96.0), Span(DATABASE, 96.0, 100.0, Batches(6, 8)), pid=44)
 REPORT = SpanReport(NOON, 100.0, 1, (PRICE, WRITER))
+WINDOW = Window(100.0, 10.0, 10)
 
 
 def many(**sizes: int) -> SpanReport:
@@ -35,3 +38,8 @@ def many(**sizes: int) -> SpanReport:
         worker(f"{stage}-{n + 1}", Span(IDLE, 80.0, 100.0)) for stage in sizes for n in range(sizes[stage])
     )
     return SpanReport(NOON, 100.0, 1, tuple(workers))
+
+
+def text(line: Line) -> str:
+    """A line without its roles."""
+    return "".join(span.text for span in line)

@@ -12,8 +12,8 @@ from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.spans import NO_BATCHES, Batches, Span, SpanReport, WorkerSpans
 from sp500tui.tui.render.lines import Line
 from sp500tui.tui.timeline.cells import Cells, Window
-from sp500tui.tui.timeline.render import Guides, row_line, share_text
 from sp500tui.tui.timeline.row_cells import CellCache, row_cells
+from sp500tui.tui.timeline.row_lines import Guides, row_line, share_text
 from sp500tui.tui.timeline.rows import Row, rows_of
 from sp500tui.tui.timeline.states import SIGNS
 from tests.support.parameters import rest_thorough

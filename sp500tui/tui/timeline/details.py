@@ -1,0 +1,206 @@
+"""Rendering of the details: the cell under the cursor, the shares of the marked row, and the interpreter lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sp500tui.pipeline.core.events import EventKind, PipelineEvent
+from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.timing.second_sample import SecondSample
+from sp500tui.pipeline.core.timing.shares import WINDOWS, Shares, lock_over, shares_over
+from sp500tui.pipeline.core.timing.spans import CAPACITY, Span, SpanReport
+from sp500tui.tui.render.formats import clean, fit, milliseconds, percent
+from sp500tui.tui.render.lines import Line, Role, joined, longest_that_fits, width_of
+from sp500tui.tui.render.lines import Span as Text
+from sp500tui.tui.timeline.cells import Cells, Window, share_in, totals
+from sp500tui.tui.timeline.row_lines import SHARE_WIDTH
+from sp500tui.tui.timeline.rows import Row
+from sp500tui.tui.timeline.states import SIGNS, reason
+
+_LOCK_ROLES = {"free": Role.GOOD, "in use": Role.LABEL, "busy": Role.WARN}
+_LOCK_SECONDS = 10
+"""Seconds that the figures of the interpreter lock are of."""
+
+
+# The cell under the cursor
+
+
+def detail_lines(
+    row: Row | None,
+    cells: Cells,
+    cursor: int,
+    window: Window,
+    now: float,
+    failure: Callable[[str, Span], str] = lambda _name, _span: "",
+    *,
+    width: int,
+) -> list[Line]:
+    """What the cell under the cursor is: the span and the reason, or the shares of a stage.
+
+    `failure`: why a worker failed before a span in which it waits to start again; empty if unknown.
+    """
+    cell = cells[cursor] if 0 <= cursor < len(cells) else None
+    if row is None:
+        return [(Text("Starting workers …", Role.LABEL),), ()]
+    title = Text(row.title, Role.TITLE)
+    if cell is None:
+        why = Text(_why_blank(row, window.time_of(cursor)), Role.LABEL)
+        one_line = (title, Text("   "), why)
+        return [one_line, ()] if width_of(one_line) <= width else [(title,), (why,)]
+    if row.is_heading:
+        shown = f"{_duration(window.seconds)} shown: "
+        return [
+            _largest_shares((title,), "   ", cell.seconds, width),
+            _largest_shares((), shown, totals(cells), width, Role.LABEL),
+        ]
+    span, sign = cell.span, SIGNS[cell.state]
+    first, last = span.batches
+    batches = "" if not first else f"batch {first}" if first == last else f"batches {first} to {last}"
+    lasted, age = (
+        f"for {_duration(span.end - span.start)}",
+        f"{_duration(max(0.0, now - span.start))} ago",
+    )
+    failed = failure(row.workers[0].name, span) if span.state is WorkerState.BACKOFF else ""
+    parts = [(Text(failed or reason(row.stage, span, process=row.is_process)),)]
+    if len(cell.seconds) > 1:
+        parts.append((Text(f"this cell: {shares(cell.seconds)}", Role.LABEL),))
+    state = _state_words(cell.state, row)
+    variants = [
+        joined([(title,), (Text(state, sign.role),), *((Text(text),) for text in texts if text)], between)
+        for texts, between in (
+            ((lasted, age, batches), "   "),
+            ((lasted, age, batches), "  "),
+            ((lasted, batches.replace(" to ", "–")), "  "),
+        )
+    ]
+    return [longest_that_fits(variants, width), longest_that_fits([joined(parts), parts[0]], width)]
+
+
+def _largest_shares(
+    begin: Line, title: str, seconds: Mapping[WorkerState, float], width: int, role: Role = Role.VALUE
+) -> Line:
+    """The shares behind a title, without the smallest ones where there is no room for all."""
+    parts = _share_parts(seconds)
+    counts = range(len(parts), 0, -1)
+    texts = (f"{title}{', '.join(parts[:count])}" for count in counts)
+    return longest_that_fits([(*begin, Text(text, role)) for text in texts], width)
+
+
+def shares(seconds: Mapping[WorkerState, float]) -> str:
+    """The shares of all states, largest first: `source 62 %, idle 38 %`."""
+    return ", ".join(_share_parts(seconds))
+
+
+def _share_parts(seconds: Mapping[WorkerState, float]) -> list[str]:
+    ordered = sorted(seconds, key=seconds.__getitem__, reverse=True)
+    return [f"{SIGNS[state].legend} {percent(share_in(seconds, state))}" for state in ordered]
+
+
+def _state_words(state: WorkerState, row: Row) -> str:
+    """A state as the legend has it, where its own word says less."""
+    if row.is_process and state is WorkerState.DATABASE:
+        return "committing"
+    return SIGNS[state].legend if state is WorkerState.BACKOFF else str(state)
+
+
+def failure_before(events: Sequence[PipelineEvent], report: SpanReport, name: str, span: Span) -> str:
+    """The message of the failure after which a worker waits in a span; empty if there is none among the events."""
+    messages = [
+        event.message
+        for event in events
+        if event.kind is EventKind.WORKER_DIED
+        and event.worker == name
+        and abs(report.time_of(event.second, event.at) - span.start) <= 1.0
+    ]
+    return clean(messages[-1]) if messages else ""
+
+
+def _why_blank(row: Row, at: float) -> str:
+    """Why a row has nothing at a time."""
+    kept = [worker for worker in row.workers if worker.spans]
+    if kept and at < min(worker.spans[0].start for worker in kept):
+        if any(worker.overwritten for worker in kept):
+            return f"older spans were overwritten: {CAPACITY:,} of each worker are kept"
+        return "it had not started at this time"
+    if kept and at >= max(worker.spans[-1].end for worker in kept):
+        return "it has ended"
+    return "there was no process at this time" if row.is_process else "nothing is recorded of this time"
+
+
+def _duration(seconds: float) -> str:
+    return milliseconds(seconds * 1000)
+
+
+# The last seconds
+
+
+def time_lines(row: Row, samples: Sequence[SecondSample], width: int) -> list[Line]:
+    """The shares of a row over the last 1, 10 and 60 seconds: on the processor, waiting for the interpreter, states.
+
+    The smallest shares are left out where there is no room for them.
+    """
+    if row.is_process:
+        (worker_spans,) = row.workers
+        found = [
+            (seconds, shares_over(samples, seconds, row.stage, worker_spans.name)) for seconds in WINDOWS
+        ]
+        return [_longest_begin(_process_times(seconds, shares), width) for seconds, shares in found]
+    worker = "" if row.is_heading else row.workers[0].name
+    return [
+        _longest_begin(_times(seconds, shares_over(samples, seconds, row.stage, worker)), width)
+        for seconds in WINDOWS
+    ]
+
+
+def _times(seconds: int, found: Shares) -> list[Line]:
+    parts: list[Line] = [(Text(f"last {seconds:>2} s", Role.LABEL),)]
+    if not found.states:
+        return [*parts, (Text("no worker", Role.LABEL),)]
+    parts.append((Text("processor ", Role.LABEL), Text(percent(found.processor), Role.GOOD)))
+    parts.append((Text("interpreter ~", Role.LABEL), Text(percent(found.interpreter), Role.WARN)))
+    if found.process:
+        parts.append((Text("processes ", Role.LABEL), Text(percent(found.process), Role.GOOD)))
+    for state in sorted(found.states, key=found.states.__getitem__, reverse=True):
+        sign = SIGNS[state]
+        parts.append((Text(f"{sign.legend} ", Role.LABEL), Text(percent(found.states[state]), sign.role)))
+    return parts
+
+
+def _process_times(seconds: int, found: Shares) -> list[Line]:
+    """The shares of a writer's process."""
+    parts: list[Line] = [(Text(f"last {seconds:>2} s", Role.LABEL),)]
+    if not found.states:
+        return [*parts, (Text("no worker", Role.LABEL),)]
+    parts.append((Text("processor ", Role.LABEL), Text(percent(found.process), Role.GOOD)))
+    parts.append((Text("committing ", Role.LABEL), Text(percent(found.committing), Role.VALUE)))
+    if found.process:
+        parts.append((Text("of it PostgreSQL ~", Role.LABEL), Text(percent(found.server), Role.VALUE)))
+    return parts
+
+
+def lock_detail(samples: Sequence[SecondSample], width: int) -> list[Line]:
+    """The interpreter lock over the last ten seconds in a sentence; nothing on an interpreter without it."""
+    lock = lock_over(samples, _LOCK_SECONDS)
+    if lock is None:
+        return []
+    role = _LOCK_ROLES[lock.word]
+    parts = [
+        (Text(f"last {_LOCK_SECONDS} s", Role.LABEL),),
+        (Text("interpreter lock (GIL) ", Role.LABEL), Text(lock.word, role)),
+        (Text("held ", Role.LABEL), Text(percent(lock.held), role)),
+        (Text("a thread waits for it ", Role.LABEL), Text(milliseconds(lock.wait_ms))),
+        (Text("at most ", Role.LABEL), Text(milliseconds(lock.longest_ms))),
+    ]
+    return [_longest_begin(parts, width)]
+
+
+def lock_text(samples: Sequence[SecondSample]) -> Text:
+    """What the interpreter lock is in the last ten seconds, in a word: ` in use`."""
+    lock = lock_over(samples, _LOCK_SECONDS)
+    word = lock.word if lock is not None else ""
+    return Text(fit(f" {word}", SHARE_WIDTH), _LOCK_ROLES.get(word, Role.LABEL))
+
+
+def _longest_begin(parts: Sequence[Line], width: int) -> Line:
+    """As many of the parts as fit, the first ones."""
+    return longest_that_fits([joined(parts[:count], "  ") for count in range(len(parts), 0, -1)], width)
