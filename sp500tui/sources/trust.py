@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from sp500tui.errors import ConfigurationError
+from sp500tui.errors import ConfigurationError, resource_remedy
 
 VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Environment variables that name a file or folder of trusted authorities; the first one set is used."""
@@ -110,6 +110,7 @@ def _replace(path: Path, text: str) -> None:
     except OSError as error:
         with suppress(OSError):
             Path(name or path.parent / _BUNDLE).unlink(missing_ok=True)
+        remedy = resource_remedy(error) or "make it writable"
         raise ConfigurationError(
-            f"trusted certificates cannot be collected in {path.parent}: {error.strerror}; make it writable"
+            f"trusted certificates cannot be collected in {path.parent}: {error.strerror}; {remedy}"
         ) from None

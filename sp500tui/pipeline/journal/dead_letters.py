@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sp500tui.errors import JournalError
-from sp500tui.pipeline.journal.segment import sync_folder
+from sp500tui.pipeline.journal.segment import describe, sync_folder
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class DeadLetters:
             except OSError as error:
                 with suppress(OSError):
                     os.ftruncate(fd, end)
-                raise JournalError(f"cannot write {self.path}: {error.strerror}") from error
+                raise JournalError(f"cannot write {self.path}: {describe(error)}") from error
 
     def listing(self) -> list[DeadLetter]:
         """All letters, oldest first.
@@ -194,7 +194,7 @@ class DeadLetters:
             os.ftruncate(fd, len(data))
             copy.unlink()
         except OSError as error:
-            raise JournalError(f"cannot write {self.path}: {error.strerror}") from error
+            raise JournalError(f"cannot write {self.path}: {describe(error)}") from error
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
@@ -202,7 +202,7 @@ class DeadLetters:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise JournalError(f"cannot open {self.path}: {error.strerror}") from error
+            raise JournalError(f"cannot open {self.path}: {describe(error)}") from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield fd

@@ -21,7 +21,7 @@ from sp500tui.pipeline.core.queue import Lease
 from sp500tui.pipeline.core.snapshot import Health, JournalSnapshot
 from sp500tui.pipeline.core.timing.accounting import DepthAccount
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
-from sp500tui.pipeline.journal.segment import Segment, UnreadableError, orphaned_segments
+from sp500tui.pipeline.journal.segment import Segment, UnreadableError, describe, orphaned_segments
 from sp500tui.storage import batch_codec
 
 _log = logging.getLogger(__name__)
@@ -110,7 +110,9 @@ class Journal:
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise JournalError(f"cannot create the journal folder {self.folder}: {error.strerror}") from error
+            raise JournalError(
+                f"cannot create the journal folder {self.folder}: {describe(error)}"
+            ) from error
         found = 0
         for segment in orphaned_segments(self.folder):
             if segment.damaged:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sp500tui.errors import JournalError
+from sp500tui.errors import JournalError, resource_remedy
 
 SUFFIX = ".journal"
 _MAGIC = b"SPJ1"
@@ -140,7 +140,7 @@ class Segment:
             for left in (temp_path, path):
                 with suppress(OSError):
                     left.unlink(missing_ok=True)
-            raise JournalError(f"cannot write the journal in {folder}: {error.strerror}") from error
+            raise JournalError(f"cannot write the journal in {folder}: {describe(error)}") from error
         return cls(path, fd, Contents({}, 0, damaged=False))
 
     @classmethod
@@ -155,7 +155,7 @@ class Segment:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise JournalError(f"cannot read the journal file {path}: {error.strerror}") from error
+            raise JournalError(f"cannot read the journal file {path}: {describe(error)}") from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -168,7 +168,7 @@ class Segment:
             return cls(path, fd, scan(_read_all(fd)))
         except OSError as error:
             os.close(fd)
-            raise JournalError(f"cannot read the journal file {path}: {error.strerror}") from error
+            raise JournalError(f"cannot read the journal file {path}: {describe(error)}") from error
 
     def append(self, number: int, rows: int, payload: bytes) -> None:
         """Write a batch to disk; it is durable when this returns.
@@ -349,4 +349,10 @@ def _disk_error_message(path: Path, error: OSError) -> str:
         return (
             f"the disk of the journal is full ({path.parent}): free some space; nothing is lost, intake waits"
         )
-    return f"the journal cannot be written ({path}): {error.strerror}"
+    return f"the journal cannot be written ({path}): {describe(error)}"
+
+
+def describe(error: OSError) -> str:
+    """The reason why a file of the data folder cannot be used, and the remedy."""
+    remedy = resource_remedy(error) or "make the folder writable, or name another with --data-dir DIR"
+    return f"{error.strerror}; {remedy}"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from sp500tui.config.paths import user_folder
-from sp500tui.errors import ChartRefusedError, SourceError, ThrottledError
+from sp500tui.errors import ChartRefusedError, SourceError, ThrottledError, resource_remedy
 from sp500tui.logs.redaction import one_line
 from sp500tui.model import MarketState
 from sp500tui.sources.request_phase import OnPhase, RequestPhase, ignore_phase
@@ -284,10 +284,8 @@ class YahooFinance:
                     shutil.rmtree(left, ignore_errors=True)
             cache = tempfile.mkdtemp(prefix=f"{_CACHE_PREFIX}{os.getpid()}-", dir=self._cache_dir)
         except OSError as error:
-            reason = error.strerror or error
-            raise SourceError(
-                f"cache folder {self._cache_dir} cannot be used: {reason}; make it writable"
-            ) from error
+            reason, remedy = error.strerror or error, resource_remedy(error) or "make it writable"
+            raise SourceError(f"cache folder {self._cache_dir} cannot be used: {reason}; {remedy}") from error
         self._remove_cache = weakref.finalize(self, shutil.rmtree, cache, ignore_errors=True)
         return Path(cache)
 

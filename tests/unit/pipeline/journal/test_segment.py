@@ -271,16 +271,27 @@ def test_a_write_that_stops_half_way_leaves_nothing_of_the_batch(
     assert segment.path.stat().st_size == size
 
 
-def test_a_disk_that_fails_otherwise_is_named_with_its_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.EIO, r"cannot be written .*: Input/output error; make the folder writable, or name another"),
+        (
+            errno.EROFS,
+            r"cannot be written .*: Read-only file system; make the folder writable, or name another",
+        ),
+        (errno.EFBIG, r"cannot be written .*: File too large; raise the size that a file may have"),
+    ],
+)
+def test_a_disk_that_fails_otherwise_is_named_with_its_reason_and_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, message: str
 ) -> None:
     segment = file_of(tmp_path, {})
 
     def broken(*_: object) -> int:
-        raise OSError(errno.EIO, "Input/output error")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "pwrite", broken)
-    with pytest.raises(JournalError, match=r"cannot be written .*: Input/output error"):
+    with pytest.raises(JournalError, match=message):
         segment.append(1, 1, b"one")
 
 
