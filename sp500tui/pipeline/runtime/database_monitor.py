@@ -44,6 +44,8 @@ _STATEMENT_TIMEOUT = 30.0
 """Seconds; a table that another session has locked must keep neither the checks nor the end of the run waiting."""
 _LAST_STATEMENT_TIMEOUT = 10.0
 """The same at the end of the run."""
+_JOIN_TIMEOUT = 10.0
+"""Seconds that the end of the run waits for a statement of the monitor."""
 _MAX_OPEN_ATTEMPTS = 5
 """Unexpected errors in a row after which a run that waits for its database fails."""
 _UNDEFINED_TABLE = "42P01"
@@ -304,11 +306,12 @@ class DatabaseMonitor:
     def close(self) -> None:
         """Sync constituents and row count a last time, and close the database."""
         self.thread.stop()
-        self.thread.join(10.0)
+        # A thread that does not end waits for the database, which would not answer a second connection either.
+        idle = self.thread.join(_JOIN_TIMEOUT)
         if self._database is None:
             return
         try:
-            if self._health.ready.is_set() and not self._health.down:
+            if idle and self._health.ready.is_set() and not self._health.down:
                 self._bring_up_to_date(self._database.url)
         finally:
             self._database.close()

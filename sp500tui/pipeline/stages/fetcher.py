@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Protocol
 
-from sp500tui.errors import SourceError, ThrottledError
+from sp500tui.errors import SourceError, Sp500tuiError, ThrottledError
 from sp500tui.model import FetchedQuote, Ticker
 from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.queue import CancelledError, Lease, LeasedQueue, QueueClosedError
@@ -160,8 +160,8 @@ class FetchTask:
             return
         try:
             self._fetch(lease)
-        except (QueueClosedError, CancelledError):
-            raise
+        except (QueueClosedError, CancelledError, Sp500tuiError):
+            raise  # the tickers are not the cause
         except Exception as error:
             # Counts as an attempt: tickers that crash a worker must not crash one worker after the other.
             if lease.open:

@@ -160,3 +160,30 @@ def test_the_remedy_for_a_table_that_was_dropped_is_logged_once(
 
     # then the log has the remedy, and once
     assert caplog.text.count("DROP TABLE public.schema_version") == 1
+
+
+def test_the_end_does_not_ask_a_database_again_that_does_not_answer(
+    monitored: Monitored, eventually: Wait, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given a monitor that waits for a table which another session has locked
+    monkeypatch.setattr(database_monitor, "_JOIN_TIMEOUT", 0.1)
+    monitored.monitor.thread.start()
+    eventually(lambda: monitored.counted == 0)
+    with monitored.database.transaction():
+        monitored.database.execute("LOCK TABLE prices IN ACCESS EXCLUSIVE MODE")
+        eventually(
+            lambda: (
+                monitored.value(
+                    "SELECT count(*) FROM pg_locks WHERE relation = 'prices'::regclass AND NOT granted"
+                )
+                == 1
+            )
+        )
+
+        # when the run ends
+        monitored.monitor.close()
+
+        # then the monitor has not tried a second time, and the run does not wait for it
+        assert monitored.monitor.thread.is_alive()
+        assert "could not update the database" not in caplog.text
+    eventually(lambda: not monitored.monitor.thread.is_alive())
