@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Generic
 
 from sp500tui.errors import DatabaseError, JournalError
@@ -22,10 +21,11 @@ from sp500tui.pipeline.core.timing.spans import batches_of
 from sp500tui.pipeline.core.worker import Worker
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
 from sp500tui.pipeline.writer.batch_store import B, BatchStore
+from sp500tui.pipeline.writer.bisection import Outcome, UnavailableError, commit_batch
 from sp500tui.pipeline.writer.client import Answer, WriterClient, WriterDiedError
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.storage import batch_codec
-from sp500tui.storage.errors import TOO_MANY_CONNECTIONS, is_bad_row, may_be_bad_row
+from sp500tui.storage.errors import TOO_MANY_CONNECTIONS
 
 _log = logging.getLogger(__name__)
 
@@ -45,23 +45,8 @@ _END_CHECK = 0.25
 """Seconds between two checks of a writer without a connection whether the run ends."""
 _MAX_PARTS = 32
 """Parts into which a batch is split whose writers crashed."""
-_MAX_REFUSALS = 32
-"""Parts of a batch that a trigger may refuse without accepting one; it is then taken to refuse every row."""
 _SERVER_SHARE = 0.8
 """Statement time-out as a share of the commit time-out: the server's error is more specific than a time-out here."""
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """The result of a batch, summed over its parts."""
-
-    stored: int = 0
-    refused: list[DeadLetter] = field(default_factory=list)
-    """Rows that the database rejects permanently."""
-    accepted: bool = False
-    """Whether any part was committed."""
-    refusals: list[Answer] = field(default_factory=list)
-    """Of a trigger or other code of the database, which may concern one row or all of them."""
 
 
 class WriterStage(Generic[B]):
@@ -300,18 +285,19 @@ class WriterTask(Generic[B]):
         started = time.monotonic()
         what = f"{batch.rows} rows to PostgreSQL" + (" (replayed)" if batch.replayed else "")
         worker.start_work(what, batches_of(batch.quotes))
-        outcome = _Outcome()
         try:
             if batch.crashes < _MAX_CRASHES:
-                self._commit_batch(batch.payload, outcome)
+                outcome = commit_batch(batch.payload, self._commit)
             elif batch.rows > 1:
                 self._split(batch)
                 return
             else:
                 reason = f"its writer process died {batch.crashes} times"
-                outcome.refused.append(DeadLetter.of(batch_codec.decode(batch.payload)[0], reason, None))
-            stage.dead_letters.add(outcome.refused)
-        except _UnavailableError as refusal:
+                outcome = Outcome(
+                    rejected=[DeadLetter.of(batch_codec.decode(batch.payload)[0], reason, None)]
+                )
+            stage.dead_letters.add(outcome.rejected)
+        except UnavailableError as refusal:
             self._requeue(batch)
             # A connection from before an outage that has ended is no evidence of another outage; the process has closed
             # it, so the next attempt opens a new one.
@@ -350,14 +336,8 @@ class WriterTask(Generic[B]):
         # Writers wait on the rows queue; wake them for the batch in the store.
         self._worker.pool.wake()
 
-    def _commit_batch(self, payload: bytes, outcome: _Outcome) -> None:
-        """Commit a batch without the rows that the database rejects; a trigger that refuses all rejects none."""
-        self._commit(payload, outcome)
-        if len(outcome.refusals) > 1 and not outcome.accepted:
-            raise _UnavailableError(outcome.refusals[-1])
-
-    def _commit(self, payload: bytes, outcome: _Outcome) -> None:
-        """Commit a payload; where the database rejects a row, bisect until that row is alone."""
+    def _commit(self, payload: bytes) -> Answer:
+        """Send a payload to the process, and prepare the next batch while it is committed."""
         stage = self._stage
         assert self._client is not None  # noqa: S101  # run_once() connects first
         with self._worker.during(WorkerState.DATABASE):
@@ -368,21 +348,7 @@ class WriterTask(Generic[B]):
             stage.health.record_success(self._began)
             self._began = self._usable_at = time.monotonic()
             stage.health.commit.record(answer.seconds)
-            outcome.stored += answer.stored
-            outcome.accepted = True
-            return
-        if not is_bad_row(answer.sqlstate):
-            outcome.refusals.append(answer)
-            exhausted = len(outcome.refusals) > _MAX_REFUSALS and not outcome.accepted
-            if exhausted or not may_be_bad_row(answer.sqlstate):
-                raise _UnavailableError(answer)
-        if batch_codec.count(payload) == 1:
-            outcome.refused.append(
-                DeadLetter.of(batch_codec.decode(payload)[0], answer.message, answer.sqlstate)
-            )
-        else:
-            for half in batch_codec.split(payload):
-                self._commit(half, outcome)
+        return answer
 
     def _split(self, batch: B) -> None:
         """Split a batch whose writers crashed repeatedly, to find the row that causes it."""
@@ -390,17 +356,17 @@ class WriterTask(Generic[B]):
         self._stage.batch_store.split(batch, parts, crashes=_MAX_CRASHES - 1)
         self._worker.pool.wake()
 
-    def _complete(self, batch: B, outcome: _Outcome, seconds: float) -> None:
+    def _complete(self, batch: B, outcome: Outcome, seconds: float) -> None:
         stage, worker = self._stage, self._worker
         with worker.during(WorkerState.JOURNAL):
-            stage.batch_store.complete(batch, stored=outcome.stored, dead=len(outcome.refused))
+            stage.batch_store.complete(batch, stored=outcome.stored, dead=len(outcome.rejected))
         if stage.latest_prices is not None:
             now = time.monotonic()
             for fetched_at, quotes in Counter(row.fetched_monotonic for row in batch.quotes).items():
                 stage.end_to_end.record(now - fetched_at, quotes)
             stage.latest_prices.mark_written(batch.quotes, worker.name)
         worker.finish_work(batch.rows, seconds)
-        for letter in outcome.refused:
+        for letter in outcome.rejected:
             message = f"{letter.row.get('symbol')} was dead-lettered: {letter.reason}"
             worker.pool.emit(EventKind.DEAD_LETTER, message, logging.WARNING, worker.name)
 
@@ -439,14 +405,6 @@ class WriterTask(Generic[B]):
         if ahead is not None:
             self._requeue(ahead)
         self._disconnect()
-
-
-class _UnavailableError(Exception):
-    """The database refused a batch for a reason other than one of its rows."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.message)
-        self.sqlstate = answer.sqlstate
 
 
 def _separate(rows: Sequence[ConvertedQuote]) -> tuple[list[ConvertedQuote], list[DeadLetter]]:
