@@ -58,6 +58,9 @@ class DashboardContext(Protocol):
     def offers(self, key_id: str | None) -> bool:
         """Whether a key has an effect here."""
 
+    def offered_key(self, key_id: str) -> str:
+        """The first key of a binding as configured, by the binding's id; empty where it has no effect."""
+
     def refresh_data(self) -> None:
         """Poll the pipeline now instead of at the next refresh."""
 

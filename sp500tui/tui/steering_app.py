@@ -36,6 +36,10 @@ class SteeringApp(TimeApp):
         refused = self.refusal or self.time_controls.replayed is not None
         return not (refused and key_id in STEERING)
 
+    def offered_key(self, key_id: str) -> str:
+        """The first key of a binding as configured, by the binding's id; empty where it has no effect."""
+        return self.key_of(key_id) if self.offers(key_id) else ""
+
     def show_message(self, text: str) -> None:
         """Show the effect of a key, on the top screen that has a place for messages."""
         for screen in reversed(self.screen_stack):

@@ -45,7 +45,7 @@ class ShellScreen(Screen[None]):
         self.query_one(StatusBar).show(self._snapshot, View("17:46:00", NOON))
         history = History()
         history.extend(past_seconds(workers=self._snapshot.workers))
-        self.query_one(PipelineStrip).show(self._snapshot, history, steers=True)
+        self.query_one(PipelineStrip).show(self._snapshot, history, "+ −")
         self.query_one(WorkersPanel).show(self._snapshot, history)
 
 

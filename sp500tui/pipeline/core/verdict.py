@@ -7,6 +7,11 @@ from enum import StrEnum
 
 from sp500tui.pipeline.core.names import StageName
 
+ADDS_ONE = "+ adds one"
+RESUMES = "p resumes"
+RESUMES_STAGE = "P resumes the selected stage"
+"""Advice that begins with the default key of a dashboard."""
+
 
 class VerdictKind(StrEnum):
     """The rule that a verdict comes from."""

@@ -14,7 +14,7 @@ from sp500tui.duration_text import share_of_time
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import CycleSnapshot, Health, Phase, Snapshot, WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SecondSample, share_of
-from sp500tui.pipeline.core.verdict import Severity, Verdict, VerdictKind
+from sp500tui.pipeline.core.verdict import ADDS_ONE, RESUMES, RESUMES_STAGE, Severity, Verdict, VerdictKind
 
 WINDOW = 5
 """Seconds of samples that the verdict takes into account."""
@@ -50,7 +50,6 @@ _WORKERS = {
     StageName.WRITER: "writers",
 }
 """The stages of the live prices, on which the verdict is."""
-_ADDS_ONE = "+ adds one"
 
 
 def verdict(snapshot: Snapshot, samples: Sequence[SecondSample]) -> Verdict:
@@ -84,7 +83,7 @@ def _paused(snapshot: Snapshot, _: Sequence[SecondSample]) -> Verdict | None:
         VerdictKind.PAUSED,
         Severity.WARNING,
         f"paused: {names} {verb} no work",
-        "p resumes" if snapshot.phase is Phase.PAUSED else "P resumes the selected stage",
+        RESUMES if snapshot.phase is Phase.PAUSED else RESUMES_STAGE,
         paused[0] if len(paused) == 1 else None,
     )
 
@@ -310,10 +309,10 @@ def _advice(snapshot: Snapshot, samples: Sequence[SecondSample], name: StageName
     if not any(sample.queue(_INPUT[name]).mean_ready >= 1 for sample in samples):
         return useless
     if name is not StageName.PRICE:
-        return _ADDS_ONE
+        return ADDS_ONE
     needed = _next_useful_size(size, _batches(snapshot, samples))
     if needed == size + 1:
-        return _ADDS_ONE
+        return ADDS_ONE
     return f"{needed} price workers would help" if needed is not None else useless
 
 

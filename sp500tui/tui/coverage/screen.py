@@ -111,6 +111,10 @@ class CoverageScreen(BaseScreen):
         yield CursorList(id="coverage", classes="panel")
         yield LinesWidget(id="session", classes="panel")
 
+    def on_mount(self) -> None:
+        """Draw for the width that the scroll bar leaves."""
+        self.watch(self.grid_list, "show_vertical_scrollbar", self.draw_panels, init=False)
+
     def on_unmount(self) -> None:
         """Close the connection on a background thread: a query may still be using it."""
         start_in_background("reader-closing", self._reader.close)

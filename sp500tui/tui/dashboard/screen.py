@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from datetime import datetime
 from typing import ClassVar, cast
 
 from rich.cells import cell_len
@@ -43,7 +42,7 @@ from sp500tui.tui.shell.base_screen import MESSAGE_SECONDS
 from sp500tui.tui.shell.breakpoints import HEIGHTS, MAP_FROM, WIDTHS, too_small_notice
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.keymap import VIEW_BINDINGS
-from sp500tui.tui.shell.pipeline_strip import PipelineStrip
+from sp500tui.tui.shell.pipeline_strip import PipelineStrip, scaling_keys
 from sp500tui.tui.shell.status_bar import StatusBar, View
 from sp500tui.tui.terminal.diff import DiffingScreen
 from sp500tui.tui.widgets.titles import set_titles
@@ -141,16 +140,12 @@ class MainScreen(DiffingScreen[None]):
     def show_snapshot(self, message: SnapshotTaken) -> None:
         """Show the latest snapshot."""
         snapshot = message.snapshot
-        self.status.show(snapshot, self._view(self.dashboard.clock()))
-        self.strip.show(snapshot, self.dashboard.feed.history, steers=self.dashboard.offers("stage.more"))
+        self.status.show(snapshot, View.of(self.dashboard, frozen=self.frozen))
+        self.strip.show(snapshot, self.dashboard.feed.history, scaling_keys(self.dashboard))
         if not self.frozen:
             self.worker_list.show(snapshot, self.dashboard.feed.history)
             self.panel.table.set_missing(snapshot.missing)
         self.panel.table.notice = prices_notice(snapshot, self.dashboard.key_of("quit"))
-
-    def _view(self, now: datetime) -> View:
-        speed = self.dashboard.settings.market_speed
-        return View(f"{now.astimezone():%H:%M:%S}", now, self.frozen, speed)
 
     @on(TimeChanged)
     def forget(self) -> None:

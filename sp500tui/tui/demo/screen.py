@@ -42,7 +42,7 @@ from sp500tui.tui.demo.render import (
 from sp500tui.tui.messages import StageSelected
 from sp500tui.tui.render.formats import clean, count
 from sp500tui.tui.shell.base_screen import BaseScreen
-from sp500tui.tui.shell.pipeline_strip import PipelineStrip
+from sp500tui.tui.shell.pipeline_strip import PipelineStrip, scaling_keys
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.widgets.bindings import bind
 from sp500tui.tui.widgets.cursor_list import CursorList
@@ -161,7 +161,7 @@ class DemoScreen(BaseScreen):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Show the pipeline and its latest events."""
-        self.strip.show(snapshot, self.dashboard.feed.history, steers=self.dashboard.offers("stage.more"))
+        self.strip.show(snapshot, self.dashboard.feed.history, scaling_keys(self.dashboard))
         now = self.dashboard.clock()
         lines = event_lines(self.dashboard.events, now, *self.events.size)
         self.events.show_lines(lines)

@@ -122,8 +122,8 @@ class NodesScreen(BaseScreen):
         node = self.marked
         if self._message or node is None or node.health is Health.DOWN:
             return self._message
-        keys = "+ - " if self.dashboard.offers("stage.more") else ""
-        return f"{keys}{STAGE_TITLES[self.dashboard.selected_stage]} of {short_name(node.name)}"
+        keys = [self.dashboard.offered_key(key_id) for key_id in ("nodes.more", "nodes.fewer")]
+        return f"{' '.join(keys)} {STAGE_TITLES[self.dashboard.selected_stage]} of {short_name(node.name)}".lstrip()
 
     def _set_title(self, snapshot: Snapshot) -> None:
         """Set the title; the message about the keys is in the lower border if there is one."""

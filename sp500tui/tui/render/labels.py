@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from sp500tui.model import MarketState
@@ -15,7 +15,7 @@ from sp500tui.pipeline.core.snapshot import (
     Snapshot,
     WorkerState,
 )
-from sp500tui.pipeline.core.verdict import Severity, VerdictKind
+from sp500tui.pipeline.core.verdict import ADDS_ONE, RESUMES, RESUMES_STAGE, Severity, VerdictKind
 from sp500tui.tui.render.cluster_labels import lost_label
 from sp500tui.tui.render.formats import clean, span
 from sp500tui.tui.render.lines import Role
@@ -109,6 +109,8 @@ _SHORTER = (
     (" price workers would", " workers would"),
 )
 """Phrases of a verdict, and what they are in a narrow window."""
+_ADVISED_KEYS = {ADDS_ONE: "stage.more", RESUMES: "pipeline.pause", RESUMES_STAGE: "stage.pause"}
+"""The ids of the keys that advice begins with."""
 _STEADY = 0.05
 """Rates that differ by less than this share count as equal."""
 
@@ -160,20 +162,34 @@ def trend(queue: QueueSnapshot) -> tuple[str, str]:
     return ("▲", "fills") if difference > 0 else ("▼", "drains")
 
 
-def verdict_label(snapshot: Snapshot) -> tuple[str, Role]:
-    """What holds the pipeline up and what helps, or that it keeps up: the words with a sign, and their role."""
+def verdict_label(snapshot: Snapshot, key_of: Callable[[str], str] | None = None) -> tuple[str, Role]:
+    """What holds the pipeline up and what helps, or that it keeps up: the words with a sign, and their role.
+
+    Args:
+        snapshot: Of the pipeline.
+        key_of: The key of a binding as configured, empty where it has no effect; by default that of the advice.
+    """
     verdict = snapshot.verdict
     reasons = [
         reason for reason in (*snapshot.degraded, *lost_label(snapshot)) if reason not in verdict.sentence
     ]
     well = verdict.severity in (Severity.OK, Severity.NOTE)
     # While cycles end in time there is nothing to do, and the health of the sources needs the room.
-    own = [verdict.sentence, "" if well else verdict.advice]
+    own = [verdict.sentence, "" if well else _with_key(verdict.advice, key_of)]
     sign, role = _verdict_sign(snapshot)
     if reasons and well and verdict.kind is not VerdictKind.ENDING:
         sign, role = "!", Role.WARN
     parts = [*reasons, *own] if well else [*own, *reasons]
     return clean(f"{sign} " + "; ".join(part for part in parts if part)), role
+
+
+def _with_key(advice: str, key_of: Callable[[str], str] | None) -> str:
+    """Advice with the key as configured; nothing where the key has no effect."""
+    key_id = _ADVISED_KEYS.get(advice)
+    if key_id is None or key_of is None:
+        return advice
+    key, effect = key_of(key_id), advice.partition(" ")[2]
+    return f"{key} {effect}" if key else ""
 
 
 def shortened(words: str) -> str:

@@ -102,11 +102,7 @@ class BaseScreen(ClosableScreen[None]):
         self._show(message.snapshot)
 
     def _show(self, snapshot: Snapshot) -> None:
-        now = self.dashboard.clock()
-        self.status.show(
-            snapshot,
-            View(f"{now.astimezone():%H:%M:%S}", now, market_speed=self.dashboard.settings.market_speed),
-        )
+        self.status.show(snapshot, View.of(self.dashboard))
         self.show_snapshot(snapshot)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:

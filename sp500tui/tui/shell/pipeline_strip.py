@@ -7,12 +7,20 @@ from textual.reactive import reactive
 
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Snapshot
+from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.history import History
 from sp500tui.tui.messages import StageSelected
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.shell.pipeline_rows import legend, panel_title, stage_at, strip_lines
 from sp500tui.tui.widgets.lines_widget import LinesWidget
 from sp500tui.tui.widgets.titles import set_titles
+
+
+def scaling_keys(dashboard: DashboardContext) -> str:
+    """The keys that scale the selected stage, for a title: `+ −`; empty where they have no effect."""
+    keys = [dashboard.offered_key(key_id) for key_id in ("stage.more", "stage.fewer")]
+    # A hyphen is shorter than the sign that it stands for.
+    return " ".join("−" if key == "-" else key for key in keys if key)
 
 
 class PipelineStrip(LinesWidget):
@@ -29,10 +37,10 @@ class PipelineStrip(LinesWidget):
         self.message = ""
         """The effect of the last key."""
 
-    def show(self, snapshot: Snapshot, history: History, *, steers: bool) -> None:
-        """Show a snapshot and the seconds before it; `steers`: whether the scaling keys have an effect."""
+    def show(self, snapshot: Snapshot, history: History, keys: str) -> None:
+        """Show a snapshot and the seconds before it; `keys` are the scaling keys."""
         before = self._in_cluster, self._keys
-        self._seen, self._keys = (snapshot, history), "+ − " if steers else ""
+        self._seen, self._keys = (snapshot, history), keys
         self.set_class(snapshot.has_history, "-history")
         if (self._in_cluster, self._keys) != before:
             self._update_title()
@@ -59,7 +67,7 @@ class PipelineStrip(LinesWidget):
         """Name the stage in the upper border, and show the message in the lower one, or above where there is none."""
         title = panel_title(
             *self.size,
-            f"{self._keys}{STAGE_TITLES[self.selected]}",
+            f"{self._keys} {STAGE_TITLES[self.selected]}".lstrip(),
             history=self.has_class("-history"),
             in_cluster=self._in_cluster,
         )

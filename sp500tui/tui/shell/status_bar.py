@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -15,6 +15,7 @@ from sp500tui.duration_text import share_of_time
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot
+from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.render.cluster_labels import nodes_label
 from sp500tui.tui.render.formats import (
     clean,
@@ -61,6 +62,14 @@ class View:
     """Whether the panels are paused."""
     market_speed: float = 1.0
     """Speed of the demo's trading day."""
+    key_of: Callable[[str], str] | None = None
+    """The key of a binding as configured, empty where it has no effect; by default those of the verdict."""
+
+    @classmethod
+    def of(cls, dashboard: DashboardContext, *, frozen: bool = False) -> View:
+        """What a dashboard shows now."""
+        now, speed = dashboard.clock(), dashboard.settings.market_speed
+        return cls(f"{now.astimezone():%H:%M:%S}", now, frozen, speed, dashboard.offered_key)
 
 
 def status_lines(snapshot: Snapshot, view: View, width: int, height: int) -> list[Line]:
@@ -70,7 +79,7 @@ def status_lines(snapshot: Snapshot, view: View, width: int, height: int) -> lis
     """
     margin = " " if width >= _MARGIN_FROM else ""
     inner = width - 2 * len(margin)
-    first = _first_line(snapshot, view, inner, height)
+    first, verdict = _first_line(snapshot, view, inner, height), _verdict(snapshot, view.key_of, inner)
     if height > 3:
         top, rest = equation_on_two_lines(snapshot.ledger, inner)
         second = rest or next(iter(_missing_variants(snapshot)[-2:]), ()) or _fx(snapshot)
@@ -78,10 +87,11 @@ def status_lines(snapshot: Snapshot, view: View, width: int, height: int) -> lis
             first,
             top,
             _beside(second, _health_variants(snapshot), inner),
-            _verdict_line(snapshot, inner),
+            cut(verdict, inner),
         ]
     else:
-        lines = [first, _equation_line(snapshot, inner), _verdict_and_health(snapshot, inner)]
+        health = _beside(verdict, _health_variants(snapshot), inner)
+        lines = [first, _equation_line(snapshot, inner), health]
     return [(Span(margin), *line, Span(margin)) for line in lines[:height]]
 
 
@@ -286,23 +296,15 @@ def _missing_variants(snapshot: Snapshot) -> list[Line]:
 # The verdict and the health of what the pipeline depends on
 
 
-def _verdict_line(snapshot: Snapshot, width: int) -> Line:
-    return cut(_verdict(snapshot, width), width)
-
-
-def _verdict(snapshot: Snapshot, width: int) -> Line:
+def _verdict(snapshot: Snapshot, key_of: Callable[[str], str] | None, width: int) -> Line:
     """The verdict without padding, in fewer words where it is too long; last as many clauses as fit, and `…`."""
-    words, role = verdict_label(snapshot)
+    words, role = verdict_label(snapshot, key_of)
     brief = shortened(words)
     without_numbers = _DEPTH.sub("", brief)
     clauses = without_numbers.split("; ")
     fewer = ["; ".join([*clauses[:number], "…"]) for number in range(len(clauses) - 1, 0, -1)]
     variants = [words, brief, without_numbers, *fewer]
     return _longest_unpadded([(Span(variant, role),) for variant in variants], width)
-
-
-def _verdict_and_health(snapshot: Snapshot, width: int) -> Line:
-    return _beside(_verdict(snapshot, width), _health_variants(snapshot), width)
 
 
 def _health_variants(snapshot: Snapshot) -> Iterator[Line]:

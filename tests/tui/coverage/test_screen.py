@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time, timedelta
@@ -437,6 +438,31 @@ async def test_an_error_keeps_the_last_result(drive: Drive) -> None:
         screen.run_query()
         await driven.until(lambda: "not read: the database is away" in str(screen.grid_list.border_title))
         assert "NVDA" in driven.text()
+
+
+async def test_a_list_longer_than_the_window_leaves_room_for_its_scroll_bar(drive: Drive) -> None:
+    # Given more symbols than lines, in a window where the first line of the legend needs every cell
+    answers = threading.Semaphore(0)
+
+    class Waits(CannedCoverage):
+        def read(self, resolution: str, days: int) -> StoredCoverage:
+            found = super().read(resolution, days)
+            answers.acquire(timeout=60)
+            return found
+
+    reader = Waits()
+    reader.cells = [cell(f"S{number:03}", DAYS[0], 390, "complete") for number in range(60)]
+    try:
+        async with opened(drive, reader, size=(80, 24)) as (driven, screen):
+            await driven.until(lambda: "Reading the coverage" in driven.text())
+            await driven.pilot.pause()
+            # When they are read once, and the scroll bar appears, then no word of the legend is below it
+            answers.release()
+            await driven.until(lambda: screen.grid_list.show_vertical_scrollbar)
+            await driven.until(lambda: "× too old" in driven.text())
+            answers.release(100)
+    finally:
+        answers.release(100)
 
 
 async def test_a_window_of_any_size_shows_it(drive: Drive) -> None:

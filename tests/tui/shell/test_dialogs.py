@@ -248,6 +248,8 @@ class TestConfiguredKeys:
                 ({"sort.close": "Z", "list.choose": "X"}, ["s"], ["X sort · Z close"]),
                 ({"prices.release": "Z"}, ["slash", "z", "q", "q", "enter"], ["Press Z to show all"]),
                 ({"pipeline.pause": "Z"}, ["Z"], ["press Z to resume"]),
+                ({"pipeline.pause": "Z"}, ["Z"], ["take no work; Z resumes"]),
+                ({"stage.more": "Z", "stage.fewer": "X"}, [], ["Z X price workers"]),
                 ({"view.freeze": "Z"}, ["Z"], ["not the pipeline; Z resumes"]),
                 ({"stopping.hide": "X", "quit": "Z"}, ["Z"], ["Z next step · X hide", "Press Z again"]),
                 ({"faults.switch": "Z"}, ["3"], ["kill a writer           Z"]),

@@ -24,7 +24,7 @@ from sp500tui.pipeline.core.snapshot import (
     Phase,
     Snapshot,
 )
-from sp500tui.pipeline.core.verdict import Severity, Verdict, VerdictKind
+from sp500tui.pipeline.core.verdict import ADDS_ONE, RESUMES, RESUMES_STAGE, Severity, Verdict, VerdictKind
 from sp500tui.tui.prices.empty_state import prices_notice
 from sp500tui.tui.render.labels import PHASE_SIGNS, phase_word, session_label, trend, trouble, verdict_label
 from sp500tui.tui.render.lines import Line, Role, Span, width_of
@@ -33,6 +33,7 @@ from sp500tui.tui.startup import starting_snapshot
 from tests.support.tui.fake_pipeline import NOON, degraded, draining, empty, failed, judged, queue, running
 
 VIEW = View("17:46:00", NOON)
+DEFAULTS = {"stage.more": "+", "pipeline.pause": "p", "stage.pause": "P"}
 
 
 def text_of(line: Line) -> str:
@@ -375,6 +376,22 @@ class TestVerdict:
         )
         assert words.endswith("; Yahoo Finance answers 429")
         assert role is Role.BAD
+
+    @pytest.mark.parametrize(
+        ("advice", "key_id", "shown"),
+        [
+            (ADDS_ONE, "stage.more", "; f8 adds one"),
+            (RESUMES, "pipeline.pause", "; f8 resumes"),
+            (RESUMES_STAGE, "stage.pause", "; f8 resumes the selected stage"),
+        ],
+    )
+    def test_advice_names_the_key_as_configured_and_is_left_out_without_one(
+        self, advice: str, key_id: str, shown: str
+    ) -> None:
+        snapshot = replace(running(), verdict=Verdict(VerdictKind.BEHIND, Severity.WARNING, "behind", advice))
+        assert verdict_label(snapshot, {key_id: "f8"}.__getitem__)[0] == f"! behind{shown}"
+        assert verdict_label(snapshot, lambda _: "")[0] == "! behind"
+        assert advice.startswith(f"{DEFAULTS[key_id]} "), "advice is printed with the default key elsewhere"
 
     def test_nothing_is_claimed_before_the_first_cycle(self) -> None:
         fresh = replace(running(), cycle=CycleSnapshot(interval=15.0))
