@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
+from itertools import groupby
 
 from sp500tui.model import Constituent, IndexChange, Membership
 
@@ -102,13 +103,14 @@ class _Periods:
         self.open_since: dict[str, date] = {}
         """Symbol → the latest addition without a removal after it."""
         listed = set(listed)
-        # Of a day's changes, a ticker that is reused leaves before it is added again.
-        for change in sorted(changes, key=lambda change: change.effective_date):
-            if change.removed:
-                added = self.open_since.pop(change.removed, None)
-                self._removals.append((change.removed, change.removed_name, change.effective_date, added))
-            if change.added:
-                self.open_since[change.added] = change.effective_date
+        for day, of_day in groupby(sorted(changes, key=_day), key=_day):
+            rows = list(of_day)
+            # A ticker that is reused leaves before it is added again.
+            for removal in rows:
+                if removal.removed:
+                    added = self.open_since.pop(removal.removed, None)
+                    self._removals.append((removal.removed, removal.removed_name, day, added))
+            self.open_since |= {addition.added: day for addition in rows if addition.added}
         additions = {change.added: change.added_name for change in changes if change.added}
         for symbol, day in self.open_since.items():
             if symbol not in listed:
@@ -116,12 +118,19 @@ class _Periods:
 
     def closed(self) -> Iterable[tuple[str, date, date]]:
         """Symbol, first day, and first day after it."""
+        left: dict[str, date] = {}
         for symbol, name, removed, added in self._removals:
             if added is None:
                 earlier = [day for day in self._names.get(_plain_name(name), ()) if day < removed]
-                added = max(earlier, default=FIRST_DAY)
+                # A ticker that has left before was added again since, by a row that the page does not have.
+                added = max([*earlier, left.get(symbol, FIRST_DAY)])
+            left[symbol] = removed
             if added < removed:
                 yield symbol, added, removed
+
+
+def _day(change: IndexChange) -> date:
+    return change.effective_date
 
 
 def _plain_name(name: str) -> str:

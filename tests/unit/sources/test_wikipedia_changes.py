@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sp500tui.model import Constituent, IndexChange, Membership
 from sp500tui.sources.wikipedia.changes import parse_changes
@@ -170,6 +173,16 @@ D1, D2, D3, D4 = date(2001, 1, 1), date(2005, 1, 1), date(2010, 1, 1), date(2020
         ([company("A", D3)], [change(D2, removed="A")], [listed("A", FIRST_DAY, D2), listed("A", D3, cik=CIK)]),
         # a company that returned, whose first addition is in the list
         ([company("A", D1)], [change(D2, removed="A")], [listed("A", FIRST_DAY, D2), listed("A", D2, cik=CIK)]),
+        # a ticker that left twice, of which no addition is in the list
+        ([], [change(D3, removed="A"), change(D1, removed="A")], [listed("A", FIRST_DAY, D1), listed("A", D1, D3)]),
+        # a row that is in the list twice
+        ([], [change(D3, removed="A"), change(D3, removed="A"), change(D1, "A")], [listed("A", D1, D3)]),
+        # a ticker that passes from one company to another on one day, in two rows
+        (
+            [],
+            [change(D3, removed="A"), change(D2, "A"), change(D2, removed="A"), change(D1, "A")],
+            [listed("A", D1, D2), listed("A", D2, D3)],
+        ),
         # renamed between its addition and its removal
         (
             [],
@@ -184,6 +197,31 @@ def test_memberships_follow_from_the_two_tables(
     constituents: list[Constituent], changes: list[IndexChange], expected: list[Membership]
 ) -> None:
     assert list(derive_memberships(constituents, changes)) == expected
+
+
+SYMBOLS = st.sampled_from(["", "A", "B", "C"])
+DAYS = st.sampled_from([D1, D2, D3, D4])
+
+
+@given(
+    st.dictionaries(st.sampled_from("ABC"), st.none() | DAYS, max_size=3),
+    st.lists(st.builds(change, DAYS, SYMBOLS, removed=SYMBOLS), max_size=8),
+)
+def test_the_memberships_of_a_ticker_do_not_overlap(
+    constituents: dict[str, date | None], changes: list[IndexChange]
+) -> None:
+    memberships = derive_memberships([company(*each) for each in constituents.items()], changes)
+    for before, after in pairwise(memberships):
+        if before.symbol == after.symbol:
+            assert before.valid_to is not None
+            assert before.valid_from < before.valid_to <= after.valid_from
+
+
+@pytest.mark.parametrize("path", [pytest.param(OLD, marks=needs_real), pytest.param(NEW, marks=needs_real)])
+def test_the_memberships_of_recorded_pages_are_distinct(path: Path) -> None:
+    html = path.read_bytes()
+    memberships = derive_memberships(parse_page(html).constituents, parse_changes(html).changes)
+    assert len({(one.symbol, one.cik, one.valid_from) for one in memberships}) == len(memberships)
 
 
 def test_a_company_is_a_member_from_its_first_day_to_the_one_before_its_last() -> None:

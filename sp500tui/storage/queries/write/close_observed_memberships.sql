@@ -1,15 +1,14 @@
--- The observed memberships of companies that the list no longer has end today, or on the day of the change if it is known.
+-- The observed memberships of companies that the list no longer has end today, or on the day of the change if it is known. A
+-- change from before the membership is that of an earlier one, or of another company with the same ticker.
 UPDATE public.memberships
-SET valid_to = greatest(
-    valid_from,
-    coalesce(
-        (
-            SELECT max(gone.day)
-            FROM unnest(%(removed)s::text[], %(removed_on)s::date[]) AS gone (symbol, day)
-            WHERE gone.symbol = memberships.symbol AND gone.day <= %(today)s::date
-        ),
-        %(today)s::date
-    )
+SET valid_to = coalesce(
+    (
+        SELECT max(gone.day)
+        FROM unnest(%(removed)s::text[], %(removed_on)s::date[]) AS gone (symbol, day)
+        WHERE gone.symbol = memberships.symbol
+          AND gone.day BETWEEN memberships.valid_from AND %(today)s::date
+    ),
+    greatest(valid_from, %(today)s::date)
 )
 WHERE source = 'observed'
   AND valid_to IS NULL

@@ -53,6 +53,19 @@ def test_a_removal_counts_from_its_effective_date(connection: Connection) -> Non
     ]
 
 
+def test_an_earlier_removal_of_the_ticker_does_not_count(connection: Connection) -> None:
+    # given a company whose ticker another one had, or that had left before
+    observe_memberships(connection, companies("A", "B"), (), MONDAY)
+    removals = [IndexChange(date(2013, 9, 23), "", "", symbol, symbol, "") for symbol in ("A", "B")]
+    # when it is renamed
+    observe_memberships(connection, companies("A", "C"), removals, FRIDAY)
+    assert read_memberships(connection) == [
+        seen("A", MONDAY),
+        seen("B", MONDAY, FRIDAY),
+        seen("C", FRIDAY),
+    ]
+
+
 def test_a_company_that_returns_on_the_same_day_is_a_member_all_along(connection: Connection) -> None:
     for symbols in (("A", "B"), ("A",), ("A", "B")):
         observe_memberships(connection, companies(*symbols), (), MONDAY)
