@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sp500tui.model import Constituent
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.snapshot import ConstituentsSnapshot, LivePrice, Snapshot
-from sp500tui.tui.history import History
+from sp500tui.tui.recent_seconds import RecentSeconds
 
 if TYPE_CHECKING:
     from sp500tui.logs.setup import LogLine, LogSource
@@ -37,7 +37,7 @@ class PipelineFeed:
     ) -> None:
         self.pipeline: PipelineControl | None = None
         """Set once the pipeline is open."""
-        self.history = History()
+        self.recent_seconds = RecentSeconds()
         """The last seconds, up to the last poll."""
         self.before_faults: Snapshot | None = None
         """The pipeline when the demo market had no fault last; None before it was seen so."""
@@ -52,7 +52,7 @@ class PipelineFeed:
     def show(self, pipeline: PipelineControl, log: LogSource) -> None:
         """Read from another pipeline, such as a recording, or from an earlier time, from the beginning."""
         self.pipeline, self._log = pipeline, log
-        self.history = History()
+        self.recent_seconds = RecentSeconds()
         self._version = self._seq = 0
         self._list, self._empty = None, True
 
@@ -63,7 +63,7 @@ class PipelineFeed:
         if pipeline is None:
             return Update(self._clock(), self._starting(), (), None, lines)
         snapshot = pipeline.snapshot()
-        self.history.extend(pipeline.seconds_since(self.history.second)[1])
+        self.recent_seconds.extend(pipeline.seconds_since(self.recent_seconds.second)[1])
         constituents = self._changed_list(pipeline, snapshot)
         self._version, prices = pipeline.prices_since(self._version)
         return Update(self._clock(), snapshot, prices, constituents, lines)

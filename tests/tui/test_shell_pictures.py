@@ -11,7 +11,7 @@ from textual.screen import Screen
 
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Snapshot
-from sp500tui.tui.history import History
+from sp500tui.tui.recent_seconds import RecentSeconds
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip
@@ -43,10 +43,10 @@ class ShellScreen(Screen[None]):
 
     def show_snapshot(self) -> None:
         self.query_one(StatusBar).show(self._snapshot, View("17:46:00", NOON))
-        history = History()
-        history.extend(past_seconds(workers=self._snapshot.workers))
-        self.query_one(PipelineStrip).show(self._snapshot, history, "+ −")
-        self.query_one(WorkersPanel).show(self._snapshot, history)
+        recent = RecentSeconds()
+        recent.extend(past_seconds(workers=self._snapshot.workers))
+        self.query_one(PipelineStrip).show(self._snapshot, recent, "+ −")
+        self.query_one(WorkersPanel).show(self._snapshot, recent)
 
 
 class Shell(App[None]):

@@ -141,9 +141,9 @@ class MainScreen(DiffingScreen[None]):
         """Show the latest snapshot."""
         snapshot = message.snapshot
         self.status.show(snapshot, View.of(self.dashboard, frozen=self.frozen))
-        self.strip.show(snapshot, self.dashboard.feed.history, scaling_keys(self.dashboard))
+        self.strip.show(snapshot, self.dashboard.feed.recent_seconds, scaling_keys(self.dashboard))
         if not self.frozen:
-            self.worker_list.show(snapshot, self.dashboard.feed.history)
+            self.worker_list.show(snapshot, self.dashboard.feed.recent_seconds)
             self.panel.table.set_missing(snapshot.missing)
         self.panel.table.notice = prices_notice(snapshot, self.dashboard.key_of("quit"))
 

@@ -161,7 +161,7 @@ class DemoScreen(BaseScreen):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Show the pipeline and its latest events."""
-        self.strip.show(snapshot, self.dashboard.feed.history, scaling_keys(self.dashboard))
+        self.strip.show(snapshot, self.dashboard.feed.recent_seconds, scaling_keys(self.dashboard))
         now = self.dashboard.clock()
         lines = event_lines(self.dashboard.events, now, *self.events.size)
         self.events.show_lines(lines)

@@ -146,7 +146,7 @@ class NodesScreen(BaseScreen):
         # Only the seconds of this program are known.
         strips = width >= _STRIPS_FROM and node is not None and node.here
         columns = worker_columns(width, name_width(workers), strips=strips)
-        past, cells = self.dashboard.feed.history, columns.strip
+        past, cells = self.dashboard.feed.recent_seconds, columns.strip
         self.worker_list.show_rows(
             [
                 worker_line(worker, columns, width, past.worker_strip(worker.name, cells) if strips else ())

@@ -9,7 +9,7 @@ from functools import lru_cache
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import QueueSnapshot, Snapshot, StageSnapshot, WorkerState
 from sp500tui.pipeline.core.timing.shares import WINDOWS
-from sp500tui.tui.history import History
+from sp500tui.tui.recent_seconds import RecentSeconds
 from sp500tui.tui.render.event_marks import event_mark
 from sp500tui.tui.render.formats import count, fit, milliseconds, plural, rate, short_count, short_span, size
 from sp500tui.tui.render.labels import HEALTH_SIGNS, WORKER_SIGNS, trend
@@ -140,12 +140,12 @@ def stage_at(y: int, height: int, *, history: bool = False) -> StageName | None:
 
 
 def strip_lines(
-    snapshot: Snapshot, history: History, selected: StageName, width: int, height: int
+    snapshot: Snapshot, recent: RecentSeconds, selected: StageName, width: int, height: int
 ) -> list[Line]:
     """The panel in `height` lines of `width` cells."""
     rows = shown_rows(height, history=snapshot.has_history)
     layout = columns(width, with_queues=QueueName.TICKERS in rows)
-    drawing = _Drawing(snapshot, history, selected, layout)
+    drawing = _Drawing(snapshot, recent, selected, layout)
     lines = [cut(drawing.row(row), width) for row in rows]
     return lines + [cut((), width)] * (height - len(lines))
 
@@ -155,7 +155,7 @@ class _Drawing:
     """Draws the rows of one snapshot."""
 
     snapshot: Snapshot
-    history: History
+    recent: RecentSeconds
     selected: StageName
     columns: Columns
 
@@ -187,7 +187,7 @@ class _Drawing:
     def _stage(self, stage: StageSnapshot) -> Line:
         pool = stage.name is not StageName.SCRAPER
         chosen = stage.name is self.selected
-        strip = self._strip(stage.name, lambda width: activity_strip(self.history.stage(stage.name), width))
+        strip = self._strip(stage.name, lambda width: activity_strip(self.recent.stage(stage.name), width))
         now = _pool(self.snapshot, stage, self.columns.now - 1) if pool else self._listed()
         name = f"{_NAMES[stage.name]:<7} ×{stage.size}" if pool else _NAMES[stage.name]
         role = Role.SELECTED if chosen else Role.TITLE
@@ -233,7 +233,7 @@ class _Drawing:
 
     def _queue(self, queue: QueueSnapshot) -> Line:
         strip = self._strip(
-            queue.name, lambda width: depth_strip(self.history.queue(queue.name), queue.capacity, width)
+            queue.name, lambda width: depth_strip(self.recent.queue(queue.name), queue.capacity, width)
         )
         marks = (" !", "!") if queue.fill >= _CROWDED else ("",)
         numbers = [f"{count(queue.ready)} of {count(queue.capacity)}", count(queue.ready)]
@@ -262,7 +262,7 @@ class _Drawing:
     def _queue_figures(self, queue: QueueSnapshot) -> Line:
         """Trend, age of the oldest item and what is in work, or the time for which producers were held back."""
         room = self.columns.room
-        shares = self.history.held_back(queue.name)
+        shares = self.recent.held_back(queue.name)
         if shares[1] >= _NOTABLE:
             text = longest_text(_held_back_texts(queue, shares), room)
             return (Span(fit(text, room, "right"), Role.WARN),)
@@ -290,7 +290,7 @@ class _Drawing:
         return self._joined(Span(JOURNAL, _LABEL), now, strip, (Span(figures, _LABEL),))
 
     def _journal_strip(self, width: int) -> Line:
-        rows = self.history.journal()
+        rows = self.recent.journal()
         full = max([self.snapshot.queue(QueueName.ROWS).capacity, *(number or 0 for number in rows)])
         return depth_strip(rows, full, width)
 
@@ -298,12 +298,12 @@ class _Drawing:
         return self._joined(Span(EVENTS, _LABEL), (), self._strip(EVENTS, self._event_strip))
 
     def _event_strip(self, width: int) -> Line:
-        marks = [mark for mark in (event_mark(event, ago) for ago, event in self.history.events()) if mark]
+        marks = [mark for mark in (event_mark(event, ago) for ago, event in self.recent.events()) if mark]
         return event_strip(marks, width, self.columns.room)
 
     def _strip(self, row: str, draw: Callable[[int], Line]) -> Line:
         width = self.columns.strip
-        return self.history.line((row, width), lambda: draw(width))
+        return self.recent.line((row, width), lambda: draw(width))
 
 
 def _latency(stage: StageSnapshot) -> str:

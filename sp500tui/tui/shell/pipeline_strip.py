@@ -8,8 +8,8 @@ from textual.reactive import reactive
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.context import DashboardContext
-from sp500tui.tui.history import History
 from sp500tui.tui.messages import StageSelected
+from sp500tui.tui.recent_seconds import RecentSeconds
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.shell.pipeline_rows import legend, panel_title, stage_at, strip_lines
 from sp500tui.tui.widgets.lines_widget import LinesWidget
@@ -33,14 +33,14 @@ class PipelineStrip(LinesWidget):
         super().__init__(id="strip", classes="panel")
         self._keys = ""
         """The scaling keys as the title names them; empty where they have no effect."""
-        self._seen: tuple[Snapshot, History] | None = None
+        self._seen: tuple[Snapshot, RecentSeconds] | None = None
         self.message = ""
         """The effect of the last key."""
 
-    def show(self, snapshot: Snapshot, history: History, keys: str) -> None:
+    def show(self, snapshot: Snapshot, recent: RecentSeconds, keys: str) -> None:
         """Show a snapshot and the seconds before it; `keys` are the scaling keys."""
         before = self._in_cluster, self._keys
-        self._seen, self._keys = (snapshot, history), keys
+        self._seen, self._keys = (snapshot, recent), keys
         self.set_class(snapshot.has_history, "-history")
         if (self._in_cluster, self._keys) != before:
             self._update_title()

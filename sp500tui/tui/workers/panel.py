@@ -13,8 +13,8 @@ from textual.reactive import reactive
 from sp500tui.export import Table
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Snapshot, WorkerSnapshot
-from sp500tui.tui.history import History
 from sp500tui.tui.messages import CopyRequested, ExportRequested
+from sp500tui.tui.recent_seconds import RecentSeconds
 from sp500tui.tui.render.cluster_labels import short_name
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
@@ -62,16 +62,16 @@ class WorkersPanel(CursorList, inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__(always_marked=False, id="workers", classes="panel")
         self._workers: Sequence[WorkerSnapshot] = ()
-        self._history = History()
+        self._recent = RecentSeconds()
         self._node = ""
         """This node of a cluster."""
         self._starting = True
 
-    def show(self, snapshot: Snapshot, history: History) -> None:
+    def show(self, snapshot: Snapshot, recent: RecentSeconds) -> None:
         """Show the workers of a snapshot and the seconds before it."""
         workers = self._workers = snapshot.workers
         self._node = next((node.name for node in snapshot.nodes if node.here), "")
-        self._history = history
+        self._recent = recent
         self._starting = self._starting and not workers
         self._draw()
 
@@ -151,7 +151,7 @@ class WorkersPanel(CursorList, inherit_bindings=False):
         """What a worker of this program did in the last seconds; nothing is known of those of other nodes."""
         if worker.node not in ("", self._node):
             return ()
-        return self._history.worker_strip(worker.name, width)
+        return self._recent.worker_strip(worker.name, width)
 
     def _foot(self, shown: Sequence[WorkerSnapshot]) -> list[Line]:
         """The times of the stages, and below them the place of the details, which stays free without the focus."""
@@ -161,7 +161,7 @@ class WorkersPanel(CursorList, inherit_bindings=False):
 
     def _times(self, workers: int) -> list[Line]:
         """What each stage spent its time on, where the panel has room for it below the workers and the details."""
-        past, width = self._history, self.line_width
+        past, width = self._recent, self.line_width
         stages = [stage for stage in STAGE_TITLES if past.stage(stage)]
         needed = 1 + workers + 2 + len(stages) + self._detail_height
         if not stages or width < WIDTH or self.line_count < needed:
@@ -173,7 +173,7 @@ class WorkersPanel(CursorList, inherit_bindings=False):
         return [cut((), width), titles_line(window, width), *lines]
 
     def _time_line(self, stage: StageName, width: int) -> Line:
-        return stage_line(stage, self._history.time_of(stage), width)
+        return stage_line(stage, self._recent.time_of(stage), width)
 
     @property
     def _detail_height(self) -> int:

@@ -20,7 +20,7 @@ from sp500tui.pipeline.core.snapshot import (
     WorkerState,
 )
 from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample, StageSecond
-from sp500tui.tui.history import History
+from sp500tui.tui.recent_seconds import RecentSeconds
 from sp500tui.tui.render.lines import Role, width_of
 from sp500tui.tui.shell.pipeline_rows import (
     ROWS,
@@ -49,23 +49,23 @@ SNAPSHOTS = [running(), degraded(), empty(), failed(), draining()]
 
 
 @functools.cache
-def minutes() -> History:
+def minutes() -> RecentSeconds:
     """What happened in the last minutes; nothing that is drawn changes it."""
-    history = History()
-    history.extend(past_seconds())
-    return history
+    recent = RecentSeconds()
+    recent.extend(past_seconds())
+    return recent
 
 
 def drawn(
-    snapshot: Snapshot, width: int = WIDTH, height: int = HEIGHT, history: History | None = None
+    snapshot: Snapshot, width: int = WIDTH, height: int = HEIGHT, recent: RecentSeconds | None = None
 ) -> list[str]:
-    lines = strip_lines(snapshot, history or minutes(), StageName.PRICE, width, height)
+    lines = strip_lines(snapshot, recent or minutes(), StageName.PRICE, width, height)
     return ["".join(span.text for span in line) for line in lines]
 
 
-def row(snapshot: Snapshot, what: object, width: int = WIDTH, history: History | None = None) -> str:
+def row(snapshot: Snapshot, what: object, width: int = WIDTH, recent: RecentSeconds | None = None) -> str:
     rows: list[object] = [*shown_rows(HEIGHT, history=snapshot.has_history)]
-    return drawn(snapshot, width, HEIGHT, history)[rows.index(what)]
+    return drawn(snapshot, width, HEIGHT, recent)[rows.index(what)]
 
 
 def before_strip(snapshot: Snapshot, what: object, width: int = WIDTH) -> str:
@@ -140,10 +140,10 @@ def test_a_queue_shows_its_depth_its_trend_and_the_age_of_its_oldest_item() -> N
     assert wide == "▲ fills   0.4 s old"
 
 
-def full_for(blocked: Sequence[float]) -> History:
+def full_for(blocked: Sequence[float]) -> RecentSeconds:
     """Seconds in each of which the price worker waited for room in the quotes queue for so long."""
-    history = History()
-    history.extend(
+    recent = RecentSeconds()
+    recent.extend(
         SecondSample(
             second,
             NOON,
@@ -156,7 +156,7 @@ def full_for(blocked: Sequence[float]) -> History:
         )
         for second, waited in enumerate(blocked, 1)
     )
-    return history
+    return recent
 
 
 @pytest.mark.parametrize(
@@ -169,23 +169,23 @@ def full_for(blocked: Sequence[float]) -> History:
 )
 def test_a_queue_shows_for_how_long_it_held_its_producers_back(width: int, shown: str) -> None:
     # given a minute in whose last five seconds the price worker waited for room in the quotes queue
-    history = full_for([0.2] * 5 + [0.0] * 50 + [1.0] * 5)
+    recent = full_for([0.2] * 5 + [0.0] * 50 + [1.0] * 5)
     snapshot = running()
     full = replace(snapshot.queue(QueueName.QUOTES), ready=12, oldest_age=1.2)
     queues = tuple(full if each.name is full.name else each for each in snapshot.queues)
     layout = columns(width)
-    line = row(replace(snapshot, queues=queues), QueueName.QUOTES, width, history)
+    line = row(replace(snapshot, queues=queues), QueueName.QUOTES, width, recent)
     # then it has the shares of the last 1, 10 and 60 s, or that of 10 s where there is less room
     assert line[-layout.room :].strip() == shown
-    assert "held back" not in row(running(), QueueName.ROWS, width, history)
+    assert "held back" not in row(running(), QueueName.ROWS, width, recent)
 
 
 def test_the_shares_follow_the_newest_second() -> None:
-    history = full_for([1.0] * 20)
-    assert list(history.held_back(QueueName.QUOTES)) == [1.0, 1.0, 1.0]
-    history.extend([second_sample(21)])
-    assert history.held_back(QueueName.QUOTES)[0] == 0.0
-    assert list(History().held_back(QueueName.QUOTES)) == [0.0, 0.0, 0.0]
+    recent = full_for([1.0] * 20)
+    assert list(recent.held_back(QueueName.QUOTES)) == [1.0, 1.0, 1.0]
+    recent.extend([second_sample(21)])
+    assert recent.held_back(QueueName.QUOTES)[0] == 0.0
+    assert list(RecentSeconds().held_back(QueueName.QUOTES)) == [0.0, 0.0, 0.0]
 
 
 def test_a_queue_shows_how_many_of_its_items_are_leased() -> None:
@@ -256,8 +256,8 @@ def test_figures_stand_under_their_titles() -> None:
 
 
 def test_the_strips_show_the_outage_at_its_seconds() -> None:
-    history = minutes()
-    layout, ago = columns(WIDTH), history.second - 114
+    recent = minutes()
+    layout, ago = columns(WIDTH), recent.second - 114
     last = WIDTH - layout.room - 1 - ago
     # the writers were busy and the journal grew for the ten seconds before the database was back
     assert row(running(), StageName.WRITER)[last - 9 : last + 1] == "█" * 10
@@ -274,7 +274,7 @@ def test_a_failure_is_a_cross_in_its_second() -> None:
 
 def test_without_samples_the_strips_are_blank_and_the_rest_is_there() -> None:
     layout = columns(WIDTH)
-    line = row(running(), StageName.PRICE, history=History())
+    line = row(running(), StageName.PRICE, recent=RecentSeconds())
     assert line[2 + layout.name + layout.now + 1 :][: layout.strip].strip() == ""
     assert "41.2/s" in line
 

@@ -17,10 +17,10 @@ from sp500tui.pipeline.monitoring.verdict import verdict
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.tui.database.metrics import metrics
 from sp500tui.tui.demo.render import no_market_reason, writer_to_kill
-from sp500tui.tui.history import History
 from sp500tui.tui.nodes.render import details_lines, node_line, nodes_heading
 from sp500tui.tui.quit.cluster_text import quit_lines, remaining_cluster_message
 from sp500tui.tui.quit.shutdown import ShutdownStatus
+from sp500tui.tui.recent_seconds import RecentSeconds
 from sp500tui.tui.render.cluster_labels import short_name, tail
 from sp500tui.tui.render.labels import phase_word, trouble
 from sp500tui.tui.render.lines import width_of
@@ -137,7 +137,7 @@ class TestSteering:
         found = verdict(replace(calm, stages=stages, queues=queues), ())
         # then it names what is missing, and the strip shows no worker
         assert (found.stage, found.sentence) == (StageName.WRITER, "held up: no node runs writers")
-        shown = strip_lines(replace(calm, stages=stages), History(), StageName.PRICE, 120, 10)
+        shown = strip_lines(replace(calm, stages=stages), RecentSeconds(), StageName.PRICE, 120, 10)
         assert "none" in "".join(span.text for span in shown[ROWS.index(StageName.WRITER)])
 
 
@@ -228,7 +228,7 @@ class TestLeaving:
 def test_a_cluster_has_no_journal() -> None:
     journal = next(figure for figure in metrics(three_nodes(), None, [], NOON) if figure.name == "journal")
     assert (journal.value, journal.note) == ("none", "the broker keeps the rows")
-    rows = strip_lines(three_nodes(), History(), StageName.PRICE, 120, 10)
+    rows = strip_lines(three_nodes(), RecentSeconds(), StageName.PRICE, 120, 10)
     assert "on the broker" in "".join(span.text for span in rows[ROWS.index(JOURNAL)])
 
 

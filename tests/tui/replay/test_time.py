@@ -187,11 +187,11 @@ class TestLookingBack:
         async with live() as dashboard:
             feed = dashboard.app.feed
             await dashboard.press("ctrl+left")
-            await dashboard.until(lambda: feed.history.second == 120)
+            await dashboard.until(lambda: feed.recent_seconds.second == 120)
             await dashboard.press("ctrl+left")
-            await dashboard.until(lambda: feed.history.second == 60)
+            await dashboard.until(lambda: feed.recent_seconds.second == 60)
             await dashboard.press("end")
-            await dashboard.until(lambda: feed.history.second == 0)
+            await dashboard.until(lambda: feed.recent_seconds.second == 0)
 
     async def test_jumps_to_events_and_errors(self, live: Show) -> None:
         async with live() as dashboard:

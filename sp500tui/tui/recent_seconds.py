@@ -15,7 +15,7 @@ from sp500tui.tui.render.lines import Line
 from sp500tui.tui.render.strips import Activity, activity_strip
 
 _WAITING = (WorkerState.LIMIT, WorkerState.RATE, WorkerState.BACKOFF)
-"""States of a worker that holds work and can do nothing about it."""
+"""States of a worker that holds items and waits for something other than the next queue."""
 
 ActivitySeries = Sequence[Activity | None]
 """One value for each second up to the newest; None where there is no sample, or the worker did not exist."""
@@ -26,7 +26,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class History:
+class RecentSeconds:
     """One series for each stage, worker and queue, which new samples extend.
 
     The newest second is the last value of every series; a series may begin later than another one.
