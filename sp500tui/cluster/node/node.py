@@ -37,7 +37,7 @@ from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, NodeSnapshot, Phase, Snapshot
-from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
+from sp500tui.pipeline.monitoring.source_snapshot import source_snapshot
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.base import PipelineBase
 from sp500tui.pipeline.runtime.sources import Sources

@@ -21,7 +21,7 @@ from sp500tui.pipeline.core.snapshot import (
     StageSnapshot,
     WorkerSnapshot,
 )
-from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
+from sp500tui.pipeline.monitoring.source_snapshot import source_snapshot
 
 _WORST_FIRST = (Health.DOWN, Health.DEGRADED, Health.OK, Health.STARTING)
 

@@ -1,1 +1,1 @@
-"""Values derived from the running pipeline: latest prices, diagnostics and the market clock."""
+"""Values derived from the running pipeline: verdict, episodes, market clock and the state of the source."""

@@ -13,7 +13,7 @@ from sp500tui.pipeline.api import ScaleResult, clamp_workers
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot
-from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
+from sp500tui.pipeline.monitoring.source_snapshot import source_snapshot
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.base import PipelineBase
 from sp500tui.pipeline.runtime.sources import Sources

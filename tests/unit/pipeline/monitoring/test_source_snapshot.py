@@ -9,7 +9,7 @@ import pytest
 
 from sp500tui.model import FxRate
 from sp500tui.pipeline.core.snapshot import Health
-from sp500tui.pipeline.monitoring.diagnostics import source_snapshot
+from sp500tui.pipeline.monitoring.source_snapshot import source_snapshot
 from sp500tui.pipeline.stages.fx import FxRates
 from sp500tui.sources.throttle import CircuitState, ThrottleState
 from tests.support.pipeline.rows import OPENING

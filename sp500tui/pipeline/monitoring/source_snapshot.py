@@ -1,4 +1,4 @@
-"""The health of Yahoo Finance, from the throttle and the exchange rates."""
+"""The state of Yahoo Finance as front ends see it, from the throttle and the exchange rates."""
 
 from __future__ import annotations
 
