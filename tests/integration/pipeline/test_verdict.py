@@ -32,8 +32,8 @@ def fastest_cycle(run: Engine, cycles: int = 3) -> float:
 def test_one_worker_more_helps_when_requests_wait_for_a_worker(
     start: EngineStarter, database_url: str
 ) -> None:
-    # given answers that take 0.4 s, ten requests a cycle, and two workers for them
-    start.market.set_faults(latency=0.4)
+    # given answers that take 0.8 s, ten requests a cycle, and two workers for them
+    start.market.set_faults(latency=0.8)
     run = start(database_url, symbols=FIFTY, interval=0.5, batch_size=5, price_workers=2)
     run.waits_for(
         lambda s: s.verdict.advice == ADDS_ONE and "Yahoo Finance answers in" in s.verdict.sentence,

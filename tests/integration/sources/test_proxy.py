@@ -50,7 +50,7 @@ def refusing_proxy(status: int, reason: str) -> Iterator[str]:
 
 
 def yahoo_failure(proxy: str, tmp_path: Path, symbols: list[str] | None = None) -> str:
-    yahoo = YahooFinance(Throttle(100), proxy=proxy, ca_file=None, timeout=5, cache_dir=tmp_path)
+    yahoo = YahooFinance(Throttle(100), proxy=proxy, ca_file=None, timeout=30, cache_dir=tmp_path)
     try:
         with pytest.raises(SourceError) as caught:
             yahoo.fetch(symbols or ["AAPL"])
@@ -61,7 +61,7 @@ def yahoo_failure(proxy: str, tmp_path: Path, symbols: list[str] | None = None) 
 
 def wikipedia_failure(proxy: str, tmp_path: Path, scheme: str = "https") -> str:
     url = f"{scheme}://en.wikipedia.org/wiki/List"
-    source = Wikipedia(url, cache_dir=tmp_path, proxy=proxy, ca_file=None, timeout=5, user_agent="test")
+    source = Wikipedia(url, cache_dir=tmp_path, proxy=proxy, ca_file=None, timeout=30, user_agent="test")
     return source.load().warning
 
 
@@ -103,7 +103,7 @@ def test_the_environment_s_proxy_is_named_the_same_way(
             monkeypatch.setenv(name, proxy)
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
-        yahoo = YahooFinance(Throttle(100), proxy=None, ca_file=None, timeout=5, cache_dir=tmp_path)
+        yahoo = YahooFinance(Throttle(100), proxy=None, ca_file=None, timeout=30, cache_dir=tmp_path)
         with pytest.raises(SourceError, match="the proxy refused the log-in"):
             yahoo.fetch(["AAPL"])
         yahoo.close()
@@ -112,7 +112,7 @@ def test_the_environment_s_proxy_is_named_the_same_way(
             cache_dir=tmp_path,
             proxy=None,
             ca_file=None,
-            timeout=5,
+            timeout=30,
             user_agent="test",
         )
         assert LOG_IN in source.load().warning
@@ -139,7 +139,7 @@ def test_every_variable_of_authorities_works_for_both_sources(
         name, str(demo_market.ca_file.parent if name == "SSL_CERT_DIR" else demo_market.ca_file)
     )
     settings = Settings(proxy=demo_market.proxy_url, data_dir=tmp_path)
-    # when both sources are asked
+    # when both sources are read
     sources = Sources.open(settings, Paths.of(settings), Throttle(100))
     try:
         listed = sources.wikipedia.load()

@@ -15,10 +15,11 @@ from sp500tui.sources.throttle import Throttle
 from sp500tui.sources.yahoo.client import YahooFinance
 heavy = {"yfinance", "pandas", "curl_cffi", "numpy", "bs4"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
-yahoo = YahooFinance(Throttle(50), proxy=sys.argv[1], ca_file=Path(sys.argv[2]), timeout=5, cache_dir=Path(sys.argv[3]))
+cache = Path(sys.argv[3])
+yahoo = YahooFinance(Throttle(50), proxy=sys.argv[1], ca_file=Path(sys.argv[2]), timeout=30, cache_dir=cache)
 yahoo.open()
 print(len(yahoo.fetch(["AAPL"]).quotes))
-lost = YahooFinance(Throttle(50), proxy="http://127.0.0.1:1", ca_file=None, timeout=5, cache_dir=Path(sys.argv[3]))
+lost = YahooFinance(Throttle(50), proxy="http://127.0.0.1:1", ca_file=None, timeout=30, cache_dir=cache)
 try:
     lost.fetch(["A"])
 except Exception as error:

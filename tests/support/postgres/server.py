@@ -83,7 +83,7 @@ def kill_server(pgdata: Path) -> psutil.Process:
     assert process is not None
     family = [process, *process.children(recursive=True)]
     process.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while any(runs(member) for member in family):
         assert time.monotonic() < deadline, "the server's processes outlived it"
     return process
@@ -188,7 +188,7 @@ def _new_database(server: EmbeddedServer, template: str) -> Iterator[str]:
 
 @dataclass
 class TcpPostgres:
-    """A server on 127.0.0.1 that asks for passwords; it can be stopped, started and killed."""
+    """A server on 127.0.0.1 that requires passwords; it can be stopped, started and killed."""
 
     folder: Path
     port: int

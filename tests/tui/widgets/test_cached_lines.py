@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.pilot import Pilot
 
 from sp500tui.tui.widgets.cached_lines import CachedLineView, WholeStrip
+from tests.tui.conftest import nothing_ready
 
 WIDTH, HEIGHT = 20, 5
 
@@ -41,7 +42,8 @@ async def calm(pilot: Pilot[None], seen: list[Message]) -> bool:
     placed = False
     while True:
         seen.clear()
-        await pilot.pause(0.05)
+        await pilot.pause()
+        await nothing_ready()
         if not any(isinstance(message, messages.Layout) for message in seen):
             return placed
         placed = True

@@ -299,7 +299,7 @@ def test_an_opening_wakes_waiting_threads() -> None:
     gate.throttled(None)
     for thread in threads:
         thread.join(30)
-    assert [error.retry_after == pytest.approx(4, abs=0.5) for error in caught] == [True, True]
+    assert [0 < error.retry_after <= 4 for error in caught] == [True, True]
 
 
 @settings(max_examples=80, deadline=None)
