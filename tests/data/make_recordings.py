@@ -41,7 +41,7 @@ def as_float32(number: float) -> float:
 
 
 def core(symbol: str, state: str) -> dict[str, Any]:
-    """The keys that come whatever `fields=` asks for."""
+    """The keys that come with every value of `fields=`."""
     return {
         "language": "en-US", "region": "US", "quoteType": "EQUITY", "typeDisp": "Equity",
         "quoteSourceName": "Delayed Quote", "triggerable": True, "customPriceAlertConfidence": "HIGH",

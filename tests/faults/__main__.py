@@ -23,7 +23,7 @@ from tests.support.postgres.server import end_server, public_folder
 
 
 def main() -> int:
-    """The exit code says whether every promise held."""
+    """The exit code is 0 only if every promise held."""
     if sys.argv[1:2] == ["cluster"]:
         return cluster.main(sys.argv[2:])
     if sys.argv[1:2] == ["soak"]:

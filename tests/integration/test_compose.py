@@ -105,7 +105,7 @@ def test_the_image_brings_what_a_cluster_needs_and_the_servers_version_in_use() 
 
 
 def test_every_image_is_named_with_its_registry(services: dict[str, Any]) -> None:
-    # Podman asks no registry for a name without one, as Docker does.
+    # Podman uses no registry for a name without one, as Docker does.
     images = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     images += [service["image"] for service in services.values() if "image" in service]
     assert len(images) == 4

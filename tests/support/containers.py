@@ -98,7 +98,7 @@ def images_of_the_compose_file() -> list[str]:
 
 
 def require(podman: Podman, images: Sequence[str]) -> None:
-    """Raise UnavailableError where an image is missing: a test asks no registry."""
+    """Raise UnavailableError where an image is missing: a test downloads none."""
     if missing := [image for image in images if not podman.has(image)]:
         raise UnavailableError(
             f"no image {', '.join(missing)} here: pull it, or run python -m tests.support.base_images "

@@ -66,7 +66,7 @@ async def until_shown(pilot: Pilot[Any]) -> None:
     )
 
 
-async def _nothing_ready() -> None:
+async def nothing_ready() -> None:
     """Let the app run until it waits for timers, threads and files only.
 
     Textual's pilot takes it for idle as soon as it uses little of a processor, as it does on a busy machine.
@@ -98,7 +98,7 @@ class Driven:
 
     @property
     def said(self) -> str:
-        """What the last key did, as the main screen says it."""
+        """What the last key did, as the main screen shows it."""
         return self.main.strip.message
 
     @property
@@ -109,7 +109,7 @@ class Driven:
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
         await self.pilot.pause()
-        await _nothing_ready()
+        await nothing_ready()
 
     async def until(self, condition: Callable[[], object], what: str = "the condition") -> None:
         """Let the app run until it is so; a condition on the text counts once the screen has its new size."""

@@ -175,7 +175,7 @@ class TestView:
                 replace(moved, workers=workers, ledger=replace(moved.ledger, fetched=21_127, stored=20_872))
             )
             await driven.until(lambda: "21,127" in driven.text(), "the equation going on")
-            # then only the status did, and says that the view is frozen
+            # then only the status did, and shows that the view is frozen
             assert "◔ limit" not in driven.text()
             assert "view paused" in driven.text()
             await driven.press("space")
@@ -230,7 +230,7 @@ class TestView:
             await driven.press("e", "E")
             paths = [tmp_path / f"sp500tui-workers-20260514-174600.{form}" for form in ("csv", "json")]
             await driven.until(lambda: all(path.exists() for path in paths), "the files")
-            # then the files hold what the panel shows, and the note says what was written
+            # then the files hold what the panel shows, and the note names what was written
             assert "workers: 8 rows written to" in notes(driven.app)
             rows = paths[0].read_text().splitlines()
             assert rows[0].startswith("name,stage,state,")
@@ -283,7 +283,7 @@ class TestView:
             await driven.press("z")
             assert driven.main.maximized is None
 
-    async def test_enter_asks_for_the_details_of_the_symbol(self, drive: Drive) -> None:
+    async def test_enter_requests_the_details_of_the_symbol(self, drive: Drive) -> None:
         seen: list[Message] = []
         async with drive(hook=seen.append) as driven:
             await driven.press("g", "enter")

@@ -48,7 +48,7 @@ SECONDS, BURSTS, BURST = 30.0, 100, 8
 
 
 class Unleaving(DashboardApp):
-    """A dashboard that stays however often it is asked to quit, so that `q` is a key like the others."""
+    """A dashboard that stays however often `q` is pressed, so that `q` is a key like the others."""
 
     def leave(self) -> None:
         self.shutdown = type(self.shutdown)(self.settings.drain_timeout)

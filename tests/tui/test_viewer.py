@@ -58,7 +58,7 @@ async def test_q_leaves_the_viewer_and_not_the_pipeline(view: View) -> None:
     assert pipeline.calls == [("start",)]
 
 
-async def test_stopping_the_pipeline_asks_before_each_step(view: View) -> None:
+async def test_stopping_the_pipeline_is_confirmed_before_each_step(view: View) -> None:
     pipeline = FakePipeline()
 
     def steps() -> list[object]:
@@ -74,7 +74,7 @@ async def test_stopping_the_pipeline_asks_before_each_step(view: View) -> None:
         assert steps() == [ShutdownLevel.DRAIN]
         assert viewer.said.startswith("draining")
         assert viewer.result is None
-        # and each of the next steps asks again
+        # and each of the next steps is confirmed again
         await viewer.press("Q", "y")
         assert steps() == [ShutdownLevel.DRAIN, ShutdownLevel.SPOOL]
         await viewer.press("Q")

@@ -1,4 +1,4 @@
-"""One client of the refresh benchmark in a process of its own; each line on stdin asks for one run.
+"""One client of the refresh benchmark in a process of its own; each line on stdin starts one run.
 
 Run as `-m tests.benchmarks.children.refresh_client KIND SYMBOLS`, with the demo market in the environment as any client
 has it. A line of stdout tells seconds, processor seconds and how many symbols were answered, as JSON.

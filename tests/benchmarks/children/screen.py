@@ -272,7 +272,7 @@ async def _measure(kind: str, app: App[Any], feed: Feed, seconds: float, target:
     lags: list[float] = []
     taken = feed.taken
     begun, usage = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    # The terminal's title tells the reader at the other end that the measured time begins.
+    # The terminal's title shows the reader at the other end that the measured time begins.
     os.write(2, b"\x1b]0;measuring\x07")
     while (elapsed := time.perf_counter() - begun) < seconds:
         due = time.perf_counter() + _PULSE

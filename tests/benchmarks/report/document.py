@@ -1,4 +1,4 @@
-"""Puts the figures into a document between its markers: a table and a plot a benchmark, or the few that say most."""
+"""Puts the figures into a document between its markers: a table and a plot a benchmark, or the most important ones."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _with_block(document: Path, text: str, name: str, block: str) -> str:
 
 
 def summary(figures: Sequence[Figure]) -> str:
-    """A table of the figures that say most, each beside its first peer; those not measured are left out."""
+    """A table of the most important figures, each beside its first peer; those not measured are left out."""
     lines = ["| | sp500tui | beside it | ratio |", "|---|---|---|---|"]
     for (benchmark, metric), words in _HEADLINES.items():
         for figure in figures:

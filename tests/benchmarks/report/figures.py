@@ -1,4 +1,4 @@
-"""What a benchmark says: figures with their spread, beside peers and limits of the same run."""
+"""The result of a benchmark: figures with their spread, beside peers and limits of the same run."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Scale:
     sizes: tuple[int, ...]
     """Symbols of the growth benchmark, and the last of them of the large dashboard."""
     sample: int
-    """Symbols, or tens of rows, that a slow peer does of the work; its figure is scaled up and says so."""
+    """Symbols, or tens of rows, that a slow peer does of the work; its figure is scaled up and marked as such."""
     latencies: tuple[float, ...]
     """Seconds the demo market waits before every answer."""
 

@@ -69,7 +69,7 @@ def measure_database(rows: list[ConvertedQuote], runs: int) -> tuple[list[float]
 
 
 def inputs(scale: Scale) -> tuple[Rates, list[Figure]]:
-    """What one broker and one database do here, and the figures that say so."""
+    """What one broker and one database do here, and the figures behind it."""
     rows = distinct_rows(scale.quotes, listed_symbols())
     brokers = Spread.of(measure_broker(rows[:20_000]) for _ in range(scale.runs))
     rates, size = measure_database(rows, scale.runs)

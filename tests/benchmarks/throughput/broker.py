@@ -34,7 +34,7 @@ from tests.support.cluster.valkey import ValkeyServer, new_server
 _TIMEOUT = 120.0
 _POLL_INTERVAL = 0.05
 _RATE = 4
-"""Requests a second that one address may ask in the measurement of fetching; each for 50 symbols."""
+"""Requests a second that one address may send in the measurement of fetching; each for 50 symbols."""
 _SYMBOLS = 20_120
 _WARM = 3_000
 """Quotes that come in the first burst, faster than the rate."""

@@ -77,7 +77,7 @@ class Speed:
 
 
 def costed(work: Callable[[], float], count: int) -> Speed:
-    """The speed of work on so many quotes that tells its rate."""
+    """The speed of work on so many quotes that shows its rate."""
     before = _spent()
     rate = work()
     return Speed(rate, (_spent() - before) / count * 1e6)
@@ -96,7 +96,7 @@ def _spent() -> float:
 def full_speed(url: str, symbols: Sequence[str], seconds: float, market: DemoMarket) -> Speed:
     """Quotes a second from the start of a cycle to its last commit, over the cycles after the first.
 
-    The pauses between two cycles are left out: they are the rhythm asked for, not the speed.
+    The pauses between two cycles are left out: they are the configured rhythm, not the speed.
     """
     with pipeline(url, symbols, 0.2, market) as made:
         wait_until(lambda: made.snapshot().cycle.number > 1, 60.0, "the second cycle")

@@ -157,7 +157,7 @@ CAMPAIGNS: tuple[tuple[str, int, Callable[[ClusterRig, random.Random, int], Camp
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the table; the exit code says whether every promise held."""
+    """Print the table; the exit code is 0 only if every promise held."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults cluster", description=__doc__)
     for name, usual, _ in CAMPAIGNS:
         parser.add_argument(

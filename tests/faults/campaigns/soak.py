@@ -330,7 +330,7 @@ def soak(launch: Launcher, handed: Handed, database: TcpPostgres, seed: int, sec
 
 
 def main(arguments: list[str]) -> int:
-    """Run a soak with a market, a server and a folder of its own; the exit code says whether it was clean."""
+    """Run a soak with a market, a server and a folder of its own; the exit code is 0 only if it was clean."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0, help="how long (default: 20)")
     parser.add_argument("--seed", type=int, default=None)

@@ -36,7 +36,7 @@ def spawn(launch: Launcher, join: ClusterUnderTest, stages: str) -> Program:
 
 
 def of_process(node: NodeUnderTest, program: Program) -> str:
-    """The name under which `node` knows a program; empty while it does not."""
+    """The name of a program in the view of `node`; empty while it is not there."""
     wanted = f":{program.process.pid}:"
     return next((seen.name for seen in node.snapshot().nodes if wanted in seen.name), "")
 
@@ -71,7 +71,7 @@ def test_another_node_schedules_when_the_scheduler_is_killed(
     scheduler.kill()
     before = other.snapshot().cycle.number
 
-    # then the other one says so, starts the cycles, and has what the first one held
+    # then the other one reports it, starts the cycles, and has what the first one held
     other.waits_for(lambda _: other.reported(EventKind.NODE_LOST), "the loss")
     seen = other.waits_for(lambda s: s.cycle.number > before + 2 and not s.cycle.running, "further cycles")
     lost = next(node for node in seen.nodes if node.name == name)

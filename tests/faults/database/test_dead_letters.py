@@ -102,7 +102,7 @@ def test_a_replay_that_is_repeated_or_cut_off_doubles_nothing(
 
 def test_dead_letters_stay_where_no_database_answers(letters: DeadLetters, folder: Path) -> None:
     before = letters.listing()
-    replayed = dead_letters("replay", folder, "postgresql://nobody@127.0.0.1:1/nothing")
+    replayed = dead_letters("replay", folder, "postgresql://user@127.0.0.1:1/none")
     assert replayed.returncode == 4
     assert "Traceback" not in replayed.stderr
     assert len(replayed.stderr.splitlines()) == 1

@@ -96,7 +96,7 @@ def test_what_a_dead_collector_missed_is_known_and_filled(
     clock.write_text(str(AWAY.total_seconds()))
     wait_for(lambda: market_session(market) > close + timedelta(hours=1), "the next session")
 
-    # then the gaps are exactly what the market's ledger says: the lost session, and the minutes up to the close
+    # then the gaps are exactly those of the market's ledger: the lost session, and the minutes up to the close
     code, gaps = result(run("gaps"))
     assert code == 1
     found = holes(gaps)

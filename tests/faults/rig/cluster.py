@@ -170,7 +170,7 @@ class ClusterRig:
     def ends(self) -> Verdict:
         """Stop the nodes in the order of the data, the last ones when all is stored; the checker's verdict."""
         for node in self.nodes:
-            # One that has hardly begun knows no order yet: it would end on the signal itself.
+            # One that has hardly begun handles no order yet: it would end on the signal itself.
             node.program.hears("started; process")
         self._stop("scraper")
         self._stop("price")

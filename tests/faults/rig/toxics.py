@@ -29,7 +29,7 @@ class ToxicProxy(Closable):
         self.cut_after: int | None = None
         """Bytes towards the database after which a connection is reset, once for each; None for never."""
         self.half_open = False
-        """Take bytes and forward none, while every connection looks alive."""
+        """Take bytes and forward none, while every connection stays open."""
         self.deaf = False
         """Forward to the database, and nothing back."""
         self.gone = False

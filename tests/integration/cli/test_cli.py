@@ -72,7 +72,7 @@ class TestOneRun:
         assert report["database"]["rows_total"] == 503
         assert find_running(home / "data" / "demo" / "pgdata") is None
 
-        # and psql, status and url, asked afterwards, see the same database
+        # and psql, status and url read the same database afterwards
         assert (
             cli.main(["database", "psql", "--demo", "-At", "-c", "select count(*) from prices"])
             == ExitCode.OK

@@ -148,7 +148,7 @@ def test_bars_that_were_replaced_by_longer_ones_are_not_missing(
 def test_symbols_whose_trading_days_are_not_known_end_with_1(
     charts: FakeCharts, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # given complete bars of one symbol, and a source that does not know the exchange of the other
+    # given complete bars of one symbol, and a source without the exchange of the other
     assert main(["backfill", "--symbols", "AAPL"]) == 0
     capsys.readouterr()
 
@@ -270,7 +270,7 @@ EARLIER = HistoryFailure("OLD 1m", "OLD", "of an earlier request", refused=False
 
 
 class HealingPipeline(FakePipeline):
-    """A running pipeline that stores what it is asked for at once, and reports it as done with the third question."""
+    """A running pipeline that stores what is requested at once, and reports it as done with the third question."""
 
     def __init__(self, url: str, charts: FakeCharts, *, failures: tuple[HistoryFailure, ...] = ()) -> None:
         calm = running()
@@ -327,7 +327,7 @@ def test_a_running_pipeline_fetches_the_bars(
     assert main(["backfill", "--json"]) == 0
     seen = capsys.readouterr()
     report = json.loads(seen.out)
-    # then it was asked for them, and this program made no request but for the trading days
+    # then they were requested of it, and this program made no request but for the trading days
     (call,) = [call for call in pipeline.calls if call[0] == "heal"]
     assert (call[1], call[4]) == ("1m", ("AAPL", "MSFT"))
     assert "its live prices come first" in seen.err
@@ -335,7 +335,7 @@ def test_a_running_pipeline_fetches_the_bars(
     assert report["requests"] == {"total": 2, "done": 2, "failed": 0}
     assert report["completed_days"] == 8
     assert report["pipeline"] == os.getpid()
-    # and a second time there is nothing to ask for
+    # and a second time there is nothing to request
     assert main(["backfill"]) == 0
     assert capsys.readouterr().out == "nothing is missing that Yahoo Finance has\n"
     assert len([call for call in pipeline.calls if call[0] == "heal"]) == 1

@@ -157,7 +157,7 @@ class TestWhatIsRefused:
 
 @pytest.fixture
 def suspicious(authority: Authority) -> Iterator[int]:
-    """The port of a server that demands a certificate, as Redis does by default, and says so when it gets none."""
+    """The port of a server that demands a certificate, as Redis does by default, and reports when it gets none."""
     context = authority.context(authority.certificate())
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(authority.file)

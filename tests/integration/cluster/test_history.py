@@ -68,7 +68,7 @@ def test_all_nodes_with_the_stage_request_bars_and_none_twice(join: ClusterUnder
     join.market.set_faults(latency=0.3)
     before = chart_requests(join)
 
-    # when one of them is asked for bars
+    # when bars are requested of one of them
     asks_for_bars(one)
     one.waits_for(lambda _: no_request_left(one), "all requests")
     join.market.clear_faults()

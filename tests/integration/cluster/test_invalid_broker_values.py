@@ -29,7 +29,7 @@ def poisoned_values(client: Any, key: str) -> None:
         for field in [*client.hkeys(key), b"\xff", b"nan|price", b"interval", b"run_now", b"paused|price"]:
             client.hset(key, field, b"\xffnan")
     elif kind == "zset":
-        client.zadd(key, {b"\xff": float("inf"), b"nobody": -1.0})
+        client.zadd(key, {b"\xff": float("inf"), b"unknown": -1.0})
     elif kind == "string":
         client.set(key, b"\xffmany")
     elif kind == "stream":

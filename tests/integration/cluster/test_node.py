@@ -76,7 +76,7 @@ def test_a_node_without_a_screen_shows_the_whole_cluster_to_viewers(join: Cluste
 
 
 def test_stages_on_different_nodes_work_as_one_pipeline(join: ClusterUnderTest) -> None:
-    # given a node for each stage, and one that only looks
+    # given a node for each stage, and one that only observes
     scheduler = join("scraper")
     join("price=2")
     join("converter=1")
@@ -94,7 +94,7 @@ def test_stages_on_different_nodes_work_as_one_pipeline(join: ClusterUnderTest) 
         "stored rows, and every node with its workers",
     )
 
-    # then the observer knows every node, every worker, the list and the prices
+    # then the observer has every node, every worker, the list and the prices
     assert seen.ledger.is_balanced
     assert seen.nodes[0].here
     assert [stage.size for stage in seen.stages] == [1, 2, 2, 1, 0]
@@ -158,14 +158,14 @@ def test_a_node_that_leaves_is_not_lost(join: ClusterUnderTest) -> None:
 
 
 def test_nodes_behind_one_address_share_the_rate_limit(join: ClusterUnderTest) -> None:
-    # given two nodes that ask through one address, and one through another
+    # given two nodes that send from one address, and one through another
     one, two = join("scraper,price=1", fetch_group="office"), join("price=1", fetch_group="office")
     elsewhere = join("price=1", fetch_group="home")
 
     def limits() -> list[float]:
         return [node.node.components.throttle.state().limit for node in (one, two, elsewhere)]
 
-    # when they know of each other, each of the two has half, and all of it once the other has left
+    # when they see each other, each of the two has half, and all of it once the other has left
     one.waits_for(lambda _: limits() == [50.0, 50.0, 100.0], "two shares and a whole limit")
     two.stops()
     one.waits_for(lambda _: limits()[0] == 100.0, "the whole limit")

@@ -155,13 +155,13 @@ class TestLater:
     @pytest.mark.thorough
     def test_rows_wait_on_the_broker_while_the_database_is_down(self, join: ClusterUnderTest) -> None:
         # given a writer that cannot reach its database, beside one that can
-        cut_off = join("writer=1", database=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
+        cut_off = join("writer=1", database=f"postgresql://user@127.0.0.1:{free_port()}/none")
         node = join("scraper,price=1,converter=1,writer=1")
 
         # when rows come
         node.waits_for(lambda s: s.cycle.number >= 4, "cycles")
 
-        # then the one that can stores them all, and the other one says what is wrong with it
+        # then the one that can stores them all, and the other one reports what is wrong with it
         seen = node.waits_for(lambda s: s.ledger.stored >= 3 and not s.cycle.running, "all stored")
         assert seen.ledger.is_balanced
         troubled = node.sees(cut_off)

@@ -49,7 +49,7 @@ def test_a_service_ends_on_a_signal(launch: Launcher, join: ClusterUnderTest) ->
     # when it gets a SIGTERM
     assert storer.stops() == 143
 
-    # then it says what happens, is not missed, and what comes now waits on the broker
+    # then it reports what happens, is not missed, and what comes now waits on the broker
     assert "leaving the cluster" in storer.said()
     assert storer.report()["outcome"] == "interrupted"
     seen = other.waits_for(lambda s: len(s.nodes) == 1 and s.ledger.queued > 0, "quotes that wait")

@@ -34,7 +34,7 @@ def rate(value: str, at: datetime = NOON, base: str = "USD") -> FxRate:
 
 
 class TestRates:
-    def test_a_converter_knows_what_another_node_asked_for(self, broker: Broker) -> None:
+    def test_a_converter_has_the_rates_that_another_node_requested(self, broker: Broker) -> None:
         asking, converting = SharedFxRates("DKK", broker), SharedFxRates("DKK", broker)
         asking.register(["EUR"])
         asking.update([rate("6.87"), rate("7.46", base="EUR")])

@@ -41,7 +41,7 @@ def test_one_cycle_with_a_second_program(
     tmp_path: Path,
     where: str,
 ) -> None:
-    # given a program that stores, and one for a cycle that fetches; both know the password
+    # given a program that stores, and one for a cycle that fetches; both have the password
     door = make_door(broker=guarded)
     given: dict[str, Any] = {"broker": door.url(authority.file, password="s3cret")}
     if where == "in a file":

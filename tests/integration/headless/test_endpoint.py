@@ -184,7 +184,7 @@ def test_promtool_accepts_the_metrics(endpoint: Endpoint) -> None:
 @needs_prometheus
 @pytest.mark.thorough
 def test_a_real_prometheus_scrapes_a_real_run(tmp_path: Path) -> None:
-    """It answers for the age of the oldest row, and knows every metric of the Grafana board."""
+    """Prometheus has the age of the oldest row and every metric of the Grafana board."""
     metrics, web = free_port(), free_port()
     folder = public_folder()
     (tmp_path / "prometheus.yml").write_text(

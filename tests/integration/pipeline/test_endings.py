@@ -238,7 +238,7 @@ class TestStarting:
 
         # then it ends in time and by itself, reports the failure and leaves no process and no thread behind
         broken.has_failed(run, step)
-        wait_for(lambda: not leftovers(threads, processes), "the end of its threads and processes", 10)
+        wait_for(lambda: not leftovers(threads, processes), "the end of its threads and processes")
 
     @pytest.mark.parametrize(("kind", "step", "error", "code"), START_ERRORS)
     def test_the_exit_code_names_the_kind_of_failure(
@@ -252,7 +252,7 @@ class TestStarting:
         report = run.outcome()
         assert report.failure == str(error)
         assert exit_code(report) is code
-        wait_for(lambda: not leftovers(threads, processes), "the end of its threads and processes", 10)
+        wait_for(lambda: not leftovers(threads, processes), "the end of its threads and processes")
 
 
 class TestClosing:
@@ -268,10 +268,10 @@ class TestClosing:
         # when it is stopped
         run.stop(ShutdownLevel.DRAIN)
 
-        # then it ends in time, says what failed and leaves no process and no thread of its own behind
+        # then it ends in time, reports what failed and leaves no process and no thread of its own behind
         report = broken.has_failed(run, step)
         assert any(record.exc_info and "injected" in str(record.exc_info[1]) for record in caplog.records)
-        wait_for(lambda: children() <= before, "the end of the children", 10)
+        wait_for(lambda: children() <= before, "the end of the children")
         assert (report.ledger.in_flight, report.ledger.spooled) == (0, 0)
         # What is queued on a broker waits there for the other nodes.
         assert kind == "worker" or report.ledger.queued == 0
@@ -301,7 +301,7 @@ class TestClosing:
         monkeypatch.setattr(lifecycle, "CLOSING_LIMIT", 0.5)
         monkeypatch.setattr(type(run.components.database_monitor), "close", lambda _: release.wait())
 
-        # when the run is stopped, then it ends, and says so
+        # when the run is stopped, then it ends, and reports it
         run.stop(ShutdownLevel.DRAIN)
         assert run.join(IN_TIME)
         release.set()

@@ -196,7 +196,7 @@ def test_an_outage_of_the_database_is_reported_with_what_was_replayed(start: Eng
     assert run.snapshot().verdict.kind is VerdictKind.DATABASE_DOWN
     run.waits_for(lambda _: EventKind.REPLAYED in kinds(run.pipeline), "the report of the replay")
     run.ends()
-    # then it is one outage, and the report says how long it was away and that all rows are there
+    # then it is one outage, and the report has its duration and that all rows are there
     events = run.pipeline.events_since(0)[1]
     assert [event.kind for event in events].count(EventKind.DATABASE_DOWN) == 1
     (back,) = [event for event in events if event.kind is EventKind.DATABASE_BACK]
@@ -248,12 +248,12 @@ def test_requests_of_a_front_end_are_carried_out(start: EngineStarter, database_
 def test_the_history_stage_is_shown_scaled_and_paused_like_the_others(
     start: EngineStarter, database_url: str
 ) -> None:
-    # given a pipeline that was asked for no bars
+    # given a pipeline without a request for bars
     run = start(database_url, symbols=FEW, interval=60, history_workers=3)
     run.waits_for(lambda s: s.cycle.number == 1 and not s.cycle.running, "the first cycle")
     stage = run.snapshot().stage(StageName.HISTORY)
     assert (stage.size, stage.alive, run.snapshot().has_history) == (3, 0, False)
-    # when it is scaled and paused, and then asked for bars
+    # when it is scaled and paused, and bars are requested then
     scaled = run.pipeline.scale(StageName.HISTORY, 4)
     assert (scaled.old, scaled.new) == (3, 4)
     run.pipeline.pause(StageName.HISTORY)

@@ -109,7 +109,7 @@ def test_a_process_for_which_there_is_no_temporary_file_is_reported(
     monkeypatch.setattr(tempfile, "TemporaryFile", fail)
     before = psutil.Process().num_fds()
     with pytest.raises(WriterDiedError, match="cannot start a writer process: No space left on device"):
-        WriterClient("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
+        WriterClient("postgresql://user@127.0.0.1:1/none", "writer-1", 5.0)
     assert psutil.Process().num_fds() <= before
 
 
@@ -125,7 +125,7 @@ def test_a_statement_on_a_locked_table_is_cancelled_by_the_server(migrated_url: 
 
 
 def test_a_missing_server_is_reported_in_the_handshake() -> None:
-    link = WriterClient("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
+    link = WriterClient("postgresql://user@127.0.0.1:1/none", "writer-1", 5.0)
     answer = link.connect(20, never)
     assert not answer.committed
     assert answer.sqlstate == "08001"
@@ -140,7 +140,7 @@ def test_a_death_is_reported_with_its_signal(link: WriterClient) -> None:
 
 
 def test_a_death_by_an_exception_is_reported_with_its_message() -> None:
-    link = WriterClient("postgresql://nobody@127.0.0.1:1/nothing", "writer-1", 5.0)
+    link = WriterClient("postgresql://user@127.0.0.1:1/none", "writer-1", 5.0)
     link._configuration = b"{}"
     with pytest.raises(WriterDiedError, match="ended by exit code 1: KeyError"):
         link.connect(20, never)
@@ -179,7 +179,7 @@ def test_signals_of_a_terminal_do_not_end_it(link: WriterClient) -> None:
 
 
 def test_it_is_detached_from_the_parents_terminal_and_shows_no_password(migrated_url: str) -> None:
-    link = WriterClient("postgresql://me:s3cret@127.0.0.1:1/nothing", "writer-1", 5.0)
+    link = WriterClient("postgresql://me:s3cret@127.0.0.1:1/none", "writer-1", 5.0)
     assert os.getsid(link.pid) != os.getsid(0)
     assert "s3cret" not in " ".join(process_of(link).cmdline())
     assert "s3cret" not in link.connect(20, never).message
@@ -261,24 +261,24 @@ def test_a_process_that_sends_log_records_only_is_not_waited_for(link: WriterCli
     line = encode_frame(
         json.dumps({"kind": "log", "name": "x", "level": 1, "message": "m", "created": 0}).encode()
     )
-    talking = threading.Event()
-    talking.set()
+    sending = threading.Event()
+    sending.set()
 
-    def talk() -> None:
-        while talking.is_set():
+    def send() -> None:
+        while sending.is_set():
             try:
                 theirs.sendall(line * 1000)
             except OSError:
                 return
 
-    talker = threading.Thread(target=talk, daemon=True)
-    talker.start()
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
 
     # When the time is over, then it counts as late all the same
     with pytest.raises(WriterDiedError, match="did not answer in time"):
         link._receive(1, time.monotonic() + 0.2, never)
-    talking.clear()
+    sending.clear()
     ours.close()
     theirs.close()
-    talker.join(10)
+    sender.join(10)
     link._socket = real

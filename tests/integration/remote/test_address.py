@@ -95,14 +95,14 @@ class TestClaims:
         before.listen().close()
         before.release()
         claim = Claim.take(data)
-        # when a command looks for it, then it is not told to start one
+        # when a command connects to it, then the error does not advise to start one
         with pytest.raises(NoAnswerError, match=rf"is starting or ending.*kill {os.getpid()}"):
             Session(data)
         with pytest.raises(PipelineRunsError, match=f"process {os.getpid()}"):
             Claim.take(data)
         claim.release()
 
-    def test_a_command_that_looks_at_the_lock_keeps_no_pipeline_from_starting(
+    def test_a_command_that_reads_the_lock_keeps_no_pipeline_from_starting(
         self, data: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # given a command that holds the lock for an instant

@@ -162,7 +162,7 @@ def test_sessions_are_viewers_of_one_pipeline(web: Start, browser: Any) -> None:
     second.wait_for("21,126")
     second.wait_for("all 503")
     assert len(server.viewers()) == 2
-    # and no other host is asked for anything
+    # and nothing is requested from another host
     assert {urlsplit(url).hostname for url in first.asked + second.asked} <= {"127.0.0.1", None}
     # when a tab is closed, then its viewer ends, and the other one continues
     second.page.close()

@@ -118,7 +118,7 @@ async def test_the_ledger_has_what_the_client_received(client: Client, ledger_pa
                 price = str(quote["regularMarketPrice"])
                 received.append(ServedQuote(asked[quote["symbol"]], quote["regularMarketTime"], price))
 
-    # then the ledger says the same, in the same order, digit for digit
+    # then the ledger has the same, in the same order, digit for digit
     assert len(received) > 20
     assert read_served_quotes(ledger_path) == received
 

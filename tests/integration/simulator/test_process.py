@@ -59,7 +59,7 @@ def market(tmp_path: Path) -> Iterator[DemoMarket]:
 
 
 def run_client(market: DemoMarket, home: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that knows of the demo market by its environment only."""
+    """Run a program that has the address of the demo market by its environment only."""
     environment = {**os.environ, **client_environment(market, home)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 

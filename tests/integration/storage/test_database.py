@@ -39,7 +39,7 @@ def refused(url: str) -> DatabaseError:
 
 
 class TestConnect:
-    def test_names_itself_and_speaks_utc(self, database_url: str) -> None:
+    def test_has_its_name_and_uses_utc(self, database_url: str) -> None:
         with connect(database_url, application_name="sp500tui writer-1") as connection:
             row = connection.execute(
                 "SELECT current_setting('application_name'), current_setting('TimeZone'), "
@@ -57,7 +57,7 @@ class TestConnect:
 
     def test_a_slow_statement_is_ended(self, database_url: str) -> None:
         with (
-            connect(database_url, application_name="test", statement_timeout=0.05) as connection,
+            connect(database_url, application_name="test", statement_timeout=0.5) as connection,
             pytest.raises(psycopg.errors.QueryCanceled),
         ):
             run(connection, "SELECT pg_sleep(10)")

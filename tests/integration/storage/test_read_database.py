@@ -88,14 +88,14 @@ def test_a_replica_that_is_down_affects_the_screens_only(start: EngineStarter, d
     replica = f"postgresql://me:s3cret@127.0.0.1:{free_port()}/prices"
     run = start(database_url, symbols=FEW, read_database=replica)
 
-    # when a screen asks, the error names which server does not answer, without its password
+    # when a screen queries, the error names which server does not answer, without its password
     run.stores(3)
     reader = archive_of(run)
     with pytest.raises(DatabaseError, match=r"me:\*\*\*@127\.0\.0\.1:\d+/prices does not answer"):
         reader.read_overview(10)
     reader.close()
 
-    # then the pipeline knows of no trouble, and ends with everything stored
+    # then the pipeline has no trouble, and ends with everything stored
     assert run.snapshot().database.health is Health.OK
     run.ends()
 

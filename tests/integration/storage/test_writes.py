@@ -118,7 +118,7 @@ class TestInsert:
         connection.execute("DEALLOCATE ALL")
         assert insert(connection, encode([row("A"), row("B")])) == 1
 
-    def test_survives_a_session_that_knows_the_statement_already(self, connection: Connection) -> None:
+    def test_survives_a_session_that_has_prepared_the_statement_already(self, connection: Connection) -> None:
         # given a pooler's session in which another program has prepared a statement by that name
         connection.execute("PREPARE insert_prices AS SELECT 1")
 

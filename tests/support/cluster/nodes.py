@@ -56,7 +56,7 @@ class NodeUnderTest:
         return seen
 
     def sees(self, other: NodeUnderTest) -> NodeSnapshot | None:
-        """What it knows of another node."""
+        """What it shows of another node."""
         return next((node for node in self.snapshot().nodes if node.name == other.name), None)
 
     def stops(self) -> None:

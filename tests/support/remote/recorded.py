@@ -39,7 +39,7 @@ class ListedLog:
 
 @dataclass
 class FakeLife:
-    """A run, second by second: a cycle every `interval` seconds, an event or an error where a test says."""
+    """A run, second by second: a cycle every `interval` seconds, an event or an error where a test adds one."""
 
     interval: int = 15
     symbols: Sequence[str] = ("AAPL", "BRK.B", "MSFT")

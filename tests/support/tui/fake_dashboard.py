@@ -40,7 +40,7 @@ class _Staying(DashboardApp):
 
 
 def main(folder: Path, *options: str) -> int:
-    """Run it and tell failures as the command line does."""
+    """Run it and report failures as the command line does."""
     stand_in = types.ModuleType("sp500tui.pipeline.runtime.pipeline")
     stand_in.Pipeline = _pipeline  # type: ignore[attr-defined]
     sys.modules[stand_in.__name__] = stand_in

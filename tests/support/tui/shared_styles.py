@@ -49,7 +49,7 @@ def _parse_rules_once(
 
 
 def _parse_once(self: Stylesheet) -> None:
-    """Parse, and let equal style sheets share one list of rules, by which `_apply_once` knows them."""
+    """Parse, and let equal style sheets share one list of rules, by which `_apply_once` recognizes them."""
     _parse(self)
     self._rules = _sheets.setdefault(tuple(map(id, self._rules)), self._rules)
 

@@ -74,7 +74,7 @@ class TestLadder:
         for _ in range(4):
             shutdown_controller.escalate(pipeline, running())
             now[0] += 1
-        # then every step was asked for, and waiting ends soon after the last
+        # then every step was requested, and waiting ends soon after the last
         assert [call[1] for call in pipeline.calls] == [
             ShutdownLevel.DRAIN,
             ShutdownLevel.SPOOL,

@@ -97,7 +97,7 @@ class TestArchive:
 
 
 class Opened:
-    """Stands in for `connect`: counts the connections and knows which were closed."""
+    """Stands in for `connect`: counts the connections and those that were closed."""
 
     def __init__(self) -> None:
         self.connections: list[Opened.Connection] = []

@@ -38,7 +38,7 @@ def test_it_stays_away_and_comes_back(
         # when it is stopped for two seconds
         stopped = time.monotonic()
         assert database_monitor.stop_server(2.0)
-        # then the state says why, and when it comes back
+        # then the state has the reason, and when it comes back
         eventually(
             lambda: "stopped as a demonstration, started again in" in database_monitor.snapshot().message
         )

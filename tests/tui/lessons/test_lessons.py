@@ -101,7 +101,7 @@ def visible(driven: Driven, text: str) -> Callable[[], bool]:
     return lambda: text in driven.text()
 
 
-async def test_a_lesson_asks_its_question(drive: Drive, experiment: Experiment) -> None:
+async def test_a_lesson_shows_its_question(drive: Drive, experiment: Experiment) -> None:
     async with opened(drive) as (driven, _):
         await driven.until(shows(driven, "How much faster is a cycle", "a not at all", "c several times"))
         await driven.press("down")
@@ -229,7 +229,7 @@ async def test_an_obstacle_is_shown_and_nothing_is_run(
         assert experiment.began == []
 
 
-async def test_the_live_market_opens_the_screen_and_says_what_is_missing(
+async def test_the_live_market_opens_the_screen_and_shows_what_is_missing(
     drive: Drive, experiment: Experiment
 ) -> None:
     fake = FakePipeline(replace(running(), demo=False))

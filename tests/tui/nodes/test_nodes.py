@@ -175,7 +175,7 @@ class TestAlone:
             await driven.press("plus", "down", "right", "escape")
             assert isinstance(driven.app.screen, MainScreen)
 
-    async def test_the_keys_act_on_the_pipeline_and_say_so(self, drive: Drive) -> None:
+    async def test_the_keys_act_on_the_pipeline_and_report_it(self, drive: Drive) -> None:
         async with opened(drive, running(), broker=None, size=(80, 24)) as (driven, _):
             await driven.until(lambda: "+ - scale  " in driven.text().splitlines()[-1], "the key bar")
             await driven.press("plus")

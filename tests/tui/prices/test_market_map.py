@@ -76,7 +76,7 @@ def test_an_ellipsis_stands_for_the_companies_without_room(width: int, end: str)
     assert lines[0].endswith(end)
 
 
-def test_without_a_list_it_says_so() -> None:
+def test_without_a_list_it_shows_a_message() -> None:
     first, second = map_lines([], {}, 30, 2)
     assert "".join(span.text for span in first).rstrip() == "no constituents yet"
     assert not "".join(span.text for span in second).strip()

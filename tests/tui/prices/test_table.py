@@ -270,7 +270,7 @@ class TestCurrencies:
             )
             await b.pilot.pause()
             text = "\n".join(b.table.render_line(y).text for y in range(b.table.size.height))
-            # then each row says its unit, and the title none
+            # then each row names its unit, and the title none
             assert "12,054.00 GBp" in text
             assert "9,225.00 IDR" in text
             assert "Last USD" not in text

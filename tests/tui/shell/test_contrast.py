@@ -1,4 +1,4 @@
-"""Contrast in the dashboard's own themes, as WCAG 2.2 asks for it: text 4.5, signs 3."""
+"""Contrast in the dashboard's own themes, as WCAG 2.2 requires it: text 4.5, signs 3."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ async def test_a_message_before_the_screen_is_composed_is_shown_afterwards(
 
 
 class TestConfiguredKeys:
-    """What the screens say of keys is true of keys that were changed."""
+    """The keys that the screens name are those of the user."""
 
     @pytest.mark.parametrize(
         ("keymap", "pressed", "shown"),

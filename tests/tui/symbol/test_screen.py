@@ -124,7 +124,7 @@ class TestReading:
         async with drive() as driven:
             screen = SymbolScreen("NVDA", reader)
             await driven.app.push_screen(screen)
-            # then the screen says so and is no further question asked
+            # then the screen shows it and sends no further query
             await driven.until(lambda: "Reading the stored prices" in driven.text())
             screen.run_query_if_idle()
             assert {question[0] for question in reader.asked} == {"of_symbol"}

@@ -91,7 +91,7 @@ class Watched(DiffingApp[None]):
 
 
 async def drawn(app: Watched, pilot: Pilot[None]) -> None:
-    """Wait until all that was asked to be drawn is drawn."""
+    """Wait until all that is to be drawn is drawn."""
     calm = 0
     async with asyncio.timeout(20):
         # Twice in a row: what one widget draws can be a message to another, such as the line of the index.

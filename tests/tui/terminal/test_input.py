@@ -55,9 +55,9 @@ KNOWN = sorted(sequence for sequence in ANSI_SEQUENCES_KEYS if not sequence.star
 
 
 @pytest.mark.parametrize("sequence", KNOWN, ids=repr)
-def test_every_key_that_textual_knows_arrives(source: Source, sequence: str) -> None:
+def test_every_key_of_textual_arrives(source: Source, sequence: str) -> None:
     parser = XTermParser()
-    # Textual takes shift+f3 for the place of the cursor, which nothing here asks for.
+    # Textual takes shift+f3 for the place of the cursor, which nothing here requests.
     expected = [
         key for key in reported([*parser.feed(sequence), *parser.feed("")]) if key != "CursorPosition"
     ]

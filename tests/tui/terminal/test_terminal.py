@@ -80,7 +80,7 @@ def test_a_closed_terminal_ends_the_program(start: Start) -> None:
     child.expect("adds up")
     # when its terminal goes away
     hang_up(child)
-    # then it ends by itself and says that a signal ended it
+    # then it ends by itself and reports that a signal ended it
     assert psutil.Process(child.pid).wait(_END) == 143
 
 

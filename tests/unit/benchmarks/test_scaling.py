@@ -113,5 +113,5 @@ def test_it_is_measured_when_it_is_named() -> None:
 
 
 @pytest.mark.processes
-def test_a_broker_forgets_what_it_handed_out() -> None:
+def test_a_broker_removes_what_it_handed_out() -> None:
     assert scaling.measure_broker(distinct_rows(200, listed_symbols())) > 100

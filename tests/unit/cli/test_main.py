@@ -269,7 +269,7 @@ class TestDispatch:
         file = tmp_path / "config.toml"
         file.write_text('database = "postgresql://h/real"\n')
 
-        # when the dashboard is asked for
+        # when the dashboard is to be started
         folder = public_folder()
         code = cli.main(["--demo", "--config", str(file), "--data-dir", str(folder / "data")])
 
@@ -314,7 +314,7 @@ class TestDispatch:
         assert ("Traceback" in configuration.errors_log.read_text()) == isinstance(error, RuntimeError)
         configuration.close()
 
-    def test_an_unexpected_error_without_a_log_folder_asks_for_a_report(
+    def test_an_unexpected_error_without_a_log_folder_names_where_to_report_it(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: Callable[[], str]
     ) -> None:
         def fail(_: Namespace) -> int:

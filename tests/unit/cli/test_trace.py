@@ -1,4 +1,4 @@
-"""The command `trace`: what it refuses before it asks the pipeline."""
+"""The command `trace`: what it refuses before it connects to the pipeline."""
 
 from __future__ import annotations
 

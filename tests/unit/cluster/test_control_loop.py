@@ -16,7 +16,7 @@ from sp500tui.pipeline.core.queue import Depth
 
 
 class FlakyMembership:
-    """Loses the broker during the first call, while another value is set; remembers what was stored later."""
+    """Loses the broker during the first call, while another value is set; keeps what was stored later."""
 
     def __init__(self) -> None:
         self.loop: ControlLoop | None = None

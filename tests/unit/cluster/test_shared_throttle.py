@@ -18,7 +18,7 @@ def test_the_limit_is_shared_evenly(limit: float, nodes: int, part: float) -> No
     assert share(limit, nodes) == part
 
 
-def test_only_nodes_that_ask_through_the_same_address_share() -> None:
+def test_only_nodes_that_send_from_the_same_address_share() -> None:
     alive = [a_beat("a", StageName.PRICE), a_beat("b", StageName.WRITER), a_beat("c", StageName.PRICE)]
     assert [beat.name for beat in peers(alive, "")] == ["a", "c"]
     assert peers(alive, "elsewhere") == ()

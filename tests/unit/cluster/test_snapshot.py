@@ -23,7 +23,7 @@ from sp500tui.pipeline.core.snapshot import Health, Latency, Phase, SourceSnapsh
 from tests.unit.cluster.test_view import a_beat, a_stage
 
 
-def nobody_wished(_node: str, _stage: StageName) -> int | None:
+def no_target(_node: str, _stage: StageName) -> int | None:
     return None
 
 
@@ -35,7 +35,7 @@ class TestStages:
         two = replace(a_stage(StageName.PRICE, 2), busy=2, items=5, rate=0.5, latency=Latency(4.0, 5.0, None))
         heartbeats = [Heartbeat("a", "vm", "1", stages=(one,)), Heartbeat("b", "vm", "1", stages=(two,))]
 
-        scraper, price, converter, writer, history = merge_stages(heartbeats, nobody_wished)
+        scraper, price, converter, writer, history = merge_stages(heartbeats, no_target)
 
         assert (price.size, price.alive, price.busy, price.items, price.rate) == (5, 5, 3, 15, 2.5)
         assert price.latency == Latency(4.0, 9.0, None)
@@ -95,7 +95,7 @@ class TestNodes:
             time=100.0, last_seen=heard, heartbeats=heartbeats, lost=(gone, long_gone), scheduler="vm:1:a"
         )
 
-        nodes = node_snapshots(view, a_beat("vm:9:z"), nobody_wished)
+        nodes = node_snapshots(view, a_beat("vm:9:z"), no_target)
 
         assert [node.name for node in nodes] == ["vm:9:z", "vm:1:a", "vm:2:b", "vm:3:c", "vm:4:d", "vm:5:e"]
         assert [node.health for node in nodes] == [

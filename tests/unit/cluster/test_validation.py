@@ -55,7 +55,7 @@ class TestStages:
         with pytest.raises(ValueError, match=words):
             validate_stages(text)
 
-    def test_without_a_number_the_settings_say_how_many(self) -> None:
+    def test_without_a_number_the_settings_decide_how_many(self) -> None:
         chosen = node_stage_sizes(settings(stages="price=16,writer", writers=3))
         assert chosen == {StageName.PRICE: 16, StageName.WRITER: 3}
 

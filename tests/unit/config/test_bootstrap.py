@@ -31,7 +31,7 @@ def own_home_and_logging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A file where a folder is wanted."""
+    """A file where a folder is required."""
     made = tmp_path / "file"
     made.write_text("")
     return made

@@ -144,10 +144,10 @@ class TestConflicts:
         assert "cycles in" in message
 
     def test_the_one_of_higher_precedence_wins(self, tmp_path: Path) -> None:
-        # given a file that asks for cycles
+        # given a file that sets cycles
         file = toml(tmp_path, 'cycles = 2\nsymbols_file = "/nowhere"')
 
-        # when the command line asks for one cycle and names its symbols
+        # when the command line sets one cycle and names its symbols
         settings = load({"once": True, "symbols": "AAPL"}, file).settings
 
         # then the values of the file are ignored
@@ -166,7 +166,7 @@ class TestConflicts:
         monkeypatch.setenv("SP500TUI_DEMO", "yes")
         assert option.switch in refusal({name: value})
 
-        # but the standing one of a company network does not hinder a demo asked for by hand
+        # but the standing one of a company network does not hinder a demo started by hand
         monkeypatch.setenv(option.variable, value)
         monkeypatch.delenv("SP500TUI_DEMO")
         assert getattr(load({"demo": True}).settings, name) is None
@@ -177,7 +177,7 @@ class TestConflicts:
         file = toml(tmp_path, 'database = "postgresql://me@host/real"')
         assert load({}, file).settings.database == "postgresql://me@host/real"
 
-        # when the demo is asked for on the command line
+        # when the demo is chosen on the command line
         configuration = load({"demo": True}, file)
 
         # then it is ignored with a warning

@@ -74,7 +74,7 @@ class TestRefusals:
             ({"ca_file": "/dev/zero"}, ("--ca-file /dev/zero", "no regular file; give a PEM file")),
             ({"ca_file": "/"}, ("--ca-file /", "no regular file; give a PEM file")),
             ({"data_dir": ""}, ("--data-dir ''", "not a path")),
-            ({"data_dir": "~nobody-of-that-name/x"}, ("--data-dir", "in full")),
+            ({"data_dir": "~no-such-user/x"}, ("--data-dir", "in full")),
             ({"symbols_file": "/nowhere"}, ("/nowhere", "cannot be read")),
         ],
     )
@@ -206,7 +206,7 @@ class TestRefusals:
         assert "not UTF-8" in refusal({}, str(tmp_path / "binary.toml"))
         (tmp_path / "huge.toml").write_bytes(b"#" * (2 << 20))
         assert "larger than 1 MB" in refusal({}, str(tmp_path / "huge.toml"))
-        assert "home directory" in refusal({}, "~nobody-of-that-name/x.toml")
+        assert "home directory" in refusal({}, "~no-such-user/x.toml")
 
     def test_no_password_is_repeated(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "secret" not in refusal({"database": "mysql://me:secret@host/db"})

@@ -114,7 +114,7 @@ def test_there_are_ten_lessons_and_the_lab_with_different_names() -> None:
 
 
 @each_lesson
-def test_a_lesson_asks_a_question_with_answers_of_which_one_is_correct(lesson: Lesson) -> None:
+def test_a_lesson_has_a_question_with_answers_of_which_one_is_correct(lesson: Lesson) -> None:
     assert lesson.question.endswith("?")
     assert 2 <= len(set(lesson.answers)) == len(lesson.answers) <= 9
     assert 0 <= lesson.correct < len(lesson.answers)

@@ -110,7 +110,7 @@ def test_a_request_arrives_as_it_was_sent(request_: object) -> None:
 
 
 def test_the_greeting_of_a_later_version_can_be_read() -> None:
-    # given a greeting with a field that this version does not know
+    # given a greeting with a field that this version does not have
     later = {"type": "hello", "protocol": 99, "program": "9.0", "steering": False, "colour": "blue"}
     # when it is decoded, then the known fields are there
     assert decode(encode(later), Hello) == Hello(99, "9.0", steering=False)
@@ -149,7 +149,7 @@ def test_threads_make_one_decoder_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(msgspec.msgpack, "Decoder", SlowDecoder)
     monkeypatch.setattr(wire, "_decoders", {})
-    # when threads ask for decoders of the same types for the first time
+    # when threads request decoders of the same types for the first time
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(wire.decoder_of, [Update, Hello] * 8))
     # then one is made at a time, and one for each type

@@ -200,7 +200,7 @@ def test_a_date_on_which_several_days_of_the_demo_pass_has_the_bar_of_the_first(
 
 
 def test_a_day_that_is_over_does_not_change() -> None:
-    # given the bars of the first day, asked for in the evening and two days later
+    # given the bars of the first day, requested in the evening and two days later
     time = SettableTime()
     market = new_market(time, start_at=OPENING)
     for _ in range(30):
@@ -230,7 +230,7 @@ def test_a_chart_of_the_future_has_no_bars() -> None:
 
 
 def test_a_currency_pair_has_a_chart() -> None:
-    # given a pair asked for now and a minute later
+    # given a pair requested now and a minute later
     time = SettableTime()
     market = new_market(time)
     market.pair("USDDKK=X")
@@ -418,7 +418,7 @@ def test_invented_days_connect(seed: int, back: int) -> None:
     since = local_date(NOON - back * 86_400)
     days = daily_bars(instrument, since)
 
-    # then it is the same at a second look and bounded by the date asked for
+    # then it is the same at a second look and bounded by the requested date
     assert days == daily_bars(instrument, since)
     assert all(local_date(bar.start) >= since for bar in days)
     assert all(

@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_prices_however_often_they_are_read() -> No
     # when the other is looked at once
     slow.now += 300
 
-    # then both tell the same prices and times
+    # then both have the same prices and times
     assert prices(rarely) == prices(often)
 
 

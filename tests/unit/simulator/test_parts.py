@@ -123,7 +123,7 @@ def test_a_frame_reads_back_with_the_real_decoder(pricing_pb2: ModuleType) -> No
     frame = pricing_pb2.PricingData()
     frame.ParseFromString(pricing_data(instrument, MarketState.REGULAR))
 
-    # then it says what the quote says, prices with seven digits
+    # then it has what the quote has, prices with seven digits
     day = instrument.today
     assert (frame.id, frame.exchange, frame.market_hours) == ("MMM", "NYQ", 1)
     assert frame.time == day.time * 1000
@@ -182,7 +182,7 @@ def test_a_crumb_belongs_to_its_cookie() -> None:
     assert first is not None
     assert second is not None
 
-    # then each has its own crumb, always the same, which another market does not know
+    # then each has its own crumb, always the same, which another market does not accept
     assert len(sessions.crumb_for(first)) == 11
     assert sessions.crumb_for(first) == sessions.crumb_for(first)
     assert sessions.crumb_for(first) != sessions.crumb_for(second)
@@ -264,7 +264,7 @@ class Announcement(io.StringIO):
 def test_it_serves_until_a_signal(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: signal.Signals
 ) -> None:
-    # given a person who ends it as soon as it tells how to use it
+    # given a user who ends it as soon as it has printed how to use it
     stdout = Announcement(lambda: os.kill(os.getpid(), number))
     monkeypatch.setattr("sys.stdout", stdout)
 

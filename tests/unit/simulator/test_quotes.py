@@ -96,7 +96,7 @@ def test_a_delisted_symbol_has_the_fields_of_a_recorded_one(path: Path) -> None:
 @pytest.mark.parametrize(
     "path", own_and_real("yahoo/2026_quote-fields-beta.json", "yahoo/2025_quote-MSFT-fields-beta.json")
 )
-def test_a_filtered_quote_has_the_recorded_core_and_what_was_asked_for(path: Path) -> None:
+def test_a_filtered_quote_has_the_recorded_core_and_the_requested_fields(path: Path) -> None:
     real = set(recorded(path)) - {"beta"}
     ours = set(RenderedMarket().quotes("MMM", wanted=frozenset({"currency"}))[0])
     assert ours == real | {"currency"}
@@ -130,7 +130,7 @@ def test_each_session_prints_its_own_price(start_at: float, state: str, prefix: 
     harness = RenderedMarket(start_at)
     (quote,) = harness.quotes("MMM")
 
-    # then it says so, has that session's price, and that price goes into the ledger
+    # then it is marked, has that session's price, and that price goes into the ledger
     assert quote["marketState"] == state
     assert {key[:-5] for key in quote if key.endswith("MarketPrice")} == {prefix, "regularMarket"}
     assert harness.render("MMM").quotes == (

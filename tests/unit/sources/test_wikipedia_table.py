@@ -72,7 +72,7 @@ def few_suffice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @functools.cache
 def usual() -> tuple[Constituent, ...]:
-    """The constituents of the page with the usual headers; a test asks for them with `few_suffice`."""
+    """The constituents of the page with the usual headers; a test reads them with `few_suffice`."""
     return parse_page(page(rows(FEW))).constituents
 
 

@@ -251,7 +251,7 @@ def test_a_rate_is_found_under_both_its_names(name: str) -> None:
     assert not result.missing
 
 
-def test_a_pair_asked_for_as_a_symbol_is_a_quote() -> None:
+def test_a_pair_requested_as_a_symbol_is_a_quote() -> None:
     pair = line("DKK=X", quoteType="CURRENCY", currency="DKK", regularMarketPrice=6.8765)
     result = parse_quotes(read_json(body(pair)), ["USDDKK=X"], [("USD", "DKK")], NOW)
     assert [(quote.symbol, quote.currency) for quote in result.quotes] == [("USDDKK=X", "DKK")]

@@ -48,7 +48,7 @@ def test_a_pair_of_the_dollar_may_come_back_shortened() -> None:
         ("DKK=X", ("DKK=X",)),
     ],
 )
-def test_a_pair_asked_for_as_a_symbol_is_found_under_its_short_name(
+def test_a_pair_requested_as_a_symbol_is_found_under_its_short_name(
     listed: str, names: tuple[str, ...]
 ) -> None:
     assert answer_names(listed) == names

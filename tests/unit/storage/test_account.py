@@ -36,7 +36,7 @@ def test_permissions_follow_the_mode_and_the_owner(
     # The figures are offsets from the folder's own owner and group.
     status = tmp_path.stat()
     tmp_path.chmod(mode)
-    account = Account("somebody", status.st_uid + uid, status.st_gid + gid, is_other_user=True)
+    account = Account("other", status.st_uid + uid, status.st_gid + gid, is_other_user=True)
     assert account.can_traverse(tmp_path) is enters
     tmp_path.chmod(0o700)
 
@@ -96,7 +96,7 @@ def test_the_creation_of_the_account_is_reported_once(
     with caplog.at_level("WARNING"):
         found = [Account.of(tmp_path / "pgdata") for _ in range(2)]
 
-    # then it was made once, and one line says so
+    # then it was made once, and one line reports it
     assert made == [accounts.SYSTEM_ACCOUNT]
     assert [each.uid for each in found] == [990, 990]
     (line,) = caplog.messages

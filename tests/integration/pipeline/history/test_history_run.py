@@ -282,7 +282,7 @@ def test_what_another_run_has_stored_in_the_meantime_is_not_requested(
     assert (late.progress.done, late.progress.complete) == (3, 15)
 
 
-def test_what_the_source_does_not_have_is_asked_for_three_times(
+def test_what_the_source_does_not_have_is_requested_three_times(
     url: str, tmp_path: Path, charts: FakeCharts
 ) -> None:
     lost = DAYS[2].start_time + timedelta(minutes=100)
@@ -312,7 +312,7 @@ def test_an_unknown_symbol_is_refused_and_the_others_are_stored(
     ]
     assert {row[0] for row in stored(url)} == {"AAPL", "BRK.B"}
     assert states(url, charts) == {CoverageState.COMPLETE, CoverageState.UNANSWERED}
-    # It was asked once, and is asked again on demand.
+    # It was requested once, and is requested again on demand.
     assert attempts(url, charts, "MSFT") == {1}
     heal(url, tmp_path, charts)
     assert attempts(url, charts, "MSFT") == {2}
@@ -349,7 +349,7 @@ def test_a_complete_day_between_two_requested_ones_completes_neither(
     assert (run.progress.total, run.progress.complete, run.progress.incomplete) == (1, 1, 1)
 
 
-def test_days_before_the_first_trade_are_not_asked_for_again(
+def test_days_before_the_first_trade_are_not_requested_again(
     url: str, tmp_path: Path, charts: FakeCharts
 ) -> None:
     charts.first_trade = DAYS[3].start_time
@@ -362,7 +362,7 @@ def test_days_before_the_first_trade_are_not_asked_for_again(
     assert attempts(url, charts, "AAPL") == {1}
 
 
-def test_a_source_that_fails_is_asked_again_and_then_abandoned(
+def test_requests_to_a_source_that_fails_are_repeated_and_then_abandoned(
     url: str, tmp_path: Path, charts: FakeCharts
 ) -> None:
     def fail(request: ChartRequest) -> None:

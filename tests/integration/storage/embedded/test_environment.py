@@ -103,7 +103,7 @@ def test_the_whole_program_with_all_of_them() -> None:
         assert "WARNING" not in done.stderr
         return done.stdout
 
-    # when the database is made and filled, and asked by status and psql
+    # when the database is made and filled, and queried by status and psql
     try:
         program("--no-ui", "--demo", "--once", "--symbols", "AAPL,MSFT")
         assert "2 rows" in program("database", "status", "--demo")
@@ -140,7 +140,7 @@ def test_an_error_quotes_no_line_of_an_earlier_start(made_dir: Path, monkeypatch
 
     monkeypatch.setattr(embedded, "connect", unreachable)
 
-    # then the error says what was met, and not what the log held before
+    # then the error has what was met, and not what the log held before
     with pytest.raises(DatabaseError, match="does not answer after") as caught:
         EmbeddedServer.start(made_dir)
     assert "of another century" not in str(caught.value)

@@ -162,7 +162,7 @@ def test_a_row_that_arrives_between_the_bars_and_the_deletion_gets_a_bar(
     assert number(connection, query) == 500
 
 
-def test_a_database_that_keeps_its_old_rows_is_not_asked_for_ever(connection: Connection) -> None:
+def test_a_database_that_keeps_its_old_rows_is_not_queried_without_end(connection: Connection) -> None:
     # given a trigger that keeps the rows that are to be deleted
     connection.execute(
         "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"

@@ -55,7 +55,7 @@ class TestConfig:
     def test_init_writes_a_private_file_that_changes_nothing_and_never_overwrites(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        # when a file is asked for
+        # when a file is requested
         assert cli.main(["config", "init"]) == ExitCode.OK
         file = Path(capsys.readouterr().out.strip())
 

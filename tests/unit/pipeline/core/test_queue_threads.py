@@ -124,7 +124,7 @@ class QueueUnderThreads(RuleBasedStateMachine):
             time.sleep(0.0002)
 
     def _figures_agree(self) -> bool:
-        """Whether the queue counts what the calls that have returned say."""
+        """Whether the counts of the queue are those of the calls that have returned."""
         self._collect()
         let_in = [item for call in self.puts if call.outcome is True for item in call.items]
         held = [item for lease in self.leases for item in lease.items]

@@ -124,7 +124,7 @@ class TestTasks:
         assert all(task.resolution is Resolution(resolution) for task in tasks)
         assert [task.end for task in tasks] == sorted((task.end for task in tasks), reverse=True)
 
-    def test_days_that_were_asked_for_in_vain_are_requested_only_on_demand(self) -> None:
+    def test_days_that_were_requested_in_vain_are_requested_again_only_on_demand(self) -> None:
         days = [trading_day(MONDAY)]
         attempts = {("AAPL", MONDAY): Attempts(3, NOW)}
         found = coverage_of(["AAPL"], "1m", days, {}, attempts, NOW)

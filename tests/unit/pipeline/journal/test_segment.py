@@ -203,7 +203,7 @@ def test_a_full_disk_rejects_the_batch_and_damages_nothing(
             segment.append(2, 1, b"two")
     assert segment.failed is failed
     if failed:
-        # What a later sync would say is not known to be true.
+        # The result of a later sync is not known to be true.
         with pytest.raises(JournalError, match="is full"):
             segment.append(3, 1, b"three")
     else:

@@ -19,10 +19,10 @@ from sp500tui.pipeline.runtime.pipeline import Pipeline
 @pytest.mark.parametrize(
     ("paused", "kind"), [(False, EventKind.RESUMED), (True, EventKind.PAUSED)], ids=["resume", "pause"]
 )
-def test_two_front_ends_that_ask_at_the_same_moment_cause_one_event(
+def test_two_requests_at_the_same_moment_cause_one_event(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paused: bool, kind: EventKind
 ) -> None:
-    # given a pipeline, and a second front end that asks while the first request is carried out
+    # given a pipeline, and a second front end that sends one while the first request is carried out
     settings = Settings(no_ui=True, data_dir=tmp_path)
     pipeline = Pipeline(settings, Paths.of(settings))
     ask: Callable[[StageName], None] = pipeline.pause if paused else pipeline.resume
@@ -40,7 +40,7 @@ def test_two_front_ends_that_ask_at_the_same_moment_cause_one_event(
 
     monkeypatch.setattr(base, "time", Clock)
 
-    # when the first one asks
+    # when the first one sends its request
     ask(StageName.PRICE)
 
     # then it is reported once

@@ -31,7 +31,7 @@ class Lists:
 def test_a_list_from_a_fallback_is_reported_once_until_wikipedia_is_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    # given a list that is asked for again at every refresh
+    # given a list that is read again at every refresh
     lists, events = Lists(), list[PipelineEvent]()
     watches = SourceWatches(events.append)
     current_constituents = CurrentConstituents(lambda: lists, (), 0.0, watch=watches.wikipedia)

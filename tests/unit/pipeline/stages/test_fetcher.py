@@ -62,7 +62,7 @@ def answer(symbols: Sequence[str], *, missing: Sequence[str] = (), currency: str
 
 
 class Script:
-    """Answers the first requests as written, and every later one with all that was asked for."""
+    """Answers the first requests as written, and every later one with all that was requested."""
 
     def __init__(self, *first: Answer) -> None:
         self.first = iter(first)

@@ -227,7 +227,7 @@ def test_more_outstanding_than_total_symbols_counts_as_none_done() -> None:
 def test_a_sleeping_scheduler_misses_no_action(
     plan: Plan, now: float, due: float, number: int, running: bool, share: float
 ) -> None:
-    # Given a schedule that says to wait
+    # Given a schedule whose next start is later
     def move_at(tick: float) -> ScheduleAction:
         return next_action(
             plan, now=tick, started=0.0, due=due, number=number, running=running, requested=False

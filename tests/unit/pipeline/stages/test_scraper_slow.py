@@ -135,7 +135,7 @@ def test_a_scraper_sleeps_until_a_cycle_is_requested(scrape: Callable[..., Scrap
     run.cycles.finish()
     eventually(lambda: run.stage.workers[0].snapshot().state is WorkerState.IDLE)
 
-    # When a cycle is asked for, then it starts at once
+    # When a cycle is requested, then it starts at once
     assert run.cycles.request()
     eventually(lambda: run.cycles.number == 2)
 

@@ -66,7 +66,7 @@ class TestFiles:
         whole = file_header(FACTS) + b"".join(block.encoded() + payload for block, payload in blocks)
         path = tmp_path_factory.mktemp("torn") / "torn.sp5"
         path.write_bytes(whole[: cut % (len(whole) + 1)])
-        # when it is opened, then it shows its last complete block, or says that there is none
+        # when it is opened, then it shows its last complete block, or reports that there is none
         if path.stat().st_size < len(file_header(FACTS)) + BLOCK_SIZE + blocks[0][0].length:
             with pytest.raises(RecordingError, match=str(path)):
                 Recording.open(path)

@@ -68,7 +68,7 @@ class TestReplay:
         assert [sample.second for sample in shown.seconds_since(28)[1]] == [29, 30, 31]
         assert list(shown.constituents()) == listed()
 
-    def test_the_beginning_of_a_later_chunk_knows_what_was_before(self) -> None:
+    def test_the_beginning_of_a_later_chunk_includes_what_was_before(self) -> None:
         shown = replayed(recording(720, lambda life: life.line(f"line {life.second}")))
         shown.playback.seek(START + 602)
         assert len(shown.prices_since(0)[1]) == 3
@@ -219,7 +219,7 @@ def test_the_timeline_of_a_recording_has_the_states_of_every_second() -> None:
     past = recording(30)
     pipeline = replayed(past)
     pipeline.playback.seek(past.last)
-    # when its spans are asked for
+    # when its spans are read
     report = pipeline.spans(10.0)
     # then they are the shares of the last seconds, with the order within a second marked as unknown
     assert report.by_second

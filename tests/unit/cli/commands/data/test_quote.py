@@ -14,7 +14,7 @@ from tests.unit.cli.commands.data.fake_sources import FakeYahoo, answer_with
 
 
 class TestQuote:
-    def test_prices_come_in_the_order_asked_for(
+    def test_prices_come_in_the_order_of_the_arguments(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         yahoo = FakeYahoo()
@@ -58,7 +58,7 @@ class TestQuote:
         assert cli.main(["quote", "NOPE1", "--json"]) == ExitCode.INCOMPLETE
         assert capsys.readouterr().out == "[]\n"
 
-    def test_a_source_in_trouble_is_asked_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_request_to_a_source_in_trouble_is_repeated(self, monkeypatch: pytest.MonkeyPatch) -> None:
         pauses: list[float] = []
         monkeypatch.setattr(time, "sleep", pauses.append)
         failures = [SourceError("a page instead of JSON"), ThrottledError("too many", 1.5)]

@@ -60,7 +60,7 @@ class TestRing:
         assert [span.start for span in found] == list(range(max(0, spans - 9), spans))
         assert overwritten == (spans > 9)
 
-    def test_only_the_asked_time_is_read(self) -> None:
+    def test_only_the_requested_time_is_read(self) -> None:
         found, overwritten = filled(SpanRing(10), 57).since(54.5)
         assert [span.start for span in found] == [54.0, 55.0, 56.0]
         assert not overwritten
