@@ -26,9 +26,10 @@ def derive_memberships(
     """The memberships that follow from the two tables, ordered by symbol and time.
 
     The first table decides who is in the index today, and since when. A company that left, and of which no row
-    names the addition, counts as a member from the beginning. An addition under a ticker that neither left nor is
-    listed today belongs to a company that was renamed: to the one of the same name that left later, or to the
-    present one of that date. Where there is neither, it is left out, because its end is not known.
+    names the addition, counts as a member from the beginning, or since its ticker left before. An addition under a
+    ticker that neither left nor is listed today belongs to a company that was renamed: to the one of the same name
+    that left later, or to the present one of that date. Where there is neither, it is left out, because its end is
+    not known.
     """
     listed = {constituent.symbol: constituent for constituent in constituents}
     left = _Periods(changes, listed.keys())

@@ -110,6 +110,30 @@ def test_old_bars_become_longer_ones(connection: Connection) -> None:
     )
 
 
+def test_bars_that_were_fetched_after_a_split_are_brought_to_the_shares_of_the_others(
+    connection: Connection,
+) -> None:
+    # given a split of 4:1, a minute that was fetched before it, and the next one, which was missing, after it
+    connection.execute(
+        "INSERT INTO corporate_actions "
+        "(symbol, effective_date, kind, numerator, denominator, effective_time, fetched_at) "
+        "VALUES ('XYZ', '2026-05-05', 'split', 4, 1, '2026-05-05 04:00+00', now())"
+    )
+    connection.execute(
+        "INSERT INTO bars (symbol, resolution, start_time, open, high, low, close, volume, source, fetched_at) VALUES "
+        "('XYZ', '1m', '2026-05-04 13:30+00', 400.20, 404.00, 396.00, 400.40, 100, 'yahoo', '2026-05-04 13:32+00'), "
+        "('XYZ', '1m', '2026-05-04 13:31+00', 100.10, 102.00, 99.50, 101.00, 800, 'yahoo', '2026-05-06 13:32+00')"
+    )
+    # when both are replaced by one bar
+    assert replace_old(connection, MINUTE_BARS, CUTOFF) == 2
+    # then it is in the shares of before the split, and the view has it in those of today
+    columns = "SELECT open, high, low, close, volume FROM {} WHERE symbol = 'XYZ'"
+    stored = connection.execute(columns.format("bars").encode()).fetchall()
+    assert stored == [tuple(map(Decimal, ("400.20", "408", "396.00", "404", "300")))]
+    adjusted = connection.execute(columns.format("adjusted_bars").encode()).fetchall()
+    assert adjusted == [tuple(map(Decimal, ("100.05", "102", "99", "101", "1200")))]
+
+
 def test_ends_between_two_portions_when_cancelled(connection: Connection) -> None:
     answers = iter([False, True, True])
     assert replace_old(connection, PRICES, CUTOFF, lambda: next(answers)) == 180
