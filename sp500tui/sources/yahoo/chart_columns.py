@@ -29,7 +29,7 @@ class Columns:
     """The elements of a response, column by column."""
 
     rows: dict[int, int] = field(default_factory=dict)
-    """Start of an element with all prices, in seconds since 1970 → its index; the first of two counts."""
+    """Start of an element with all prices, in seconds since 1970 → its index; the first of two with prices counts."""
     empty: set[int] = field(default_factory=set)
     """Starts of the elements without all prices."""
     opens: list[str | None] = field(default_factory=list)
@@ -64,7 +64,7 @@ def read_columns(result: object) -> Columns | None:
     rows.pop(None, None)  # type: ignore[call-overload]
     opens, highs, lows, closes = printed_prices(lists[1:5])
     found = Columns(rows, set(), opens, highs, lows, closes, share_volumes(lists[5]))
-    _set_aside_empty(found, lists[2], lists[3])
+    _set_aside_empty(found, starts, lists[2], lists[3])
     return found
 
 
@@ -74,15 +74,23 @@ def _starts(times: list[object]) -> list[int | None]:
     return [epoch_seconds(time) for time in times]
 
 
-def _set_aside_empty(columns: Columns, highs: Sequence[object], lows: Sequence[object]) -> None:
+def _set_aside_empty(
+    columns: Columns, starts: Sequence[int | None], highs: Sequence[object], lows: Sequence[object]
+) -> None:
     """Move the elements without all prices, or with a high below the low, from `rows` to `empty`."""
     prices = (columns.opens, columns.highs, columns.lows, columns.closes)
     if not any(None in column for column in prices) and all(map(ge, highs, lows)):  # type: ignore[arg-type]
         return
-    for start, row in list(columns.rows.items()):
+    rows: dict[int, int] = {}
+    for row, start in enumerate(starts):
+        if start is None or start in rows:
+            continue
         if any(column[row] is None for column in prices) or highs[row] < lows[row]:  # type: ignore[operator]
-            del columns.rows[start]
             columns.empty.add(start)
+        else:
+            rows[start] = row
+    columns.rows = rows
+    columns.empty -= rows.keys()
 
 
 @dataclass(slots=True)

@@ -226,6 +226,13 @@ def test_elements_out_of_order_are_bars_in_order() -> None:
     assert [bar.volume for bar in chart.bars] == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize(("opens", "bar"), [([10, 11], 10), ([None, 11], 11), ([10, None], 10)])
+def test_of_two_elements_at_one_time_the_first_with_prices_counts(opens: list[Any], bar: int) -> None:
+    chart = parse(answer([OPENING, OPENING], open=opens), end=OPENED + MINUTE)
+    assert [each.open for each in chart.bars] == [bar]
+    assert not chart.missing
+
+
 def test_a_day_that_closes_early_has_fewer_bars() -> None:
     early = [[periods()["regular"] | {"end": OPENING + 210 * 60}]]
     times = [OPENING + 60 * minute for minute in range(390)]
