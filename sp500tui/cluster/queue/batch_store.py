@@ -60,7 +60,13 @@ class LeaseBatchStore:
         with self._lock:
             return self._pending.popleft() if self._pending else None
 
-    def accept(self, lease: Lease[ConvertedQuote], payload: bytes) -> LeasedBatch | None:
+    def accept(
+        self,
+        lease: Lease[ConvertedQuote],
+        payload: bytes,
+        *,
+        on_disk: bool = True,  # noqa: ARG002  # the rows are on the broker
+    ) -> LeasedBatch | None:
         """Register the rows of a lease as a batch; None when the lease was lost."""
         assert isinstance(lease, StreamLease)  # noqa: S101  # the only kind of lease that the rows queue of a cluster returns
         if not lease.open:

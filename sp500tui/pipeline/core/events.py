@@ -48,6 +48,8 @@ class EventKind(StrEnum):
     SOURCE_RECOVERED = "source recovered"
     DATABASE_DOWN = "database down"
     DATABASE_BACK = "database back"
+    JOURNAL_DOWN = "journal down"
+    JOURNAL_BACK = "journal back"
     REPLAYING = "replaying"
     """The journal holds rows of an earlier run."""
     REPLAYED = "replayed"

@@ -38,14 +38,14 @@ class Batch:
     payload: bytes
     """The rows as `storage.batch_codec.encode` encodes them."""
     rows: int
-    segment: Segment
+    segment: Segment | None
+    """The file that holds the rows; None while they are in memory alone."""
     replayed: bool
     """Whether an earlier run fetched the rows; they are not part of this run's conservation equation."""
     quotes: Sequence[ConvertedQuote] = ()
     """The rows themselves; empty when the batch was read back from disk."""
     crashes: int = 0
     """How many writer processes died while they held it."""
-    on_disk: bool = True
     has_waited: bool = False
     """Whether it has waited in the journal, for the database or for another writer."""
 
@@ -131,22 +131,25 @@ class Journal:
             found += rows
         return found
 
-    def accept(self, lease: Lease[ConvertedQuote], payload: bytes) -> Batch | None:
+    def accept(self, lease: Lease[ConvertedQuote], payload: bytes, *, on_disk: bool = True) -> Batch | None:
         """Write the rows of a lease to disk as one batch, then acknowledge it; None when the lease was lost.
+
+        `on_disk`: False to keep the rows in memory alone until they are committed.
 
         Raises:
             JournalError: the disk cannot be written or the journal's limit is reached; the lease stays open.
         """
-        rows, segment, number = lease.items, self._segment(), next(self._numbers)
-        if self._write_ahead:
+        rows, number = lease.items, next(self._numbers)
+        segment: Segment | None = None
+        if self._write_ahead and on_disk:
             self._check_limit(len(payload))
-            self._append(segment, number, len(rows), payload)
+            segment = self._append(number, len(rows), payload)
         with self._counters.lock:
             if lease.ack():
                 self._in_progress += len(rows)
                 self._rows_changed()
-                return Batch(number, payload, len(rows), segment, False, rows, on_disk=self._write_ahead)
-        if self._write_ahead:
+                return Batch(number, payload, len(rows), segment, False, rows)
+        if segment is not None:
             segment.mark_committed(number)
         return None
 
@@ -156,9 +159,9 @@ class Journal:
         Raises:
             JournalError: the disk cannot be written or the journal's limit is reached; the lease stays open.
         """
-        rows, segment, number = len(lease.items), self._segment(), next(self._numbers)
+        rows, number = len(lease.items), next(self._numbers)
         self._check_limit(len(payload))
-        self._append(segment, number, rows, payload)
+        segment = self._append(number, rows, payload)
         with self._counters.lock:
             if lease.ack():
                 self._pending.batches.append((segment, number, False))
@@ -181,27 +184,22 @@ class Journal:
         Raises:
             JournalError: the disk cannot be written; the batch is unchanged.
         """
-        segment = self._segment()
-        written: list[tuple[int, int]] = []
+        written: list[tuple[Segment, int, int]] = []
         try:
             for piece in pieces:
                 number, rows = next(self._numbers), batch_codec.count(piece)
-                self._append(segment, number, rows, piece)
-                written.append((number, rows))
+                written.append((self._append(number, rows, piece), number, rows))
         except JournalError:
-            for number, _ in written:
+            for segment, number, _ in written:
                 segment.mark_committed(number)
             raise
         with self._counters.lock:
             self._leave_progress(batch)
-            for number, rows in written:
+            for segment, number, rows in written:
                 # A single row starts at zero: another row of the batch may have caused the crashes.
                 self._crashes[segment.path, number] = crashes if rows > 1 else 0
                 self._requeue_batch(segment, number, rows, batch.replayed)
-            self._crashes.pop((batch.segment.path, batch.number), None)
-        if batch.on_disk:
-            batch.segment.mark_committed(batch.number)
-        self._close_if_empty(batch.segment)
+        self._leave_disk(batch)
 
     def _segment(self) -> Segment:
         with self._active_lock:
@@ -242,13 +240,16 @@ class Journal:
     def _limit_message(self) -> str:
         return f"the journal has reached its limit of {self._limit / 1e6:,.0f} MB: intake waits"
 
-    def _append(self, segment: Segment, number: int, rows: int, payload: bytes) -> None:
+    def _append(self, number: int, rows: int, payload: bytes) -> Segment:
+        """Write a batch to disk; returns the file."""
         try:
+            segment = self._segment()
             segment.append(number, rows, payload)
         except JournalError as error:
             self._error = str(error)
             raise
         self._error = ""
+        return segment
 
     def take_pending(self) -> Batch | None:
         """Take the oldest batch on disk that no writer holds; None when there is none.
@@ -275,18 +276,18 @@ class Journal:
             try:
                 batch.payload = segment.read(number)
             except UnreadableError as damage:
-                self._quarantine(batch, damage)
+                self._quarantine(batch, segment, damage)
             except JournalError:
-                self._rotate_to_end(batch)
+                self._rotate_to_end(batch, segment)
                 raise
             else:
                 if replayed and not batch_codec.is_known(batch.payload):
-                    self._leave_to_other_version(batch)
+                    self._leave_to_other_version(batch, segment)
                     continue
                 batch.crashes = self._crashes.get((segment.path, number), 0)
                 return batch
 
-    def _leave_to_other_version(self, batch: Batch) -> None:
+    def _leave_to_other_version(self, batch: Batch, segment: Segment) -> None:
         """Take a batch out of those that wait; its file is kept, because the batch stays open in it."""
         with self._counters.lock:
             self._pending.replay_rows -= batch.rows
@@ -295,29 +296,29 @@ class Journal:
             "%d rows in the journal file %s were written by another version of sp500tui, which this one cannot store; "
             "they stay there until that version runs",
             batch.rows,
-            batch.segment.path.name,
+            segment.path.name,
         )
 
-    def _quarantine(self, batch: Batch, damage: UnreadableError) -> None:
+    def _quarantine(self, batch: Batch, segment: Segment, damage: UnreadableError) -> None:
         """Count an unreadable batch's rows as dead, record one dead letter for them, and keep its file."""
         reason = f"{batch.rows:,} rows are unreadable in the journal: {damage}"
         try:
             if self._dead_letters is not None:
                 self._dead_letters.add([DeadLetter.of({}, reason, None)])
         except JournalError:
-            self._rotate_to_end(batch)
+            self._rotate_to_end(batch, segment)
             raise
-        _log.error("%s; the file is kept as %s", reason, batch.segment.quarantine().name)
+        _log.error("%s; the file is kept as %s", reason, segment.quarantine().name)
         self.complete(batch, stored=0, dead=batch.rows)
 
     def _leave_progress(self, batch: Batch) -> None:
         if batch.has_waited and not batch.replayed:
             self._waited_in_progress -= batch.rows
 
-    def _rotate_to_end(self, batch: Batch) -> None:
+    def _rotate_to_end(self, batch: Batch, segment: Segment) -> None:
         with self._counters.lock:
             self._leave_progress(batch)
-            self._requeue_batch(batch.segment, batch.number, batch.rows, batch.replayed)
+            self._requeue_batch(segment, batch.number, batch.rows, batch.replayed)
             self._pending.batches.rotate(-1)
 
     def _requeue_batch(self, segment: Segment, number: int, rows: int, replayed: bool) -> None:
@@ -334,18 +335,16 @@ class Journal:
         """Put a batch that could not be committed back to the front of the waiting batches.
 
         Raises:
-            JournalError: without write-ahead, the batch could not be written to disk; it is unchanged.
+            JournalError: a batch in memory could not be written to disk; it is unchanged.
         """
-        if not batch.on_disk:
-            # The file of the time at which it was taken may be closed.
-            batch.segment = self._segment()
-            self._append(batch.segment, batch.number, batch.rows, batch.payload)
-            batch.on_disk = True
+        segment = batch.segment
+        if segment is None:
+            segment = batch.segment = self._append(batch.number, batch.rows, batch.payload)
         if batch.crashes:
-            self._crashes[batch.segment.path, batch.number] = batch.crashes
+            self._crashes[segment.path, batch.number] = batch.crashes
         with self._counters.lock:
             self._leave_progress(batch)
-            self._requeue_batch(batch.segment, batch.number, batch.rows, batch.replayed)
+            self._requeue_batch(segment, batch.number, batch.rows, batch.replayed)
 
     def complete(self, batch: Batch, *, stored: int, dead: int) -> None:
         """End a committed batch: `stored` rows were new, `dead` were dead-lettered, the others were duplicates."""
@@ -361,13 +360,15 @@ class Journal:
                 self.written_after_wait += batch.rows
                 self.dead_after_wait += dead
             self._rows_changed()
-            self._crashes.pop((batch.segment.path, batch.number), None)
-        if batch.on_disk:
-            batch.segment.mark_committed(batch.number)
-        self._close_if_empty(batch.segment)
+        self._leave_disk(batch)
 
-    def _close_if_empty(self, segment: Segment) -> None:
-        """Close a recovered segment that holds no open batch."""
+    def _leave_disk(self, batch: Batch) -> None:
+        """Mark a batch as done in its file; close that of an earlier run if it holds no open batch."""
+        segment = batch.segment
+        if segment is None:
+            return
+        self._crashes.pop((segment.path, batch.number), None)
+        segment.mark_committed(batch.number)
         with self._counters.lock:
             finished = segment in self._recovered and not segment.open_batches
             if finished:
@@ -400,6 +401,13 @@ class Journal:
         """Rows of this run that wait on disk. Exact while the counters' lock is held."""
         return self._pending.rows
 
+    @property
+    def error(self) -> str:
+        """Why it takes no rows; empty if it does."""
+        if self._rejected_bytes and not self._is_beyond_limit(self._rejected_bytes):
+            self._rejected_bytes = 0
+        return self._error or (self._limit_message() if self._rejected_bytes else "")
+
     def snapshot(self) -> JournalSnapshot:
         """What is on disk, and the journal's health."""
         with self._counters.lock:
@@ -408,9 +416,7 @@ class Journal:
             size = sum(segment.open_bytes for segment in segments)
             rows = self._pending.rows + self._pending.replay_rows
             replayed, left = self._replayed, self._pending.replay_rows
-            if self._rejected_bytes and not self._is_beyond_limit(self._rejected_bytes):
-                self._rejected_bytes = 0
-            error = self._error or (self._limit_message() if self._rejected_bytes else "")
+            error = self.error
         health = Health.DOWN if error else Health.DEGRADED if self._pending.rows else Health.OK
         message = error or (
             f"{self._pending.rows:,} rows wait in the journal for the database" if self._pending.rows else ""

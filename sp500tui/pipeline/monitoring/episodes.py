@@ -94,6 +94,28 @@ class BehindEpisode:
         self._number, self._skipped_in_cycle = cycle.number, cycle.skipped
 
 
+class JournalEpisode:
+    """The journal takes no rows: its disk cannot be written, or it has reached its limit."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._failed_at = 0.0
+
+    def update(self, now: float, error: str) -> Notice | None:
+        """Take the reason why it takes none; empty if it does."""
+        if error:
+            self._failed_at = now
+            if self._since is not None:
+                return None
+            self._since = now
+            return Notice(EventKind.JOURNAL_DOWN, error, logging.WARNING, StageName.WRITER)
+        if self._since is None or now - self._failed_at < _CALM:
+            return None
+        seconds, self._since = self._failed_at - self._since, None
+        message = f"the journal takes rows again after {seconds:.1f} s"
+        return Notice(EventKind.JOURNAL_BACK, message, logging.INFO, StageName.WRITER, seconds)
+
+
 class ReplayEpisode:
     """Rows rest in the journal until the database takes them."""
 

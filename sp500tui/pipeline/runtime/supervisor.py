@@ -9,12 +9,12 @@ from functools import partial
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.errors import SourceError
+from sp500tui.errors import JournalError, SourceError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Phase
-from sp500tui.pipeline.monitoring.episodes import ReplayEpisode
+from sp500tui.pipeline.monitoring.episodes import JournalEpisode, ReplayEpisode
 from sp500tui.pipeline.runtime.lifecycle import POLL_INTERVAL, ClosingStep, Emit, Lifecycle
 from sp500tui.pipeline.runtime.sources import Sources
 from sp500tui.pipeline.runtime.wiring import PipelineComponents
@@ -46,6 +46,11 @@ class Supervisor(Lifecycle):
         self._paths = paths
         self._connect = connect
         self._replay = ReplayEpisode()
+        self._journal = JournalEpisode()
+
+    def _run(self) -> None:
+        super()._run()
+        self._fail_if_rows_are_lost()
 
     def _serve(self) -> None:
         self._open()
@@ -125,6 +130,7 @@ class Supervisor(Lifecycle):
     def _report_episodes(self) -> None:
         super()._report_episodes()
         journal, health = self.components.journal, self.components.database
+        self._report(self._journal.update(time.monotonic(), journal.error))
         report = self._replay.update(
             time.monotonic(),
             outage=health.last_outage,
@@ -157,6 +163,19 @@ class Supervisor(Lifecycle):
         missing = components.missing.snapshot()
         if missing and self.level is ShutdownLevel.NONE and state.last_success_age is None:
             self.fail(SourceError(f"no prices available: {state.message or missing[0].reason}"))
+
+    def _fail_if_rows_are_lost(self) -> None:
+        """Fail a run that ends with rows in memory; those that a writer holds are in the journal."""
+        components = self.components
+        with components.counters.lock:
+            ledger = components.ledger()
+            lost = ledger.queued + ledger.in_flight - components.journal.in_progress
+        if lost and self.level is not ShutdownLevel.KILL:
+            reason = components.journal.error or "a stage did not end in time"
+            error = JournalError(f"{lost:,} rows are lost, neither stored nor in the journal: {reason}")
+            if self.failure is not None:
+                _log.error("%s", error)
+            self.fail(error)
 
     def _drain(self) -> None:
         """Shut the stages down one after the other, each once its input queue is closed."""

@@ -46,8 +46,11 @@ class BatchStore(Protocol[B]):
     def take_pending(self) -> B | None:
         """Take the oldest waiting batch; None when there is none."""
 
-    def accept(self, lease: Lease[ConvertedQuote], payload: bytes) -> B | None:
-        """Take the rows of a lease over from the queue as one batch; None when the lease was lost."""
+    def accept(self, lease: Lease[ConvertedQuote], payload: bytes, *, on_disk: bool = True) -> B | None:
+        """Take the rows of a lease over from the queue as one batch; None when the lease was lost.
+
+        `on_disk`: False where a journal cannot be written, so that the rows are in memory alone until the commit.
+        """
 
     def dead_letter(
         self, lease: Lease[ConvertedQuote], survivors: Sequence[ConvertedQuote], dead: int

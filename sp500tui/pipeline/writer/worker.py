@@ -220,7 +220,8 @@ class WriterTask(Generic[B]):
         if lease is None:
             return None
         worker.start_work(f"{len(lease.items)} rows to the journal", batches_of(lease.items))
-        return self._to_batch_store(lease)
+        # At the end of a run, what the database can take does not wait for the disk.
+        return self._to_batch_store(lease, must_be_on_disk=not worker.pool.ending)
 
     def _take(self, *, linger: float = 0.0, timeout: float | None = None) -> Lease[ConvertedQuote] | None:
         """Lease up to one batch of rows; None without rows, and while batches wait in the store of a drained queue.
@@ -237,17 +238,23 @@ class WriterTask(Generic[B]):
                 return None
             raise
 
-    def _to_batch_store(self, lease: Lease[ConvertedQuote]) -> B | None:
-        """The batch of a lease; None, with the rows back in the queue, while the disk is full."""
+    def _to_batch_store(self, lease: Lease[ConvertedQuote], *, must_be_on_disk: bool = True) -> B | None:
+        """The batch of a lease; None, with the rows back in the queue, while the disk is full.
+
+        Raises:
+            QueueClosedError: the disk is full although rows must be spooled; the spooler tries it a last time.
+        """
         worker = self._worker
         try:
-            return self._accept(lease)
+            return self._accept(lease, must_be_on_disk=must_be_on_disk)
         except JournalError as error:
             worker.last_error = str(error)
+            if self._stage.spooling_since is not None:
+                raise QueueClosedError from error
             worker.wait(FULL_DISK_PAUSE, WorkerState.JOURNAL, str(error))
             return None
 
-    def _accept(self, lease: Lease[ConvertedQuote]) -> B | None:
+    def _accept(self, lease: Lease[ConvertedQuote], *, must_be_on_disk: bool = True) -> B | None:
         """The batch of a lease; None when it was lost or had rows to dead-letter.
 
         Raises:
@@ -258,7 +265,12 @@ class WriterTask(Generic[B]):
             if (payload := stage.encode(lease)) is None:
                 return None
             with self._worker.during(WorkerState.JOURNAL):
-                return stage.batch_store.accept(lease, payload)
+                try:
+                    return stage.batch_store.accept(lease, payload)
+                except JournalError:
+                    if must_be_on_disk:
+                        raise
+                    return stage.batch_store.accept(lease, payload, on_disk=False)
         except BaseException:
             lease.release()
             raise
@@ -330,7 +342,10 @@ class WriterTask(Generic[B]):
                     self._stage.batch_store.requeue(each)
                     break
                 except JournalError as error:
-                    # Only without write-ahead: the batch is in memory alone until the disk can be written.
+                    # The batch is in memory alone until the disk can be written.
+                    if self._is_expedited():
+                        _log.error("%d rows are lost: %s", each.rows, error)
+                        break
                     self._worker.set_state(WorkerState.JOURNAL, str(error))
                     time.sleep(FULL_DISK_PAUSE)
         # Writers wait on the rows queue; wake them for the batch in the store.

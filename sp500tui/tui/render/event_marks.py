@@ -21,6 +21,8 @@ _MARKS: dict[EventKind, tuple[str, str, Role]] = {
     EventKind.SOURCE_RECOVERED: ("▲", "source back", Role.GOOD),
     EventKind.DATABASE_DOWN: ("▼", "db down", Role.BAD),
     EventKind.DATABASE_BACK: ("▲", "db back", Role.GOOD),
+    EventKind.JOURNAL_DOWN: ("▼", "journal down", Role.BAD),
+    EventKind.JOURNAL_BACK: ("▲", "journal back", Role.GOOD),
     EventKind.REPLAYED: ("▲", "replayed", Role.GOOD),
     EventKind.DEAD_LETTER: ("✗", "dead letter", Role.BAD),
     EventKind.NODE_JOINED: ("▲", "node joined", Role.GOOD),

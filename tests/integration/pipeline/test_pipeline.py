@@ -11,13 +11,14 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from sp500tui.errors import ExitCode
+from sp500tui.errors import ExitCode, JournalError
 from sp500tui.model import Resolution
 from sp500tui.pipeline.api import PipelineControl, ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot, WorkerState
 from sp500tui.pipeline.core.verdict import VerdictKind
+from sp500tui.pipeline.journal.segment import Segment
 from sp500tui.pipeline.report import exit_code
 from tests.faults.rig.engine import EngineStarter
 from tests.faults.rig.steps import FIFTY
@@ -332,3 +333,28 @@ def test_a_folder_that_cannot_hold_a_journal_fails_with_a_message(
     run = start(None, symbols=FEW, once=True)
     assert run.pipeline.join(40)
     assert "cannot create the journal folder" in run.pipeline.outcome().failure
+
+
+def test_a_disk_that_is_full_is_reported_and_rows_that_are_lost_fail_the_run(
+    start: EngineStarter, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given a run whose journal finds no room
+    def full(*_: object) -> None:
+        raise JournalError("the disk of the journal is full")
+
+    run = start(database_url, symbols=FEW)
+    run.stores(3)
+    monkeypatch.setattr(Segment, "append", full)
+    run.waits_for(lambda _: EventKind.JOURNAL_DOWN in kinds(run.pipeline), "the report of the full disk")
+    run.waits_for(lambda seen: seen.ledger.queued + seen.ledger.in_flight >= 3, "rows that wait")
+
+    # when it has to end without the database
+    run.pipeline.stop(ShutdownLevel.SPOOL)
+    assert run.pipeline.join(40)
+
+    # then it says that rows are lost, and why
+    assert [kind for kind in kinds(run.pipeline) if "journal" in kind] == [EventKind.JOURNAL_DOWN]
+    assert re.search(
+        r"\d+ rows are lost, neither stored nor in the journal: the disk .* is full", caplog.text
+    )
+    assert run.pipeline.outcome().outcome == "failed"

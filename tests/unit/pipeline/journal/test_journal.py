@@ -53,7 +53,7 @@ def test_an_accepted_batch_is_on_disk_and_in_progress(tmp_path: Path) -> None:
 
     batch = accept(journal, counters, 1, 3)
 
-    assert batch.on_disk
+    assert batch.segment is not None
     assert (journal.in_progress, journal.spooled, journal.has_pending) == (3, 0, False)
     assert journal.snapshot().batches == 1
     assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o700

@@ -8,7 +8,12 @@ import pytest
 
 from sp500tui.pipeline.core.events import EventKind, Notice
 from sp500tui.pipeline.core.snapshot import CycleSnapshot
-from sp500tui.pipeline.monitoring.episodes import BehindEpisode, LimitEpisode, ReplayEpisode
+from sp500tui.pipeline.monitoring.episodes import (
+    BehindEpisode,
+    JournalEpisode,
+    LimitEpisode,
+    ReplayEpisode,
+)
 from sp500tui.pipeline.writer.database_health import Outage
 
 CYCLE = CycleSnapshot(number=1, total=503, running=True, seconds=0.5, next_in=1.5, interval=2.0)
@@ -111,6 +116,28 @@ class TestBehind:
         late = [episode.update(2.5 + n, replace(CYCLE, number=1 + n, running=False)) for n in range(1, 9)]
         (ended,) = [report for report in late if report]
         assert ended.message.endswith("1 start was skipped")
+
+
+class TestJournal:
+    def test_a_full_disk_is_reported_once_and_its_end_once(self) -> None:
+        # given a journal whose disk is full
+        episode = JournalEpisode()
+        assert episode.update(99.0, "") is None
+        down = episode.update(100.0, "the disk of the journal is full")
+        assert down is not None
+        assert (down.kind, down.message) == (EventKind.JOURNAL_DOWN, "the disk of the journal is full")
+        # when it takes a batch in between
+        assert episode.update(101.0, "") is None
+        assert episode.update(103.0, "the disk of the journal is full") is None
+        # then the end is reported when no error has followed for some seconds
+        assert episode.update(107.9, "") is None
+        back = episode.update(108.0, "")
+        assert back is not None
+        assert (back.kind, back.message) == (
+            EventKind.JOURNAL_BACK,
+            "the journal takes rows again after 3.0 s",
+        )
+        assert episode.update(120.0, "") is None
 
 
 class TestReplay:

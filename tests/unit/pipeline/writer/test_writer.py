@@ -19,6 +19,7 @@ from sp500tui.pipeline.core.ledger import LedgerCounters
 from sp500tui.pipeline.core.snapshot import Health, WorkerState
 from sp500tui.pipeline.journal.dead_letters import DeadLetter
 from sp500tui.pipeline.journal.journal import Journal
+from sp500tui.pipeline.journal.segment import Segment
 from sp500tui.pipeline.writer import worker as writing_module
 from sp500tui.pipeline.writer.client import WriterDiedError
 from sp500tui.pipeline.writer.worker import WriterTask
@@ -367,6 +368,89 @@ def test_a_full_disk_keeps_the_rows_in_the_queue_and_is_reported(
         assert len(harness.dead_lettered()) == 1, (
             "the bad row is dead-lettered once, however often the good ones are tried"
         )
+
+
+def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the journal no room."""
+
+    def full(*_: object) -> None:
+        raise JournalError("the disk of the journal is full")
+
+    monkeypatch.setattr(Segment, "append", full)
+    monkeypatch.setattr(writing_module, "FULL_DISK_PAUSE", 0.02)
+
+
+def test_at_the_end_of_a_run_rows_are_committed_without_a_disk_that_is_full(
+    open_writers: Open, eventually: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given rows that wait for a full disk, although the database works
+    fill_disk(monkeypatch)
+    with open_writers() as harness:
+        harness.put(rows(25))
+        eventually(lambda: harness.journal.error == "the disk of the journal is full")
+        assert harness.ledger().stored == 0
+
+        # when the run ends
+        harness.rows.close()
+        harness.stage.begin_shutdown()
+
+        # then nothing is lost
+        assert harness.stage.join(10)
+        assert harness.database.symbols == names(25)
+        assert harness.settled()
+
+
+def test_rows_that_neither_the_database_nor_the_disk_takes_are_left_to_the_spooler(
+    open_writers: Open, eventually: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given rows that must be spooled at the end of a run
+    with monkeypatch.context() as patch, open_writers(away=True) as harness:
+        fill_disk(patch)
+        harness.put(rows(25))
+        harness.writer_stage.spooling_since = time.monotonic()
+        harness.rows.close()
+        harness.stage.begin_shutdown()
+        harness.stage.expedite()
+
+        # when the disk is full, the writers end, and hold no row of which the spooler would not know
+        assert harness.stage.join(10)
+        assert harness.ledger().queued == 25
+        with pytest.raises(JournalError, match="is full"):
+            harness.spooler.close()
+
+        # then they go to the disk once there is room
+        patch.undo()
+        harness.spooler.close()
+        assert harness.ledger().spooled == 25
+
+
+def test_a_batch_in_memory_does_not_hold_up_the_end_of_a_run(
+    open_writers: Open,
+    eventually: Wait,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # given a batch that is in memory alone, and a database that refuses it
+    fill_disk(monkeypatch)
+    refused = threading.Event()
+    with open_writers() as harness:
+
+        def refuse(_symbols: list[str]) -> None:
+            refused.set()
+            raise RefusedError("57P01", "terminating connection")
+
+        harness.database.before_commit = refuse
+        harness.put(rows(5))
+        harness.rows.close()
+        harness.stage.begin_shutdown()
+        assert refused.wait(10)
+
+        # when rows must be spooled
+        harness.writer_stage.spooling_since = time.monotonic() - 60
+
+        # then the writer ends, and says what is lost
+        assert harness.stage.join(10)
+        assert "5 rows are lost: the disk of the journal is full" in caplog.text
 
 
 def test_dead_letters_that_cannot_be_written_keep_their_batch(
