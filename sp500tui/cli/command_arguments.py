@@ -131,7 +131,7 @@ def _export(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=("csv", "jsonl", "parquet"),
-        help="default: as the name of the file says, otherwise csv; parquet needs sp500tui[parquet]",
+        help="default: by the name of the file, otherwise csv; parquet needs sp500tui[parquet]",
     )
     parser.add_argument(
         "-o",

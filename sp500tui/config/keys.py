@@ -44,7 +44,7 @@ KEYS: tuple[Key, ...] = (
     Key("stage.previous", "left,h", "Select the previous stage as the target of the scaling keys"),
     Key("stage.next", "right,l", "Select the next stage as the target of the scaling keys"),
     Key("pipeline.pause", "p", "Pause or resume the intake of the pipeline", steers=True),
-    Key("stage.pause", "P", "Pause (after a question) or resume the selected stage only", steers=True),
+    Key("stage.pause", "P", "Pause (after confirmation) or resume the selected stage only", steers=True),
     Key(
         "tour.start",
         "ctrl+t",
@@ -61,7 +61,7 @@ KEYS: tuple[Key, ...] = (
     Key(
         "pipeline.stop",
         "Q",
-        "Stop the pipeline for all viewers (after a question); again: spool to disk; a third time: kill",
+        "Stop the pipeline for all viewers (after confirmation); again: spool to disk; a third time: kill",
         steers=True,
     ),
     Key(
@@ -219,7 +219,7 @@ KEYS: tuple[Key, ...] = (
     Key(
         "coverage.heal",
         "B",
-        "Fetch what the marked sessions lack, or everything that is shown without marks (after a question)",
+        "Fetch what the marked sessions lack, or everything that is shown without marks (after confirmation)",
         steers=True,
     ),
     Key("coverage.copy", "y", "Copy the command that does the same"),

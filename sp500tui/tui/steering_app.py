@@ -125,7 +125,7 @@ class SteeringApp(TimeApp):
         )
 
     def action_toggle_stage_pause(self) -> None:
-        """Pause the selected stage after a question, or resume it."""
+        """Pause the selected stage after confirmation, or resume it."""
         stage = self.selected_stage
 
         def toggle() -> None:

@@ -1,4 +1,4 @@
-"""A connection a row: what connecting costs."""
+"""A connection for each row: what connecting costs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _effect(measured: Measured) -> bool:
 
 LESSON = Lesson(
     name="connections",
-    title="A connection a row",
+    title="A connection for each row",
     question=(
         "A program opens a new database connection for every row, stores it, commits and disconnects. How much "
         "faster is the same program if it keeps its connection, still with a commit for every row?"
@@ -71,7 +71,7 @@ LESSON = Lesson(
         Source("storage/connection.py", "connect"),
     ),
     figures=(
-        Figure("connection_a_row_rows_per_second", "a connection a row", "rows/s"),
+        Figure("connection_a_row_rows_per_second", "a connection for each row", "rows/s"),
         Figure("one_connection_rows_per_second", "one connection for all rows", "rows/s"),
         Figure("ratio", "times as many", "×", 1),
     ),

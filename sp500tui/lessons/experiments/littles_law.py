@@ -146,8 +146,8 @@ LESSON = Lesson(
     ),
     why=(
         "L = λ · W holds for every system in which what arrives also leaves: the average number in progress is the "
-        "arrival rate times the average stay. Read the other way round, it says how many workers a stage needs: "
-        "rate times duration, and some more for peaks."
+        "arrival rate times the average stay. Read the other way round, it gives the number of workers that a stage "
+        "needs: rate times duration, and some more for peaks."
     ),
     source=(
         Source("pipeline/core/worker.py", "Worker.switch"),

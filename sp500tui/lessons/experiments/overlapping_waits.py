@@ -40,7 +40,7 @@ LESSON = Lesson(
     name="overlap",
     title="Waiting overlaps",
     question=(
-        "The source takes its time for each request of a cycle. How much faster is a cycle with twelve price "
+        "The source answers each request of a cycle slowly. How much faster is a cycle with twelve price "
         "workers, which are threads, than with one?"
     ),
     answers=(

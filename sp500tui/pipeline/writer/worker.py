@@ -29,7 +29,7 @@ from sp500tui.storage.errors import TOO_MANY_CONNECTIONS
 
 _log = logging.getLogger(__name__)
 
-_LINGER = 0.05
+LINGER = 0.05
 """Seconds a writer waits for more rows to fill a batch."""
 _MAX_CRASHES = 3
 """Writer processes that may die holding a batch before it is split."""
@@ -216,7 +216,7 @@ class WriterTask(Generic[B]):
     def _admit(self) -> B | None:
         """Lease rows and hand them to the batch store."""
         worker = self._worker
-        lease = self._take(linger=_LINGER)
+        lease = self._take(linger=LINGER)
         if lease is None:
             return None
         worker.start_work(f"{len(lease.items)} rows to the journal", batches_of(lease.items))

@@ -85,5 +85,5 @@ def _kind(body: bytes) -> str:
     if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")):
         return "a web page"
     if start.startswith((b"{", b"[")):
-        return "broken JSON, or half of it,"
+        return "invalid or truncated JSON"
     return f"'{one_line(body[:60].decode('utf-8', 'replace'), 40)}'"

@@ -48,11 +48,11 @@ def parse_trading_periods(answer: object) -> TradingPeriods:
     periods = get_path(answer, "chart", "result", 0, "meta", "currentTradingPeriod")
     if not isinstance(periods, Mapping):
         why = error_message(answer) or "no trading periods in the answer"
-        raise SourceError(f"Yahoo Finance does not say when the market opens: {why}")
+        raise SourceError(f"Yahoo Finance does not state when the market opens: {why}")
     pre, regular, post = (_period(periods.get(name)) for name in ("pre", "regular", "post"))
     edges = (*pre, *regular, *post)
     if list(edges) != sorted(edges):
-        raise SourceError("Yahoo Finance does not say when the market opens: its trading periods overlap")
+        raise SourceError("Yahoo Finance does not state when the market opens: its trading periods overlap")
     return TradingPeriods(pre, regular, post)
 
 
@@ -63,6 +63,6 @@ def _period(period: object) -> tuple[datetime, datetime]:
 def _timestamp(value: object) -> datetime:
     if type(value) is not int or not 0 < value <= _MAX_TIMESTAMP:
         raise SourceError(
-            "Yahoo Finance does not say when the market opens: its trading periods are unreadable"
+            "Yahoo Finance does not state when the market opens: its trading periods are unreadable"
         )
     return datetime.fromtimestamp(value, UTC)

@@ -168,7 +168,7 @@ class Tour:
         ledger = self.pipeline.snapshot().ledger
         adds_up = "adds up ✓" if ledger.is_balanced else "does not add up ✗"
         done = f"{count(ledger.fetched)} fetched, {adds_up}"
-        return f"all faults over: {done}. Press {self._faults_key} to break it yourself"
+        return f"all faults over: {done}. Press {self._faults_key} to inject faults yourself"
 
     def _restore(self) -> None:
         """Set back faults, interval and workers; what fails is logged and does not keep the rest."""

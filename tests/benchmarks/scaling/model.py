@@ -7,7 +7,7 @@ from math import ceil
 
 from sp500tui.config.settings import LIVE_RATE, Settings
 from sp500tui.pipeline.runtime.wiring import BURST
-from sp500tui.pipeline.writer.worker import _LINGER
+from sp500tui.pipeline.writer.worker import LINGER
 
 HOPS = 3
 """Queues that everything passes: tickers, quotes, rows."""
@@ -39,7 +39,7 @@ class Rates:
     """Symbols in a request."""
     write_batch: int = Settings.model_fields["write_batch"].default
     """Rows in a commit, at most."""
-    linger: float = _LINGER
+    linger: float = LINGER
     """Seconds a writer waits for more rows than the first."""
 
 

@@ -160,7 +160,7 @@ FAULTS = {
     "slow": ({"slow_body": 1.0, "slow_body_seconds": 20.0}, "did not answer within 0.5 s"),
     "late": ({"latency": 3.0}, "did not answer within 0.5 s"),
     "web page": ({"html": 1.0}, "answered a web page instead"),
-    "garbage": ({"garbage": 1.0}, "broken JSON"),
+    "garbage": ({"garbage": 1.0}, "invalid or truncated JSON"),
     "crumb refused": ({"invalid_crumb": 1.0}, "401 (cookie and crumb refused): Invalid Crumb"),
 }
 

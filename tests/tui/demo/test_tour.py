@@ -72,7 +72,7 @@ def test_the_first_round_breaks_each_part_in_turn() -> None:
         (85, "the database is stopped for 10 s"),
         (110, "Yahoo answers 10 % of the requests with 429 for 10 s"),
         (120, "no more 429; the request limit rises"),
-        (130, "all faults over: 21,126 fetched, adds up ✓. Press 3 to break it yourself"),
+        (130, "all faults over: 21,126 fetched, adds up ✓. Press 3 to inject faults yourself"),
     ]
     assert all(text.startswith("tour: ") for text in rehearsal.texts())
     price = rehearsal.pipeline.now_shows.stage(StageName.PRICE).size

@@ -98,7 +98,7 @@ class TestHeadless:
         measuring(FAST)
         assert cli.main(["learn", "overlap", "--no-ui"]) == ExitCode.OK
         text = capsys.readouterr().out
-        assert text.startswith("Waiting overlaps\n\nThe source takes its time")
+        assert text.startswith("Waiting overlaps\n\nThe source answers each request")
         assert "a cycle with 12 price workers        0.50 s\n" in text
         assert text.endswith("sp500tui/pipeline/core/worker_pool.py · WorkerPool.scale\n")
 

@@ -283,11 +283,11 @@ def test_an_invalid_rate_is_left_out_with_a_warning(
     [
         (b"", "answered nothing instead of quotes"),
         (b"<!DOCTYPE html>\n<html lang='zh'>", "answered a web page instead of quotes"),
-        (b'{"quoteResponse":{"res', "answered broken JSON, or half of it, instead of quotes"),
+        (b'{"quoteResponse":{"res', "answered invalid or truncated JSON instead of quotes"),
         (b"Edge: \x1b[31mNo", "answered 'Edge: [31mNo' instead of quotes"),
-        (b"[" * 100_000, "answered broken JSON"),
-        (b'{"a": 1e99999999999999999999}', "answered broken JSON"),
-        (b'{"a": ' + b"9" * 5000 + b"}", "answered broken JSON"),
+        (b"[" * 100_000, "answered invalid or truncated JSON"),
+        (b'{"a": 1e99999999999999999999}', "answered invalid or truncated JSON"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "answered invalid or truncated JSON"),
     ],
 )
 def test_text_that_is_not_json_is_refused_in_one_line(raw: bytes, words: str) -> None:

@@ -135,10 +135,21 @@ def _beside(session: Session, job: _Job, database: Database, sources: Sources) -
     with connect(database.url, application_name="sp500tui backfill") as connection:
         after = surveyed(connection, sources, job.request).coverage
     stored = sum(each.present for each in after) - sum(each.present for each in job.survey.coverage)
+    _report_beside(session.welcome.pid, job, outcome, stored)
+    reasons = _unanswered(outcome.failures)
+    if reasons and not stored:
+        raise SourceError(f"no bars available: {reasons[0]}")
+    if job.tasks and not outcome.requests and outcome.problem:
+        raise SourceError(f"the running pipeline requested nothing: {outcome.problem}")
+    return ExitCode.INCOMPLETE if outcome.failed or job.survey.unknown else ExitCode.OK
+
+
+def _report_beside(pid: int, job: _Job, outcome: Outcome, stored: int) -> None:
+    """Print what the running pipeline, the process `pid`, has fetched."""
     if job.as_json:
         content = {
             **_facts(job),
-            "pipeline": session.welcome.pid,
+            "pipeline": pid,
             "requests": {"total": outcome.requests, "done": outcome.requests, "failed": outcome.unanswered},
             "bars": {"stored": stored},
             "completed_days": outcome.completed,
@@ -158,12 +169,6 @@ def _beside(session: Session, job: _Job, database: Database, sources: Sources) -
         )
         if unnamed := outcome.failed - len(outcome.failures):
             write_message(f"{counted(unnamed, 'more request')} failed; the log of the pipeline names them")
-    reasons = _unanswered(outcome.failures)
-    if reasons and not stored:
-        raise SourceError(f"no bars available: {reasons[0]}")
-    if job.tasks and not outcome.requests and outcome.problem:
-        raise SourceError(f"the running pipeline requested nothing: {outcome.problem}")
-    return ExitCode.INCOMPLETE if outcome.failed or job.survey.unknown else ExitCode.OK
 
 
 def _name_running_days(coverage: Sequence[DayCoverage]) -> None:

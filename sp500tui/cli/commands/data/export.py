@@ -69,7 +69,7 @@ def run(namespace: Namespace) -> int:
 
 
 def _form_of(output: Path | None) -> str:
-    """The format that the name of the file says.
+    """The format that the name of the file stands for.
 
     Raises:
         ConfigurationError: It says one that is not written.
