@@ -21,7 +21,7 @@ from sp500tui.tui.coverage.grid import CoverageGrid, cell_text, hole_lines, lege
 from sp500tui.tui.coverage.reader import CoverageReader, Holes, PostgresCoverageReader
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.history_progress import TimeLeft, progress_text
-from sp500tui.tui.render.lines import Role, Span, longest_that_fits, wrapped
+from sp500tui.tui.render.lines import Role, wrapped
 from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
@@ -174,13 +174,10 @@ class CoverageScreen(BaseScreen):
         grid, widget = self.grid, self.grid_list
         width = widget.line_width
         if grid is None or not grid.symbols:
-            texts: Sequence[str] = self._empty_texts() if grid is not None else (_LOADING,)
-            if self.failure:
-                texts = (self.failure,)
-            elif self._progress.surveys:
-                texts = (_CHECKING,)
-            empty = longest_that_fits([(Span(text, Role.LABEL),) for text in texts], width)
-            widget.show_rows([], placeholder=empty)
+            text = self._empty_text() if grid is not None else _LOADING
+            if self._progress.surveys:
+                text = _CHECKING
+            widget.show_rows([], placeholder=wrapped(self.failure or text, width, Role.LABEL))
             set_titles(widget, "coverage")
             self.session.show_lines([])
             set_titles(self.session, "session", progress_text(self._progress, self._seconds_left))
@@ -205,15 +202,11 @@ class CoverageScreen(BaseScreen):
         )
         self._draw_session()
 
-    def _empty_texts(self) -> Sequence[str]:
-        """What to do while nothing was checked, from long to short."""
-        if not self.dashboard.offers("coverage.check"):
-            return (_UNCHECKED,)
-        check = f"{self.dashboard.key_of('coverage.check')} checks"
-        return (
-            f"{_UNCHECKED}. {check} what is stored of the last week; so does `sp500tui gaps`.",
-            f"{_UNCHECKED}; {check} the last week.",
-        )
+    def _empty_text(self) -> str:
+        """What to do while nothing was checked."""
+        check = self.dashboard.offered_key("coverage.check")
+        how = f". {check} checks what is stored of the last week; so does `sp500tui gaps`." if check else ""
+        return f"{_UNCHECKED}{how}"
 
     @on(CursorList.Moved)
     def _draw_session(self) -> None:

@@ -233,7 +233,7 @@ def sql_lines(metric: Metric, queries: Mapping[str, str], width: int, *, comment
     """
     lines: list[Line] = [*_wrapped(metric.origin, width), cut((), width)]
     if not metric.queries:
-        return [*lines, cut((Span("no SQL: measured by the pipeline", Role.LABEL),), width)]
+        return [*lines, *_wrapped("no SQL: measured by the pipeline", width)]
     for name in metric.queries:
         for text in queries[name].rstrip().splitlines():
             if text.startswith(_COMMENT):
@@ -271,5 +271,5 @@ def _wrapped_sql(text: str, width: int) -> list[Line]:
     """A line of SQL, wrapped with an indent, a smaller one where a word would be divided otherwise."""
     width_of_word = max(map(len, text.split()), default=0)
     indent = min(len(text) - len(text.lstrip()) + 4, max(0, width - width_of_word))
-    parts = wrap(text, max(width, 20), subsequent_indent=" " * indent, break_on_hyphens=False)
+    parts = wrap(text, max(width, 10), subsequent_indent=" " * indent, break_on_hyphens=False)
     return [cut((Span(part),), width) for part in parts]

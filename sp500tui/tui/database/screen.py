@@ -19,7 +19,7 @@ from sp500tui.errors import JournalError
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.storage.queries import QUERIES
 from sp500tui.tui.database.metrics import Metric, fitted_sql_lines, metrics
-from sp500tui.tui.render.lines import Role, Span, cut
+from sp500tui.tui.render.lines import Role, wrapped
 from sp500tui.tui.render.stored_rows import stored_lines
 from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
@@ -142,7 +142,7 @@ class DatabaseScreen(BaseScreen):
             widget.show_lines(stored_lines(stored.rows, now, *widget.size, with_symbol=True))
         else:
             text = self.failure or (_LOADING if stored is None else _EMPTY)
-            widget.show_lines([cut((Span(text, Role.LABEL),), widget.size.width)])
+            widget.show_lines(wrapped(text, widget.size.width, Role.LABEL))
         set_titles(widget, "latest rows of prices" + self._stale)
 
     @property

@@ -110,7 +110,9 @@ def _beginning(lines: Sequence[Line], width: int, height: int) -> list[Line]:
     if len(lines) <= height or height <= 0:
         return list(lines[: max(0, height)])
     words = "".join(span.text for span in lines[height - 1]).rstrip()
-    last = cut((Span(f"{words[: max(0, width - 2)].rstrip()} …", lines[height - 1][0].role),), width)
+    # Part of a word would look like another one.
+    whole = words if len(words) <= width - 2 else words[: max(0, width - 1)].rpartition(" ")[0]
+    last = cut((Span(f"{whole} …", lines[height - 1][0].role),), width)
     return [*lines[: height - 1], last]
 
 

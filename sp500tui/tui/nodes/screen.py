@@ -153,7 +153,7 @@ class NodesScreen(BaseScreen):
                 for worker in workers
             ],
             header_line(columns, width) if workers else None,
-            placeholder=_no_workers(node, width),
+            placeholder=[_no_workers(node, width)],
         )
         set_titles(self.worker_list, f"workers ({len(workers)})")
 

@@ -39,3 +39,23 @@ class CellCache:
         complete = int((row.settled(report.monotonic) - window.begin) // length)
         self._rows[row.key] = first, cells[: max(0, complete)]
         return cells
+
+
+class WindowCache:
+    """The cells of the rows in one window of one report, kept while only the cursor moves."""
+
+    def __init__(self) -> None:
+        self._view: tuple[SpanReport, Window, int | None] | None = None
+        """What the cells depend on."""
+        self._rows: dict[str, Cells] = {}
+
+    def row_cells(self, row: Row, report: SpanReport, window: Window, batch: int | None = None) -> Cells:
+        """As the function `row_cells`."""
+        view = self._view
+        # Reports are compared by identity: to compare all their spans takes as long as to divide them.
+        if view is None or view[0] is not report or view[1:] != (window, batch):
+            self._view, self._rows = (report, window, batch), {}
+        cells = self._rows.get(row.key)
+        if cells is None:
+            cells = self._rows[row.key] = row_cells(row, window, batch)
+        return cells

@@ -38,7 +38,7 @@ from sp500tui.tui.timeline.axis_lines import (
 from sp500tui.tui.timeline.cells import Cells, Window
 from sp500tui.tui.timeline.details import detail_lines, failure_before, lock_detail, lock_text, time_lines
 from sp500tui.tui.timeline.legend import legend_lines
-from sp500tui.tui.timeline.row_cells import CellCache, row_cells
+from sp500tui.tui.timeline.row_cells import CellCache, WindowCache
 from sp500tui.tui.timeline.row_lines import NAME_WIDTH, SHARE_WIDTH, Guides, row_line, share_text
 from sp500tui.tui.timeline.rows import Row, marked_row, rows_of, shown_rows
 from sp500tui.tui.widgets.bindings import bind
@@ -127,7 +127,7 @@ class TimelineScreen(BaseScreen):
         self._reading: Worker[None] | None = None
         self._source: PipelineControl | None = None
         """The pipeline, or the recording of it, that is read."""
-        self._drawn = CellCache()
+        self._drawn, self._still = CellCache(), WindowCache()
 
     def compose_panels(self) -> ComposeResult:
         """The chart."""
@@ -214,7 +214,7 @@ class TimelineScreen(BaseScreen):
     def _cells(self, row: Row, report: SpanReport, window: Window) -> Cells:
         # The cells of the marked row lead to its spans, which are to be those of this report.
         if self._frozen or report.by_second or row.key == self._marked:
-            return row_cells(row, window, self.followed)
+            return self._still.row_cells(row, report, window, self.followed)
         return self._drawn.row_cells(row, report, window, self.followed)
 
     def draw_panels(self) -> None:
@@ -383,7 +383,7 @@ class TimelineScreen(BaseScreen):
             return
         report = self._recording.report
         window, marked = self._window(report), self._mark(rows_of(report))
-        cell = row_cells(marked, window, self.followed)[self._cursor(window)] if marked is not None else None
+        cell = self._cells(marked, report, window)[self._cursor(window)] if marked is not None else None
         first = cell.span.batches.first if cell is not None else 0
         if self.followed is None and not first:
             self.notify("No batch under the cursor: move it to a span with one", severity="warning")

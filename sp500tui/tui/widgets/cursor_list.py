@@ -177,7 +177,7 @@ class CursorList(CursorView):
         self._always_marked = always_marked
         self._heading: Line | None = None
         self._rows: Sequence[Line] = ()
-        self._placeholder: Line = ()
+        self._placeholder: Sequence[Line] = ()
         self._footer: Sequence[Line] = ()
 
     def show_rows(
@@ -185,7 +185,7 @@ class CursorList(CursorView):
         rows: Sequence[Line],
         heading: Line | None = None,
         *,
-        placeholder: Line = (),
+        placeholder: Sequence[Line] = (),
         footer: Sequence[Line] = (),
     ) -> None:
         """Replace the contents; the cursor stays at its index.
@@ -193,7 +193,7 @@ class CursorList(CursorView):
         Args:
             rows: One line each.
             heading: Fixed above the rows.
-            placeholder: Shown in place of the rows where there are none.
+            placeholder: Lines in place of the rows where there are none.
             footer: Fixed at the foot of the list.
         """
         self._heading, self._rows, self._placeholder, self._footer = heading, rows, placeholder, footer
@@ -207,7 +207,7 @@ class CursorList(CursorView):
 
     def rows_shown(self) -> list[str]:
         """The contents as plain text."""
-        return ["".join(span.text for span in row) for row in self._rows or [self._placeholder]]
+        return ["".join(span.text for span in row) for row in self._rows or self._placeholder or [()]]
 
     @property
     def row_count(self) -> int:
@@ -282,7 +282,8 @@ class CursorList(CursorView):
         foot = y - self.line_count + self.footer_height
         if 0 <= foot < self.footer_height:
             return self._footer[foot]
-        return self._placeholder if not self._rows and y == self.heading_height else ()
+        below = y - self.heading_height
+        return self._placeholder[below] if not self._rows and 0 <= below < len(self._placeholder) else ()
 
     def line_cells(self, y: int) -> tuple[str, Sequence[tuple[str, str]]]:
         """The spans of a line, styled by their roles."""

@@ -440,6 +440,15 @@ async def test_an_error_keeps_the_last_result(drive: Drive) -> None:
         assert "NVDA" in driven.text()
 
 
+async def test_an_error_before_the_first_result_is_shown_completely(drive: Drive) -> None:
+    reader = CannedCoverage()
+    reader.failure = DatabaseError(
+        "the database postgresql://me@db.example:5432/quotes does not answer: start it"
+    )
+    async with opened(drive, reader, size=(60, 16)) as (driven, _):
+        await driven.until(lambda: str(reader.failure) in " ".join(driven.text().split()))
+
+
 async def test_a_list_longer_than_the_window_leaves_room_for_its_scroll_bar(drive: Drive) -> None:
     # Given more symbols than lines, in a window where the first line of the legend needs every cell
     answers = threading.Semaphore(0)

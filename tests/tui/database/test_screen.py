@@ -151,6 +151,16 @@ class TestSql:
             shown = set(text(sql_lines(metric, QUERIES, width)).split())
             assert whole - shown == set()
 
+    @pytest.mark.parametrize("width", [10, 15, 19])
+    def test_nothing_of_the_sql_is_lost_in_a_narrow_window(self, width: int) -> None:
+        for metric in metrics_by_name().values():
+            shown = text(sql_lines(metric, QUERIES, width, comments=False))
+            assert "…" not in shown
+            whole = "".join(
+                line for name in metric.queries for line in QUERIES[name].splitlines() if line[:2] != "--"
+            )
+            assert "".join(shown.split()).endswith("".join(whole.split()))
+
     def test_what_there_is_no_room_for_is_counted(self) -> None:
         metric = metrics_by_name()["server"]
         whole, bare = (sql_lines(metric, QUERIES, 40, comments=comments) for comments in (True, False))
@@ -191,6 +201,13 @@ class TestScreen:
             await driven.until(lambda: "the database is not open yet" in driven.text())
             await driven.press("1")
             assert driven.main.is_current
+
+    async def test_an_error_before_the_first_reading_is_shown_completely(self, drive: Drive) -> None:
+        reader = CannedReader()
+        words = "the database postgresql://me@db.example:5432/quotes does not answer: no server listens there; start it"
+        reader.failure = DatabaseError(words)
+        async with opened(drive, reader, size=(80, 24)) as (driven, _, _):
+            await driven.until(lambda: words in " ".join(driven.text().split()))
 
     @pytest.mark.parametrize("size", sizes((80, 24), (200, 60), (120, 40)))
     async def test_metrics_sql_and_rows_are_shown(self, drive: Drive, size: tuple[int, int]) -> None:

@@ -129,6 +129,7 @@ class TestLines:
             assert {width_of(line) for line in lines} == {15}
             complete = entries()[0].watch in " ".join(text(lines).split())
             assert complete or text(lines).rstrip().endswith("…")
+            assert set(text(lines).split()) - {"…"} <= set(whole.split()), "no word is divided"
         assert "…" not in whole
 
     def test_what_to_watch_for_is_complete_on_a_small_screen(self) -> None:

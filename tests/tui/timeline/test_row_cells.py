@@ -12,7 +12,7 @@ from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.pipeline.core.timing.spans import NO_BATCHES, Batches, Span, SpanReport, WorkerSpans
 from sp500tui.tui.render.lines import Line
 from sp500tui.tui.timeline.cells import Cells, Window
-from sp500tui.tui.timeline.row_cells import CellCache, row_cells
+from sp500tui.tui.timeline.row_cells import CellCache, WindowCache, row_cells
 from sp500tui.tui.timeline.row_lines import Guides, row_line, share_text
 from sp500tui.tui.timeline.rows import Row, rows_of
 from sp500tui.tui.timeline.states import SIGNS
@@ -88,3 +88,21 @@ def test_the_cells_of_another_pipeline_are_not_kept() -> None:
         (row,) = rows_of(report)
         cells = cache.row_cells(row, report, Window.up_to(now, 10.0, 10))
     assert [cell and cell.state for cell in cells] == [None] * 9 + [WorkerState.BUSY]
+
+
+def test_the_cells_of_a_window_are_kept_until_the_window_the_report_or_the_batch_changes() -> None:
+    # given two reports of the same spans
+    spans = (Span(WorkerState.SOURCE, 95.0, 97.0, Batches(3, 3)), Span(WorkerState.BUSY, 97.0, 100.0))
+    worker = WorkerSpans("price-1", StageName.PRICE, 1, 2, spans)
+    first, second = SpanReport(NOON, 100.0, 1, (worker,)), SpanReport(NOON, 100.0, 1, (worker,))
+    window, earlier = Window(100.0, 10.0, 10), Window(99.0, 10.0, 10)
+    cache = WindowCache()
+    (row,) = rows_of(first)
+    seen = cache.row_cells(row, first, window)
+    # when the same is drawn again, then the cells are the same objects
+    assert cache.row_cells(row, first, window) is seen
+    # and otherwise they are made from the spans
+    for report, view, batch in ((second, window, None), (first, earlier, None), (first, window, 3)):
+        cells = cache.row_cells(row, report, view, batch)
+        assert cells is not seen
+        assert cells == row_cells(row, view, batch)
