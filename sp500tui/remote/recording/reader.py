@@ -217,11 +217,11 @@ def _in_order(blocks: Sequence[Block]) -> Sequence[int]:
     """
     if all(before.last <= after.first for before, after in pairwise(blocks)):
         return range(len(blocks))
-    ends: list[float] = []  # by the length of a sequence: the earliest time at which one ends
-    members: list[int] = []  # the block that ends it
-    before: list[
-        int
-    ] = []  # for each block, the one before it in the longest sequence that it ends; -1 for none
+    # By the length of a sequence: the earliest time at which one ends, and the block that ends it.
+    ends: list[float] = []
+    members: list[int] = []
+    # For each block, the one before it in the longest sequence that it ends; -1 for none.
+    before: list[int] = []
     for index, block in enumerate(blocks):
         length = bisect_right(ends, block.first)
         before.append(members[length - 1] if length else -1)
