@@ -181,10 +181,10 @@ class Wikipedia:
             return f"the certificate of {host} is not trusted; behind a proxy give --ca-file or set SSL_CERT_FILE"
         if isinstance(error, requests.Timeout):
             return f"{host} did not answer within {self._timeout:g} s"
-        if isinstance(
-            error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError
-        ):
+        if isinstance(error, requests.exceptions.ChunkedEncodingError):
             return f"{host} closed the connection mid-response"
+        if isinstance(error, requests.exceptions.ContentDecodingError):
+            return f"the compressed answer of {host} is damaged"
         if isinstance(error, requests.ConnectionError):
             return f"no connection to {host}; check the network, or give --proxy"
         if isinstance(error, ValueError):

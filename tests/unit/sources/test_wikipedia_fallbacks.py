@@ -133,6 +133,10 @@ FAILURES = [
     (raising(requests.exceptions.SSLError("bad")), "the certificate of en.wikipedia.org is not trusted"),
     (raising(requests.exceptions.ConnectTimeout("slow")), "en.wikipedia.org did not answer within 5 s"),
     (raising(requests.exceptions.ChunkedEncodingError("cut")), "closed the connection mid-response"),
+    (
+        raising(requests.exceptions.ContentDecodingError("not gzip")),
+        "the compressed answer of en.wikipedia.org is damaged",
+    ),
     (raising(requests.exceptions.ConnectionError("no")), "no connection to en.wikipedia.org"),
     (raising(OSError("no such CA file")), "en.wikipedia.org cannot be requested: no such CA file"),
     (
