@@ -120,26 +120,6 @@ def legend(width: int) -> list[Line]:
     return [cut(tuple(line), width) for line in lines]
 
 
-def windows(
-    marks: Collection[tuple[str, date]], dates: Sequence[date]
-) -> list[tuple[date, date, tuple[str, ...]]]:
-    """The marked sessions as windows: first and last date, and the symbols, of adjacent dates with the same symbols."""
-    by_date: dict[date, set[str]] = {}
-    for symbol, day in marks:
-        by_date.setdefault(day, set()).add(symbol)
-    found: list[tuple[date, date, tuple[str, ...]]] = []
-    for day in dates:
-        symbols = tuple(sorted(by_date.get(day, ())))
-        if not symbols:
-            continue
-        adjacent = found and found[-1][1:] == (dates[dates.index(day) - 1], symbols)
-        if adjacent:
-            found[-1] = (found[-1][0], day, symbols)
-        else:
-            found.append((day, day, symbols))
-    return found
-
-
 _MEANINGS = {
     "not yet": ": the session has not ended",
     "too old": ": the source does not keep them for so long",

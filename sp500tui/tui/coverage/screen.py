@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import ClassVar
 
@@ -17,8 +16,17 @@ from sp500tui.model import Resolution
 from sp500tui.pipeline.api import HistorySnapshot, PipelineControl
 from sp500tui.storage.history.coverage import CoverageCell, StoredCoverage
 from sp500tui.storage.history.sessions import QUOTES
-from sp500tui.tui.coverage.grid import CoverageGrid, cell_text, hole_lines, legend, unit, windows
+from sp500tui.tui.coverage.grid import CoverageGrid, cell_text, hole_lines, legend, unit
 from sp500tui.tui.coverage.reader import CoverageReader, Holes, PostgresCoverageReader
+from sp500tui.tui.coverage.windows import (
+    FetchWindow,
+    backfill_command,
+    describe,
+    is_lacking,
+    marked_windows,
+    refusal_of,
+    window_of,
+)
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.history_progress import TimeLeft, progress_text
 from sp500tui.tui.render.lines import Role, wrapped
@@ -138,7 +146,7 @@ class CoverageScreen(BaseScreen):
         seconds = self.dashboard.clock().timestamp()
         self._seconds_left = self._time_left.seconds(self._progress, seconds)
         # What has been fetched since needs no mark.
-        self.marks = {key for key in self.marks if key in grid.cells and _lacks(grid.cells[key])}
+        self.marks = {key for key in self.marks if key in grid.cells and is_lacking(grid.cells[key])}
         self.draw_panels()
         if symbol in grid.symbols:
             self.grid_list.move_to(grid.symbols.index(symbol))
@@ -267,7 +275,7 @@ class CoverageScreen(BaseScreen):
         if marked is None or (cell := marked[2]) is None:
             self.show_message("This session was not checked" if marked else _UNCHECKED)
             return
-        if refusal := self._unfetchable() or _why_not(cell):
+        if refusal := self._unfetchable() or refusal_of(cell):
             self.show_message(refusal)
             return
         self.marks ^= {(marked[1], cell.session_date)}
@@ -283,7 +291,7 @@ class CoverageScreen(BaseScreen):
         lacking = {
             (symbol, day)
             for day in grid.dates
-            if (symbol, day) in grid.cells and _lacks(grid.cells[symbol, day])
+            if (symbol, day) in grid.cells and is_lacking(grid.cells[symbol, day])
         }
         if not lacking:
             self.show_message(f"{symbol} lacks nothing that can be fetched")
@@ -302,13 +310,12 @@ class CoverageScreen(BaseScreen):
         if marked is None or refusal:
             self.show_message(refusal)
             return
-        wanted = self._wanted_windows(*marked)
-        sessions = len(self.marks)
-        what = window_text(wanted, sessions)
+        windows = self._windows(*marked)
+        what = describe(windows, len(self.marks))
 
         def request() -> None:
-            for first, last, symbols in wanted:
-                self.request_bars(Resolution(resolution), *window_times(first, last), symbols, what)
+            for window in windows:
+                self.request_bars(Resolution(resolution), *window.times, window.symbols, what)
             self.marks = set()
             self.draw_panels()
 
@@ -323,11 +330,9 @@ class CoverageScreen(BaseScreen):
         key = self.dashboard.key_of("coverage.resolution")
         return f"Collected prices cannot be fetched later; {key} shows the next resolution"
 
-    def _wanted_windows(
-        self, grid: CoverageGrid, symbol: str, cell: CoverageCell | None
-    ) -> list[tuple[date, date, tuple[str, ...]]]:
-        """First date, last date and symbols of what is to be fetched."""
-        return windows(self.marks, grid.dates) if self.marks else [heal_window(grid, symbol, cell)]
+    def _windows(self, grid: CoverageGrid, symbol: str, cell: CoverageCell | None) -> list[FetchWindow]:
+        """What is to be fetched."""
+        return marked_windows(self.marks, grid.dates) if self.marks else [window_of(grid, symbol, cell)]
 
     def action_check(self) -> None:
         """Have the pipeline determine what is stored of the last week; nothing is fetched."""
@@ -349,7 +354,7 @@ class CoverageScreen(BaseScreen):
             self.show_message(refusal)
             return
         commands = [
-            backfill_command(marked[0].stored.resolution, window) for window in self._wanted_windows(*marked)
+            backfill_command(marked[0].stored.resolution, window) for window in self._windows(*marked)
         ]
         command = " && ".join(commands)
         self.app.copy_to_clipboard(command)
@@ -358,53 +363,6 @@ class CoverageScreen(BaseScreen):
     def on_resize(self) -> None:
         """Draw for the new size."""
         self.call_after_refresh(self.draw_panels)
-
-
-def _lacks(cell: CoverageCell) -> bool:
-    """Whether fetching may complete a session."""
-    return bool(cell.missing) and cell.state in ("partial", "missing", "unanswered", "not yet")
-
-
-def _why_not(cell: CoverageCell) -> str:
-    """Why a session cannot be fetched; empty if it can."""
-    if _lacks(cell):
-        return ""
-    if cell.state == "replaced":
-        return "Longer bars have replaced those of this session"
-    return "The source does not keep bars for so long" if cell.missing else "This session lacks nothing"
-
-
-def heal_window(
-    grid: CoverageGrid, symbol: str, cell: CoverageCell | None
-) -> tuple[date, date, tuple[str, ...]]:
-    """First and last date and the symbols to fetch: a session that lacks bars, or all dates of all symbols (none)."""
-    if cell is not None and cell.state in ("partial", "missing", "unanswered"):
-        return cell.session_date, cell.session_date, (symbol,)
-    return grid.dates[0], grid.dates[-1], ()
-
-
-def window_times(first: date, last: date) -> tuple[datetime, datetime]:
-    """Start and end of the sessions of these dates; the last one may end on the next day in UTC."""
-    start, end = (datetime.combine(day, time(), UTC) for day in (first, last))
-    return start, end + timedelta(days=1, hours=12)
-
-
-def window_text(wanted: Sequence[tuple[date, date, tuple[str, ...]]], marks: int) -> str:
-    """What is to be fetched in words; `marks` is the number of marked sessions."""
-    symbols = sorted({symbol for _, _, names in wanted for symbol in names})
-    first, last = min(each[0] for each in wanted), max(each[1] for each in wanted)
-    dates = str(first) if first == last else f"{first} to {last}"
-    if not symbols:
-        return f"all symbols, {dates}"
-    names = symbols[0] if len(symbols) == 1 else plural(len(symbols), "symbol")
-    return f"{plural(marks, 'marked session')}, {names}, {dates}" if marks else f"{names}, {dates}"
-
-
-def backfill_command(resolution: str, window: tuple[date, date, tuple[str, ...]]) -> str:
-    """The command that fetches the same."""
-    first, last, symbols = window
-    words = ["sp500tui", "backfill", "--resolution", resolution, "--from", str(first), "--to", str(last)]
-    return shlex.join([*words, "--symbols", ",".join(symbols)] if symbols else words)
 
 
 def _same_session(one: CoverageCell, other: CoverageCell) -> bool:

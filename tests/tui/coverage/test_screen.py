@@ -12,8 +12,8 @@ import pytest
 from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.api import HistorySnapshot
 from sp500tui.storage.history.coverage import StoredCoverage
-from sp500tui.tui.coverage.grid import SIGNS, CoverageGrid, cell_text, hole_lines, legend, windows
-from sp500tui.tui.coverage.screen import CoverageScreen, backfill_command, heal_window, window_text
+from sp500tui.tui.coverage.grid import SIGNS, CoverageGrid, cell_text, hole_lines, legend
+from sp500tui.tui.coverage.screen import CoverageScreen
 from sp500tui.tui.render.history_progress import TimeLeft, progress_text
 from sp500tui.tui.render.lines import Role, width_of
 from sp500tui.tui.shell.dialogs import QuestionScreen
@@ -85,34 +85,6 @@ class TestGrid:
         lines = hole_lines([(CHECKED, CHECKED)] * 30, 42, 3)
         assert len(lines) == 3
         assert "+22 more" in "".join(span.text for span in lines[-1])
-
-    def test_the_command_is_for_the_marked_session_or_for_all(self) -> None:
-        made = grid()
-        window = heal_window(made, "BRK.B", made.cells["BRK.B", LOST])
-        assert backfill_command("1m", window) == (
-            f"sp500tui backfill --resolution 1m --from {LOST} --to {LOST} --symbols BRK.B"
-        )
-        whole = f"sp500tui backfill --resolution 1m --from {DAYS[0]} --to {DAYS[-1]}"
-        assert backfill_command("1m", heal_window(made, "AAPL", made.cells["AAPL", DAYS[-2]])) == whole
-        assert backfill_command("1m", heal_window(made, "AAPL", None)) == whole
-
-    def test_marks_of_adjacent_dates_with_the_same_symbols_are_one_window(self) -> None:
-        marks = {
-            ("A", DAYS[3]),
-            ("B", DAYS[3]),
-            ("A", DAYS[4]),
-            ("B", DAYS[4]),
-            ("A", DAYS[5]),
-            ("A", DAYS[7]),
-        }
-        wanted = windows(marks, DAYS)
-        assert wanted == [
-            (DAYS[3], DAYS[4], ("A", "B")),
-            (DAYS[5], DAYS[5], ("A",)),
-            (DAYS[7], DAYS[7], ("A",)),
-        ]
-        assert window_text(wanted, 6) == f"6 marked sessions, 2 symbols, {DAYS[3]} to {DAYS[7]}"
-        assert window_text([(DAYS[3], DAYS[3], ("A",))], 0) == f"A, {DAYS[3]}"
 
     @pytest.mark.parametrize("width", [24, 58, 80, 118])
     def test_the_legend_has_a_label_for_every_state(self, width: int) -> None:
