@@ -45,6 +45,14 @@ class ArgumentParser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002 - argparse's signature
         write_output(message)
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> object:
+        # In `--option=--`, older versions of Python take the value for the end of the options.
+        if action.option_strings and action.nargs is None and arg_strings == ["--"]:
+            value: object = self._get_value(action, "--")
+            self._check_value(action, value)
+            return value
+        return super()._get_values(action, arg_strings)
+
     def error(self, message: str) -> NoReturn:
         """Raise ConfigurationError for an error of argparse's, phrased as the other messages are."""
         raise ConfigurationError(self._explained(message))

@@ -49,14 +49,19 @@ def error_message(name: str, error: Mapping[str, Any]) -> str:
         return str(context["error"])
     if kind == "literal_error":
         return f"is invalid; give {context['expected']}"
-    if kind.startswith(("int_", "float_", "greater_", "less_", "finite_")):
-        return f"is invalid; give {constraint_text(name)}"
-    if kind.startswith("bool_"):
-        return "is not a boolean; give true or false"
-    if kind == "string_pattern_mismatch":
+    if name in _NAMES:
         return f"is invalid; give {_NAMES[name]}"
-    if kind == "string_type" and tuple in field_types(name):
+    types_of_field = field_types(name)
+    if bool in types_of_field:
+        return "is not a boolean; give true or false"
+    if types_of_field & {int, float}:
+        return f"is invalid; give {constraint_text(name)}"
+    if dict in types_of_field:
+        return 'is not an object of strings; give one such as {"quit": "q"}'
+    if kind == "string_type" and tuple in types_of_field:
         return 'is not a list of texts; write each in quotes, such as ["AAPL", "BRK.B"]'
+    if kind == "string_unicode":
+        return "is not UTF-8 text; give UTF-8 text"
     return f"is invalid: {error['msg']}"
 
 

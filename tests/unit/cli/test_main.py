@@ -38,6 +38,7 @@ class TestParse:
             ("", {}),
             ("--no-ui --once --json", {"no_ui": True, "once": True, "json_output": True}),
             ("--interval -1", {"interval": "-1"}),
+            ("--data-dir=-- --once", {"data_dir": "--", "once": True}),
             ("--no-journal --no-demo", {"journal": False, "demo": False}),
             ("--demo --market-speed=60", {"demo": True, "market_speed": "60"}),
             ("constituents --demo --json", {"demo": True, "json_output": True}),

@@ -76,6 +76,13 @@ class TestSources:
             load(flags)
         assert str(caught.value).startswith(message)
 
+    @pytest.mark.parametrize("name", sorted(Settings.model_fields))
+    def test_bytes_that_are_not_text_are_refused_with_a_remedy(self, name: str) -> None:
+        try:
+            load({name: "\udcff"})
+        except ConfigurationError as error:
+            assert "; " in str(error)
+
     def test_every_pattern_has_its_explanation(self) -> None:
         for name, field in Settings.model_fields.items():
             if any(getattr(rule, "pattern", None) for rule in field.metadata):
