@@ -17,6 +17,8 @@ from tests.support.tracing import let_threads_start_while_traced
 # Without it, every worker and each of the hundreds of programs compiles all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# With it, programs would not keep output in a buffer as they do elsewhere.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 # What is collected stays until the end: the garbage collector need not go through it again and again.
 gc.disable()

@@ -44,7 +44,9 @@ def prepare() -> None:
             os.open(os.devnull, os.O_RDWR)
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            # What the stream still holds, as after a failed attempt, is reported by the next write.
+            with suppress(OSError):
+                stream.reconfigure(errors="replace")
 
 
 def write_output(text: str) -> None:

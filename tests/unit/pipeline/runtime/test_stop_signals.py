@@ -142,7 +142,7 @@ class TestRaised:
             "            os.kill(os.getpid(), number)\n"
             "        except KeyboardInterrupt:\n"
             "            pass\n"
-            "    print('still here')\n"
+            "    print('still here', flush=True)\n"
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (143, "")
