@@ -378,7 +378,7 @@ def test_a_pipeline_that_does_not_take_the_request_is_not_waited_for(
     assert "3,120 bars stored, 0 were there already" in capsys.readouterr().out
 
 
-def test_a_pipeline_with_another_database_is_not_asked(
+def test_a_pipeline_with_another_database_is_not_used(
     beside: Callable[..., HealingPipeline], capsys: pytest.CaptureFixture[str]
 ) -> None:
     pipeline = beside()

@@ -49,7 +49,7 @@ class TestChoices:
             assert list(active(faults)) == ([choice] if index else [])
 
     @CHOICES
-    def test_what_the_market_counts_is_a_fault_it_knows(self, choice: FaultOption) -> None:
+    def test_every_counter_of_an_option_is_a_fault_of_the_market(self, choice: FaultOption) -> None:
         assert choice.counter == "" or choice.counter in NONE
 
     def test_everything_the_screen_promises_is_on_offer(self) -> None:

@@ -103,7 +103,7 @@ def test_plurals_and_counts() -> None:
 
 
 @given(st.text(), st.integers(0, 40), st.sampled_from(["left", "right", "center"]))
-def test_fit_is_exactly_as_wide_as_asked(text: str, width: int, align: str) -> None:
+def test_fit_is_exactly_as_wide_as_requested(text: str, width: int, align: str) -> None:
     assert cell_len(formats.fit(formats.clean(text), width, align)) == width
 
 
@@ -124,7 +124,7 @@ def test_a_gauge_has_the_requested_width_and_shows_empty_and_full(share: float, 
 
 
 @given(st.lists(st.floats(0, 1e6), max_size=40), st.integers(0, 30))
-def test_a_sparkline_is_as_wide_as_asked(values: list[float], width: int) -> None:
+def test_a_sparkline_is_as_wide_as_requested(values: list[float], width: int) -> None:
     assert len(formats.sparkline(values, width)) == width
 
 

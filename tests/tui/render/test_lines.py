@@ -17,12 +17,12 @@ def text_of(line: Line) -> str:
 
 
 @given(lines, st.integers(1, 60))
-def test_cut_is_exactly_as_wide_as_asked(line: Line, width: int) -> None:
+def test_cut_is_exactly_as_wide_as_requested(line: Line, width: int) -> None:
     assert width_of(cut(line, width)) == width
 
 
 @given(lines, lines, st.integers(1, 60))
-def test_spread_is_exactly_as_wide_as_asked(left: Line, right: Line, width: int) -> None:
+def test_spread_is_exactly_as_wide_as_requested(left: Line, right: Line, width: int) -> None:
     assert width_of(spread(left, right, width)) == width
 
 

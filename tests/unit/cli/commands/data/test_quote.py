@@ -75,7 +75,7 @@ class TestQuote:
         assert cli.main(["quote", "AAPL"]) == ExitCode.NO_SOURCE
         assert capsys.readouterr().err == f"sp500tui: {error}\n"
 
-    def test_a_symbol_that_cannot_be_one_is_refused_before_anything_is_asked(
+    def test_a_symbol_that_cannot_be_one_is_refused_before_any_request(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert cli.main(["quote", "BRK-B"]) == ExitCode.USAGE
