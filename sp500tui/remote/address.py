@@ -172,7 +172,6 @@ class Claim:
         if not self._lock.is_in_place:
             self._lock.release()
             if not self._lock.acquire_exclusive(_PROBE_LIMIT):
-                self._path = None
                 raise PipelineRunsError(self._folder.data, self._folder.owner()[0])
         return self.listen()
 

@@ -159,13 +159,28 @@ class TestClaims:
             shutil.rmtree(data / "run")
             after = Claim.take(data)
             with after.listen():
-                # when the first one looks at its socket and ends, then that of the other is still there
+                # when the first one looks at its socket, then that of the other is still there
                 with pytest.raises(PipelineRunsError):
                     before.renew()
+                assert after.renew() is None
+            # and the first one takes the folder back once the other has ended
+            after.release()
+            renewed = before.renew()
+            assert renewed is not None
+            with renewed, pytest.raises(PipelineRunsError):
+                Claim.take(data)
+        before.release()
+        assert not (data / "run" / "control.sock").exists()
+
+    def test_a_pipeline_that_ends_keeps_the_socket_of_another_one(self, data: Path) -> None:
+        before = Claim.take(data)
+        with before.listen():
+            shutil.rmtree(data / "run")
+            after = Claim.take(data)
+            with after.listen():
                 before.release()
                 assert (data / "run" / "control.sock").exists()
-                assert after.renew() is None
-        after.release()
+            after.release()
 
     def test_a_runtime_folder_that_cannot_be_used_is_passed_over(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
