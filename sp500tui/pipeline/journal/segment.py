@@ -68,9 +68,9 @@ class Contents:
     open_batches: dict[int, Record]
     """Batch number → position of its payload, oldest first."""
     end: int
-    """Offset in bytes at which the last intact record ends."""
+    """Offset in bytes at which the next record is written: after the last intact one, or after unreadable bytes."""
     damaged: bool
-    """Whether unreadable bytes precede an intact record; a torn tail, which a crash can leave, does not count."""
+    """Whether there are unreadable bytes; a torn tail, which a crash can leave, does not count."""
 
 
 def scan(data: bytes) -> Contents:
@@ -93,7 +93,18 @@ def scan(data: bytes) -> Contents:
         else:
             found.pop(number, None)
         at = end = at + _HEADER.size + length
+    if gap and not _is_torn(data[end:]):
+        damaged, end = True, len(data)
     return Contents(found, end, damaged)
+
+
+def _is_torn(tail: bytes) -> bool:
+    """Whether a crash can have left these bytes: the beginning of a record, or of one whose end became zeros."""
+    written = tail.rstrip(b"\0")
+    if len(written) < _HEADER.size:
+        return _MAGIC.startswith(written[: len(_MAGIC)])
+    magic, _, _, _, length, _ = _HEADER.unpack_from(written)
+    return bool(magic == _MAGIC and _HEADER.size + length > len(written))
 
 
 class Segment:
@@ -106,7 +117,6 @@ class Segment:
         """Bytes of the open batches' payloads."""
         self.damaged = contents.damaged
         self._fd = fd
-        # Overwrite a torn tail so that a later scan does not report it as corruption.
         self._size = contents.end
         self._lock = threading.Lock()
         self._sync_lock = threading.Lock()
@@ -155,7 +165,7 @@ class Segment:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise JournalError(f"cannot read the journal file {path}: {describe(error)}") from error
+            raise JournalError(_unreadable_message(path, error)) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -165,10 +175,13 @@ class Segment:
             os.close(fd)
             return None
         try:
-            return cls(path, fd, scan(_read_all(fd)))
+            contents = scan(_read_all(fd))
+            # A later scan would take what is left of a torn tail for damage.
+            os.ftruncate(fd, contents.end)
         except OSError as error:
             os.close(fd)
-            raise JournalError(f"cannot read the journal file {path}: {describe(error)}") from error
+            raise JournalError(_unreadable_message(path, error)) from error
+        return cls(path, fd, contents)
 
     def append(self, number: int, rows: int, payload: bytes) -> None:
         """Write a batch to disk; it is durable when this returns.
@@ -314,7 +327,7 @@ class Segment:
 def orphaned_segments(folder: Path) -> Iterator[Segment]:
     """Recover the segments in `folder` whose processes are dead."""
     for path in sorted(folder.glob(f"*{SUFFIX}")):
-        segment = Segment.recover(path)
+        segment = Segment.recover(path) if path.is_file() else None
         if segment is not None:
             yield segment
 
@@ -342,6 +355,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _unreadable_message(path: Path, error: OSError) -> str:
+    remedy = resource_remedy(error) or "run as its owner, or name another folder with --data-dir DIR"
+    return f"cannot read the journal file {path}: {error.strerror}; {remedy}"
 
 
 def _disk_error_message(path: Path, error: OSError) -> str:
