@@ -58,10 +58,10 @@ class BrokerErrorInfo:
 _TIME, _OPERATOR = Retryability.TIME, Retryability.OPERATOR
 _BY_CODE = {
     "NOAUTH": BrokerErrorInfo(
-        "requires a password: set it in the URL or with --broker-password-file", Health.DOWN, _OPERATOR
+        "requires a password; set it in the URL or with --broker-password-file", Health.DOWN, _OPERATOR
     ),
     "WRONGPASS": BrokerErrorInfo(
-        "rejects the password: correct it in the URL or in --broker-password-file", Health.DOWN, _OPERATOR
+        "rejects the password; correct it in the URL or in --broker-password-file", Health.DOWN, _OPERATOR
     ),
     "NOPERM": BrokerErrorInfo(
         "denies permission: the ACL user needs the keys sp500tui:*, scripts and INFO", Health.DOWN, _OPERATOR

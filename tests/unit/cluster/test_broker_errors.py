@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from sp500tui.cluster.broker.errors import Retryability, describe_error
+from sp500tui.logs.redaction import redact
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,12 @@ from sp500tui.cluster.broker.errors import Retryability, describe_error
         # Redis 7.0 to a long command, where Valkey says NOAUTH.
         (
             redis.ResponseError("Protocol error: unauthenticated multibulk length"),
-            "requires a password",
+            "requires a password; set it in the URL",
+            Retryability.OPERATOR,
+        ),
+        (
+            redis.AuthenticationError("WRONGPASS invalid username-password pair"),
+            "rejects the password; correct it in the URL",
             Retryability.OPERATOR,
         ),
         (
@@ -43,6 +49,7 @@ def test_every_refusal_has_a_message_and_a_remedy(
 ) -> None:
     found = describe_error(error)
     assert found.message.startswith(words)
+    assert redact(found.message) == found.message, "the log masks none of its words"
     assert found.retryability is retryability
 
 
