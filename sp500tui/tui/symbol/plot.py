@@ -15,6 +15,8 @@ from sp500tui.tui.render.lines import Line, Role, Span, cut
 
 _LABEL_EVERY = 3
 """Lines per label of the value axis."""
+_LEAST_LABELS = 2
+"""Labels of the value axis at least."""
 _LEAST_LABEL = 6
 """Cells of a label of the value axis at least, where the volume below has its number and unit."""
 _TIME_LABEL = 12
@@ -248,10 +250,20 @@ def value_axis(low: float, high: float, most: int) -> ValueAxis:
     low, high = low - margin, high + margin
     rough = (high - low) / max(most, 1)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in _STEPS if factor * power >= rough * 0.999)
-    first = math.ceil(low / step)
-    ticks = [number * step for number in range(first, math.floor(high / step) + 1)]
+    widest = next(number for number, factor in enumerate(_STEPS) if factor * power >= rough * 0.999)
+    factors = (*_STEPS[widest::-1], *(factor / 10 for factor in _STEPS[-2::-1]))
+    # A single label would not show the scale.
+    step, ticks = next(
+        (factor * power, ticks)
+        for factor in factors
+        if len(ticks := _multiples(factor * power, low, high)) >= _LEAST_LABELS
+    )
     return ValueAxis(low, high, ticks, _decimals(step))
+
+
+def _multiples(step: float, low: float, high: float) -> list[float]:
+    """The multiples of a step from `low` to `high`."""
+    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _decimals(step: float) -> int:

@@ -46,10 +46,11 @@ class TestValueAxis:
         ("low", "high", "most", "labels"),
         [
             (186.1, 190.9, 5, ["186", "188", "190"]),
-            (0.11, 0.19, 3, ["0.15"]),
+            (0.11, 0.19, 3, ["0.125", "0.150", "0.175"]),
+            (151.2, 153.8, 2, ["152", "153"]),
             (0.0, 1000.0, 4, ["0", "500", "1,000"]),
             (100.0, 100.3, 3, ["100.00", "100.20"]),
-            (0.00011, 0.00019, 3, ["0.00015"]),
+            (0.00011, 0.00019, 3, ["0.000125", "0.000150", "0.000175"]),
         ],
     )
     def test_labels_are_round_numbers(self, low: float, high: float, most: int, labels: list[str]) -> None:
@@ -75,7 +76,8 @@ class TestValueAxis:
         assert axis.high >= low + spread
         assert all(axis.low <= tick <= axis.high for tick in axis.ticks)
         assert list(axis.ticks) == sorted(set(axis.ticks))
-        assert len(axis.ticks) <= most + 1
+        assert 2 <= len(axis.ticks) <= most + 1
+        assert len({axis.label(tick) for tick in axis.ticks}) == len(axis.ticks)
 
 
 class TestTimeTicks:
