@@ -12,7 +12,7 @@ from sp500tui.pipeline.core.timing.spans import CAPACITY, Span, SpanReport
 from sp500tui.tui.render.formats import clean, fit, milliseconds, percent
 from sp500tui.tui.render.lines import Line, Role, joined, longest_that_fits, width_of
 from sp500tui.tui.render.lines import Span as Text
-from sp500tui.tui.timeline.cells import Cells, Window, share_in, totals
+from sp500tui.tui.timeline.cells import Cell, Cells, Window, share_in, totals
 from sp500tui.tui.timeline.row_lines import SHARE_WIDTH
 from sp500tui.tui.timeline.rows import Row
 from sp500tui.tui.timeline.states import SIGNS, reason
@@ -39,41 +39,47 @@ def detail_lines(
 
     `failure`: why a worker failed before a span in which it waits to start again; empty if unknown.
     """
-    cell = cells[cursor] if 0 <= cursor < len(cells) else None
     if row is None:
         return [(Text("Starting workers …", Role.LABEL),), ()]
-    title = Text(row.title, Role.TITLE)
+    cell = cells[cursor] if 0 <= cursor < len(cells) else None
     if cell is None:
-        why = Text(_why_blank(row, window.time_of(cursor)), Role.LABEL)
-        one_line = (title, Text("   "), why)
-        return [one_line, ()] if width_of(one_line) <= width else [(title,), (why,)]
+        return _blank_lines(row, window.time_of(cursor), width)
     if row.is_heading:
         shown = f"{_duration(window.seconds)} shown: "
         return [
-            _largest_shares((title,), "   ", cell.seconds, width),
+            _largest_shares((Text(row.title, Role.TITLE),), "   ", cell.seconds, width),
             _largest_shares((), shown, totals(cells), width, Role.LABEL),
         ]
+    failed = failure(row.workers[0].name, cell.span) if cell.span.state is WorkerState.BACKOFF else ""
+    parts = [(Text(failed or reason(row.stage, cell.span, process=row.is_process)),)]
+    if len(cell.seconds) > 1:
+        parts.append((Text(f"this cell: {shares(cell.seconds)}", Role.LABEL),))
+    return [_span_line(row, cell, now, width), longest_that_fits([joined(parts), parts[0]], width)]
+
+
+def _blank_lines(row: Row, at: float, width: int) -> list[Line]:
+    """Why a row has nothing at a time, beside its title where there is room."""
+    title, why = Text(row.title, Role.TITLE), Text(_why_blank(row, at), Role.LABEL)
+    one_line = (title, Text("   "), why)
+    return [one_line, ()] if width_of(one_line) <= width else [(title,), (why,)]
+
+
+def _span_line(row: Row, cell: Cell, now: float, width: int) -> Line:
+    """The row, the state, the duration and age of its span, and the batches."""
     span, sign = cell.span, SIGNS[cell.state]
     first, last = span.batches
     batches = "" if not first else f"batch {first}" if first == last else f"batches {first} to {last}"
-    lasted, age = (
-        f"for {_duration(span.end - span.start)}",
-        f"{_duration(max(0.0, now - span.start))} ago",
-    )
-    failed = failure(row.workers[0].name, span) if span.state is WorkerState.BACKOFF else ""
-    parts = [(Text(failed or reason(row.stage, span, process=row.is_process)),)]
-    if len(cell.seconds) > 1:
-        parts.append((Text(f"this cell: {shares(cell.seconds)}", Role.LABEL),))
-    state = _state_words(cell.state, row)
+    lasted, age = f"for {_duration(span.end - span.start)}", f"{_duration(max(0.0, now - span.start))} ago"
+    begin = [(Text(row.title, Role.TITLE),), (Text(_state_words(cell.state, row), sign.role),)]
     variants = [
-        joined([(title,), (Text(state, sign.role),), *((Text(text),) for text in texts if text)], between)
+        joined([*begin, *((Text(text),) for text in texts if text)], between)
         for texts, between in (
             ((lasted, age, batches), "   "),
             ((lasted, age, batches), "  "),
             ((lasted, batches.replace(" to ", "–")), "  "),
         )
     ]
-    return [longest_that_fits(variants, width), longest_that_fits([joined(parts), parts[0]], width)]
+    return longest_that_fits(variants, width)
 
 
 def _largest_shares(
