@@ -62,9 +62,13 @@ def market_days(
             sessions = _sessions(fetch, members, start, min(end, now + timedelta(days=1)), now)
         except SourceError as error:
             warning = f"the trading days may be incomplete: {error}"
-        store_sessions(connection, sessions, now)
         market = sessions[0].market if sessions else _DEFAULT_MARKET if not name else ""
         if market:
+            # The close of a day that lies far back is only assumed: one that the source stated before is better.
+            earlier = stored_sessions(connection, market, start, min(end, oldest_start(Resolution.HOUR, now)))
+            known = {each.session_date for each in earlier}
+            sessions = [each for each in sessions if each.session_date not in known]
+            store_sessions(connection, sessions, now)
             sessions += stored_sessions(connection, market, start, end)
         found.append(MarketDays(tuple(members), market, trading_days(sessions, start, end), warning))
     return found

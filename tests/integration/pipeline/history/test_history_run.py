@@ -28,6 +28,7 @@ from sp500tui.pipeline.runtime.history import HistoryRun
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.sources.yahoo.charts import ChartRequest
 from sp500tui.storage.connection import connect
+from sp500tui.storage.history.sessions import stored_sessions
 from tests.support.market.charts import FakeCharts, bar, trading_day, weekdays
 
 TIMEOUT = 60
@@ -432,6 +433,22 @@ def test_a_session_that_opens_on_the_day_before_in_utc_has_the_date_at_its_excha
     # then they are the days there
     assert [day.session_date for day in market.days] == days
     assert [row[0] for row in stored] == days
+
+
+def test_a_half_day_is_one_also_when_the_source_no_longer_states_its_close(url: str) -> None:
+    # given a week with a half day, whose sessions were stored while the source stated them
+    days = [trading_day(day) for day in weekdays(date(2026, 5, 4), 3)]
+    days.append(trading_day(date(2026, 5, 7), minutes=210))
+    window = (days[0].start_time, days[-1].end_time)
+    with connect(url, application_name="test") as connection:
+        market_days(connection, FakeCharts(days, NOW), ["AAPL"], window, NOW)
+        # when they are determined three years later, from daily charts
+        later = NOW + timedelta(days=1_100)
+        (market,) = market_days(connection, FakeCharts(days, later), ["AAPL"], window, later)
+        stored = stored_sessions(connection, market.market, *window)
+    # then the half day is as short as before
+    assert [day.slot_count("1m") for day in market.days] == [390, 390, 390, 210]
+    assert [each.end_time for each in stored] == [day.end_time for day in days]
 
 
 def test_a_source_without_answer_leaves_the_sessions_of_before(
