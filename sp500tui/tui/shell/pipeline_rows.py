@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from sp500tui.pipeline.core.names import QueueName, StageName
-from sp500tui.pipeline.core.snapshot import QueueSnapshot, Snapshot, StageSnapshot, WorkerState
+from sp500tui.pipeline.core.snapshot import Phase, QueueSnapshot, Snapshot, StageSnapshot, WorkerState
 from sp500tui.pipeline.core.timing.shares import WINDOWS
 from sp500tui.tui.recent_seconds import RecentSeconds
 from sp500tui.tui.render.event_marks import event_mark
@@ -60,6 +60,8 @@ _INPUT = {
 }
 _TAKEN = {QueueName.TICKERS: "requested", QueueName.QUOTES: "in flight", QueueName.ROWS: "in flight"}
 """Label of the items leased from a queue; in flight are the quotes that the equation counts as such."""
+_ENDING = (Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED, Phase.FAILED)
+"""Phases in which workers that are gone are not replaced."""
 _FULL, _CROWDED = 0.9, 0.6
 _NOTABLE = 0.005
 """Share of the last ten seconds from which it is shown that a queue holds its producers back."""
@@ -341,6 +343,9 @@ def _fill_role(queue: QueueSnapshot) -> Role:
 
 def _pool(snapshot: Snapshot, stage: StageSnapshot, width: int) -> Line:
     """A sign for each worker, by state; numbers with signs where they do not fit."""
+    ending = snapshot.phase in _ENDING
+    if ending and not stage.alive:
+        return (Span("ended", Role.LABEL),)
     if stage.paused:
         return (Span("‖ paused", Role.WARN),)
     if not stage.size and not stage.alive:
@@ -351,7 +356,7 @@ def _pool(snapshot: Snapshot, stage: StageSnapshot, width: int) -> Line:
         busy = min(stage.busy, stage.alive)
         states = [WorkerState.BUSY] * busy + [WorkerState.IDLE] * (stage.alive - leaving - busy)
         states += [WorkerState.DRAINING] * (stage.alive - len(states))
-    states += [WorkerState.STARTING] * (stage.size - stage.alive)
+    states += [WorkerState.STARTING] * (0 if ending else stage.size - stage.alive)
     counts: dict[tuple[str, Role], int] = {}
     for state in sorted(states, key=_ORDER.index):
         counts[WORKER_SIGNS[state]] = counts.get(WORKER_SIGNS[state], 0) + 1

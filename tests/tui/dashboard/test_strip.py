@@ -16,6 +16,7 @@ from sp500tui.pipeline.core.snapshot import (
     Health,
     JournalSnapshot,
     Latency,
+    Phase,
     Snapshot,
     WorkerState,
 )
@@ -306,6 +307,26 @@ def test_the_pool_shows_the_busy_the_leaving_and_the_starting_workers(
         for stage in snapshot.stages
     )
     assert before_strip(replace(snapshot, stages=stages), StageName.PRICE).endswith(f" {signs}")
+
+
+@pytest.mark.parametrize("phase", [Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED, Phase.FAILED])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"size": 10, "alive": 9, "busy": 5}, "●●●●●○○○○"),
+        ({"size": 9, "alive": 0, "busy": 0}, "ended"),
+        ({"size": 9, "alive": 0, "busy": 0, "paused": True}, "ended"),
+    ],
+)
+def test_workers_that_have_ended_are_not_shown_as_starting(
+    phase: Phase, change: dict[str, int], words: str
+) -> None:
+    stages = tuple(
+        replace(stage, **change) if stage.name is StageName.PRICE else stage  # type: ignore[arg-type]
+        for stage in running().stages
+    )
+    snapshot = replace(running(), phase=phase, stages=stages)
+    assert before_strip(snapshot, StageName.PRICE).endswith(f" {words}")
 
 
 def test_workers_that_wait_are_not_shown_as_busy() -> None:
