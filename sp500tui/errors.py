@@ -106,7 +106,7 @@ _RESOURCE_REMEDIES = {
 
 
 def resource_remedy(error: BaseException) -> str:
-    """What to do about an error of the system that means an exhausted resource; empty for every other error."""
+    """The remedy for an error of the system that means an exhausted resource; empty for every other error."""
     if isinstance(error, OSError):
         return _RESOURCE_REMEDIES.get(error.errno or 0, "")
     if isinstance(error, MemoryError):

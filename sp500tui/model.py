@@ -249,7 +249,7 @@ _BAR_COLUMNS = ("starts", "opens", "highs", "lows", "closes", "volumes")
 
 
 class ActionKind(StrEnum):
-    """What a company did to its shares."""
+    """A change that a company makes to its shares, or a payment for them."""
 
     SPLIT = "split"
     DIVIDEND = "dividend"

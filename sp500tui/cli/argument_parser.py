@@ -59,7 +59,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
     @property
     def hint(self) -> str:
-        """Where the user finds what can be given."""
+        """The command that lists the valid arguments."""
         return f"`{self.prog} --help` lists the commands and options"
 
     def parse_strictly(self, arguments: Sequence[str], namespace: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Where a command writes to, and what it prints to a terminal: aligned columns, without control characters."""
+"""The output of commands: the file that is written, and for a terminal aligned columns, without control characters."""
 
 from __future__ import annotations
 

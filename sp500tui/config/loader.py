@@ -44,7 +44,7 @@ class Precedence(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where one value comes from."""
+    """The origin of one value."""
 
     precedence: Precedence
     name: str
@@ -249,7 +249,7 @@ def _resolve_conflicts(found: dict[str, SourcedValue]) -> list[str]:
 
 
 def _location(name: str, found: SourcedValue) -> str:
-    """Where a value was given: `--once`, `SP500TUI_ONCE`, `once in /home/…/config.toml`."""
+    """The place of a value: `--once`, `SP500TUI_ONCE`, `once in /home/…/config.toml`."""
     origin = found.origin
     return f"{BY_FIELD[name].key} in {origin.name}" if origin.precedence is Precedence.FILE else origin.name
 

@@ -16,7 +16,7 @@ _NAMES = {
     "cluster_name": "1 to 40 of the letters a to z, digits, - and _",
     "fetch_group": "1 to 40 of the letters a to z, digits, -, _ and the full stop",
 }
-"""What is allowed in a setting with a pattern."""
+"""The permitted values of a setting with a pattern."""
 _UNITS = {"SECONDS": "seconds", "MB": "megabytes"}
 """Unit of a number, by the placeholder of its option."""
 

@@ -110,7 +110,7 @@ def _cells(line: str, header: _Header | None) -> list[str]:
 
 
 def _separator(line: str) -> str:
-    """What separates the cells of a line: a tab, a semicolon or a comma."""
+    """The separator of the cells of a line: a tab, a semicolon or a comma."""
     return next((each for each in "\t;" if each in line), ",")
 
 

@@ -46,7 +46,7 @@ class Cancelled(LessonError):  # noqa: N818  # not a failure of the experiment
 
 
 class Bench:
-    """What an experiment works with. Every wait ends with `Cancelled` once `cancel` is set.
+    """The tools of an experiment. Every wait ends with `Cancelled` once `cancel` is set.
 
     Args:
         pipeline: A running pipeline of the demo market; None for experiments without one.

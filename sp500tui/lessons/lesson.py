@@ -23,7 +23,7 @@ class LessonError(Sp500tuiError):
 
 
 class Needs(IntEnum):
-    """What an experiment uses; each level includes those below it."""
+    """The resources of an experiment; each level includes those below it."""
 
     PROCESSOR = 0
     """Only this machine."""
@@ -72,7 +72,7 @@ class Lesson:
     correct: int
     """Index of the correct answer."""
     change: str
-    """What the experiment changes and measures."""
+    """The change that the experiment makes, and its measurement."""
     claim: str
     """The effect, as `effect` checks it."""
     why: str

@@ -37,7 +37,7 @@ SHUTDOWN_MESSAGES = {
     ShutdownLevel.SPOOL: "spooling: writing the rest to the journal for the next start; stop again to kill",
     ShutdownLevel.KILL: "killed",
 }
-"""What a level does, and what the next one will do."""
+"""The effect of each level, and of the next one."""
 
 
 def escalate(level: ShutdownLevel) -> ShutdownLevel:
@@ -84,7 +84,7 @@ class HistorySnapshot:
     failed: int = 0
     """Requests that brought no bars because they were refused or not answered."""
     message: str = ""
-    """What delays it at the moment; empty if nothing does."""
+    """The cause that delays it at the moment; empty without one."""
     problem: str = ""
     """Why the latest request failed; empty if none has."""
     failures: tuple[HistoryFailure, ...] = ()
@@ -159,7 +159,7 @@ class PipelineControl(Protocol):
         """
 
     def spans(self, seconds: float) -> SpanReport:
-        """What every worker of this program did in the last `seconds`: a minute or more is kept."""
+        """The spans of every worker of this program in the last `seconds`: a minute or more is kept."""
 
     def price_of(self, symbol: str) -> LivePrice | None:
         """The latest price of one symbol with the names of its workers; None before the first."""

@@ -1,4 +1,4 @@
-"""Where the pipeline of a data folder listens: one Unix socket, private to its user, guarded by a lock."""
+"""The address of the pipeline of a data folder: one Unix socket, private to its user, guarded by a lock."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ControlFolder:
         return self.path / "control.lock"
 
     def socket_path(self) -> Path:
-        """Where the socket is created: in the folder, or in a runtime folder where that path is too long.
+        """The path of the socket: in the folder, or in a runtime folder where that path is too long.
 
         Raises:
             OSError: no such folder can be used.

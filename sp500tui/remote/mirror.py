@@ -56,7 +56,7 @@ class Mirror:
 
     @property
     def position(self) -> Position:
-        """Where the next update begins."""
+        """The position at which the next update begins."""
         return Position() if self._update is None else self._update.position
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:

@@ -84,7 +84,7 @@ class _Connection:
 
     @property
     def interest(self) -> int:
-        """What to wait for: room to send the answer, or else the next request."""
+        """The event to wait for: room to send the answer, or else the next request."""
         return selectors.EVENT_WRITE if self.outgoing else selectors.EVENT_READ
 
 

@@ -46,7 +46,7 @@ class RefusedError(ConfigurationError):
 
 
 class ForeignAnswerError(ProtocolError):
-    """What listens is no pipeline of this version: the command has none to act on."""
+    """The program that listens is no pipeline of this version: the command has none to act on."""
 
     exit_code = ExitCode.USAGE
 

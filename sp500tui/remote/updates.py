@@ -1,4 +1,4 @@
-"""What a pipeline has to show since a position: the content of viewers, recordings and the browser."""
+"""The changes of a pipeline since a position: the content of viewers, recordings and the browser."""
 
 from __future__ import annotations
 

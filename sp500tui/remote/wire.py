@@ -85,7 +85,7 @@ class Welcome(msgspec.Struct, tag="welcome", frozen=True):
 
     @property
     def identity(self) -> tuple[int, datetime]:
-        """What distinguishes this run from others on the same data folder."""
+        """The identity of this run among those on the same data folder."""
         return self.pid, self.started
 
 

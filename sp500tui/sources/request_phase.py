@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class RequestPhase(StrEnum):
-    """What a request does or waits for."""
+    """The activity or the wait of a request."""
 
     LIMIT = "limit"
     """Waits until the throttle admits it."""

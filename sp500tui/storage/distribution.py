@@ -27,7 +27,7 @@ class Step:
     makes: str
     """The table or view that the step distributes."""
     description: str
-    """What the step does, as the end of a sentence."""
+    """Its effect, as the end of a sentence."""
 
 
 _STEPS = {

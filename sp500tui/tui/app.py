@@ -187,7 +187,7 @@ class DashboardApp(SteeringApp):
         )
 
     def palette_matches(self, query: str) -> Iterable[PaletteEntry]:
-        """What a query alone names: symbols to go to, and a number of workers to set."""
+        """The entries that a query itself names: symbols to go to, and a number of workers to set."""
         for constituent in self.constituents_matching(query):
             yield PaletteEntry(
                 f"Go to {constituent.symbol}",

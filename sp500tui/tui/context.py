@@ -68,10 +68,10 @@ class DashboardContext(Protocol):
         """Ask a question in a dialog and call `act` if the answer is yes."""
 
     def palette_entries(self) -> Iterable[PaletteEntry]:
-        """What the command palette offers besides the keys' actions."""
+        """The entries of the command palette besides the keys' actions."""
 
     def palette_matches(self, query: str) -> Iterable[PaletteEntry]:
-        """What a query of the command palette alone names."""
+        """The entries that a query of the command palette itself names."""
 
     def offered_screens(self) -> Mapping[str, str]:
         """The screens beside the main one: their names in the key bar by the action that opens them."""

@@ -61,15 +61,15 @@ class RecentSeconds:
         return self._lines[key]
 
     def stage(self, name: StageName) -> ActivitySeries:
-        """What the workers of a stage did."""
+        """The activity of the workers of a stage."""
         return self._stages.get(name, ())
 
     def worker(self, name: str) -> ActivitySeries:
-        """What one worker did."""
+        """The activity of one worker."""
         return self._workers.get(name, ())
 
     def worker_strip(self, name: str, width: int) -> Line:
-        """What one worker did in the last `width` seconds."""
+        """The activity of one worker in the last `width` seconds."""
         return self.line((name, width), lambda: activity_strip(self.worker(name), width))
 
     @property

@@ -102,7 +102,7 @@ def _print_outcome(report: RunReport, snapshot: Snapshot) -> None:
 
 
 def run_summary(snapshot: Snapshot) -> str:
-    """What became of the quotes, and how long it took; empty if none was fetched.
+    """The outcome of the quotes, and the duration of the run; empty if none was fetched.
 
     `88,478 fetched = 70,009 stored + 18,469 duplicate, 7 min`
     """
@@ -124,7 +124,7 @@ def run_summary(snapshot: Snapshot) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DashboardFiles:
-    """Where a dashboard keeps and writes files."""
+    """The paths of a dashboard's files."""
 
     state: Path
     """File with the theme."""

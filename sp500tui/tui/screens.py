@@ -35,7 +35,7 @@ class ScreenEntry:
 
     @property
     def purpose(self) -> str:
-        """What it shows, in a sentence."""
+        """Its content in a sentence."""
         return KEYS_BY_ID[f"screen.{self.name}"].explanation
 
     def available(self, *, demo: bool) -> bool:

@@ -104,7 +104,7 @@ def _local_pipeline(settings: Settings, paths: Paths) -> Pipeline:
 
 
 def _cluster_builder(settings: Settings, *, stages: bool) -> Build:
-    """What builds the cluster node. Invalid settings are reported now, before the dashboard takes the terminal."""
+    """The builder of the cluster node. Invalid settings are reported now, before the dashboard takes the terminal."""
     from sp500tui.cluster.node.validation import node_stage_sizes, validate_node
 
     sizes = node_stage_sizes(settings) if stages else {}

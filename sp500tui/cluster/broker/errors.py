@@ -33,7 +33,7 @@ class FencedError(BrokerError):
 
 
 class Retryability(StrEnum):
-    """What makes a failed command succeed."""
+    """The condition under which a failed command succeeds."""
 
     TIME = "time"
     """The failure may pass without intervention."""
@@ -175,7 +175,7 @@ def _error_code(error: Exception, text: str) -> str | None:
 
 
 def _certificate_error(error: BaseException | None) -> str | None:
-    """What is wrong with the certificate behind an exception of redis-py; None when that is not the cause."""
+    """The fault of the certificate behind an exception of redis-py; None when that is not the cause."""
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
     if error is None:

@@ -47,7 +47,7 @@ SHUTDOWN_MESSAGES = {
     ShutdownLevel.SPOOL: "releasing: the leases of this node go to other nodes; press again to kill",
     ShutdownLevel.KILL: "killed",
 }
-"""What each level does and what the next one will do."""
+"""The effect of each level, and of the next one."""
 
 
 class ClusterNode(PipelineBase):

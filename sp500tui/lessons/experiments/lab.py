@@ -33,7 +33,7 @@ def _rounds_of_a_task() -> int:
 
 
 def _report_of(bench: Bench, interpreter: Interpreter, rounds: int) -> dict[str, Any]:
-    """What the script measures under an interpreter."""
+    """The measurements of the script under an interpreter."""
     command = isolated_command(interpreter.program, str(_SCRIPT), str(rounds))
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

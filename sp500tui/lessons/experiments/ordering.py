@@ -37,7 +37,7 @@ class _Delivery:
     def __init__(self, url: str, batches: Sequence[Batch]) -> None:
         self.sent = 0
         self.last_arrival: dict[str, ConvertedQuote] = {}
-        """What a table would hold in which each row replaces the previous one of its symbol."""
+        """The rows of a table in which each row replaces the previous one of its symbol."""
         self._url = url
         self._lock = threading.Lock()
         self._queue: MemoryQueue[Batch] = MemoryQueue(len(batches))

@@ -89,7 +89,7 @@ class PipelineEvent:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What is to be reported: an event before it has a time."""
+    """An event to be reported, before it has a time."""
 
     kind: EventKind
     message: str

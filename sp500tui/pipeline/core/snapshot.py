@@ -17,7 +17,7 @@ _IN_USE_FROM, _BUSY_FROM = 0.1, 0.5
 
 
 class WorkerState(StrEnum):
-    """What a worker does or waits for. Its time is accounted by these states, except the last two."""
+    """The activity or the wait of a worker. Its time is accounted by these states, except the last two."""
 
     STARTING = "starting"
     """Preparing its task: opening the source, or starting its process."""

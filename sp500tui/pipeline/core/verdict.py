@@ -53,6 +53,6 @@ class Verdict:
     sentence: str = "starting"
     """`behind: a cycle takes 7.6 of 2.0 s: Yahoo Finance answers in 2.4 s`."""
     advice: str = ""
-    """What would help, or would not: `+ adds one`, `more price workers would not help`."""
+    """The advice on what would help, or would not: `+ adds one`, `more price workers would not help`."""
     stage: StageName | None = None
     """The stage that it is about."""

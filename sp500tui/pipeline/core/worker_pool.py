@@ -227,7 +227,7 @@ class WorkerPool:
         return True
 
     def worker_spans(self, start: float, now: float) -> list[WorkerSpans]:
-        """What each worker did between two monotonic times, including workers that have exited."""
+        """The spans of each worker between two monotonic times, including workers that have exited."""
         workers = {worker.name: worker for worker in self.workers if not worker.abandoned}
         running = {name: worker.open_span(now) for name, worker in workers.items()}
         found: list[WorkerSpans] = []

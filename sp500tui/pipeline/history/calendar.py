@@ -75,7 +75,7 @@ def market_days(
 
 
 def _market_group(symbol: str) -> str:
-    """What symbols with the same sessions have in common: the suffix of the exchange; of others, the symbol itself."""
+    """The key of symbols with the same sessions: the suffix of the exchange; of others, the symbol itself."""
     plain = yahoo_symbol(symbol)
     if symbol.startswith("^") or "=" in symbol or ("-" in plain and plain == symbol):
         return symbol

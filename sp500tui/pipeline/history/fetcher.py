@@ -189,7 +189,7 @@ class HistoryWorkerTask:
         return True
 
     def _stored(self, task: HistoryTask, absent: Sequence[datetime] = ()) -> SessionCounts:
-        """What the database holds of a task's days."""
+        """The numbers of stored bars of a task's days."""
         sessions = [session for day in task.days for session in day.sessions]
         return bars_by_session(self._connected(), task.symbol, str(task.resolution), sessions, absent)
 

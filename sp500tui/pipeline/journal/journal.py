@@ -409,7 +409,7 @@ class Journal:
         return self._error or (self._limit_message() if self._rejected_bytes else "")
 
     def snapshot(self) -> JournalSnapshot:
-        """What is on disk, and the journal's health."""
+        """The batches on disk, and the journal's health."""
         with self._counters.lock:
             segments = self.segments()
             batches = sum(len(segment.open_batches) for segment in segments)

@@ -205,7 +205,7 @@ class _Cause:
 
 
 def _cause(snapshot: Snapshot, samples: Sequence[SecondSample]) -> _Cause | None:
-    """What the stage with the highest occupancy does most of its time; the later one of two that are equal."""
+    """The main activity of the stage with the highest occupancy; the later one of two that are equal."""
     occupancies = [(round(_occupancy(samples, name), 1), name) for name in reversed(_INPUT)]
     highest, name = max(occupancies, key=lambda pair: pair[0])
     return _cause_of_stage(snapshot, samples, name) if highest > 0 else None

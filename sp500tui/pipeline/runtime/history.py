@@ -61,8 +61,8 @@ class HistoryRun:
     ) -> None:
         """`tasks`: the queue of requests, which other programs may share; one in memory without it.
 
-        `background`: the context of a request that leaves the request limit to others. `depth`: what is known of the
-        depth of `tasks` without asking a broker; `on_added` is called after tasks were queued.
+        `background`: the context of a request that leaves the request limit to others. `depth`: the depth of
+        `tasks` as last read, so that no broker is queried; `on_added` is called after tasks were queued.
         """
         self.counters = LedgerCounters()
         self._settings = settings
@@ -185,7 +185,7 @@ class HistoryRun:
 
     @property
     def trouble(self) -> str:
-        """What delays the run at the moment; empty if nothing does."""
+        """The cause that delays the run at the moment; empty without one."""
         waiting = [
             worker.last_error for worker in self.pool.workers if worker.snapshot().retry_in is not None
         ]

@@ -54,7 +54,7 @@ def compare(before: Iterable[Constituent], now: Iterable[Constituent]) -> ListDi
 
 
 def describe_change(before: Sequence[str], after: Sequence[str]) -> str:
-    """What has changed in the symbols to fetch, in one line; "" if nothing, or if it is the first list."""
+    """The changes of the symbols to fetch, in one line; "" if nothing, or if it is the first list."""
     if not before:
         return ""
     added, removed = sorted({*after} - {*before}), sorted({*before} - {*after})

@@ -41,13 +41,13 @@ class Moment(msgspec.Struct, array_like=True, frozen=True):
     position: Position
     snapshot: msgspec.Raw
     new: Content
-    """What is new since the moment before."""
+    """The content that is new since the moment before."""
     known: Content | None = None
     """Everything known, where a chunk begins."""
 
 
 def update_of(moments: Sequence[Moment], *, from_known: bool = False) -> Update:
-    """What successive moments add up to; `from_known`: together with everything known at the first one.
+    """The sum of successive moments; `from_known`: together with everything known at the first one.
 
     Raises:
         ProtocolError: the snapshot was written by another version, whose values differ.

@@ -1,4 +1,4 @@
-"""Where blocks are kept: the last minutes in memory, and files that are rotated."""
+"""The stores of blocks: the last minutes in memory, and files that are rotated."""
 
 from __future__ import annotations
 

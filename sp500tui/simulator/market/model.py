@@ -104,7 +104,7 @@ class Instrument:
         self.first_price = listing.price
         """The price before the first trade."""
         self.scale = 1.0
-        """What one of the first shares is divided by: 0.25 after a split of 4:1."""
+        """The divisor of one of the first shares: 0.25 after a split of 4:1."""
         self.splits: list[tuple[int, tuple[int, int]]] = []
         """Opening of the day, seconds since 1970, and ratio of each split since the start."""
         self.dividends: list[tuple[int, float]] = []

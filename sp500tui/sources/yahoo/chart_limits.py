@@ -1,4 +1,4 @@
-"""What Yahoo Finance's chart endpoint answers for each resolution: how far back, and how much in one request."""
+"""The limits of Yahoo Finance's chart endpoint for each resolution: how far back, and how much in one request."""
 
 from __future__ import annotations
 

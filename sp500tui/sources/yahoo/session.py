@@ -69,7 +69,7 @@ REFUSED = frozenset({401, 403})
 
 @dataclass(slots=True)
 class RequestBudget:
-    """What the current query of a thread has left."""
+    """The requests and the time that the current query of a thread has left."""
 
     requests: int = 0
     until: float = 0.0
@@ -297,6 +297,6 @@ def connection_error_message(
 
 
 def _curl_reason(error: curl.RequestException) -> str:
-    """What curl says, without its function and its address on the web."""
+    """The message of curl without its function and its address on the web."""
     found = _CURL_TEXT.fullmatch(str(error))
     return one_line(found[1] if found else error)

@@ -137,7 +137,7 @@ _START_ERRORS = {
 
 
 def start_remedy(status: int, reason: str) -> str:
-    """What to do about a server that ended at its start with this exit status and error; empty if that is unknown."""
+    """The remedy for a server that ended at its start with this exit status and error; empty if none is known."""
     if status == -signal.SIGXFSZ:
         return resource_remedy(OSError(errno.EFBIG, reason))
     number = next((number for words, number in _START_ERRORS.items() if words in reason), 0)

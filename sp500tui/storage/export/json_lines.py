@@ -48,7 +48,7 @@ class _Lines:
     def __init__(self, columns: dict[str, ColumnType]) -> None:
         names = [f",{json.dumps(name)}:".encode() for name in columns]
         self._names = [b"}\n{" + names[0][1:], *names[1:]]
-        """What precedes each value."""
+        """The text before each value."""
         kinds = list(columns.values())
         self._texts = [index for index, kind in enumerate(kinds) if kind is ColumnType.TEXT]
         self._decimals = [index for index, kind in enumerate(kinds) if kind is ColumnType.DECIMAL]

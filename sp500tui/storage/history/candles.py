@@ -75,7 +75,7 @@ class ChartAction:
 
     @property
     def factor(self) -> Decimal:
-        """What earlier prices are multiplied by; 1 for a payment."""
+        """The factor of earlier prices; 1 for a payment."""
         if self.kind is not ActionKind.SPLIT or not (self.numerator and self.denominator):
             return Decimal(1)
         return self.denominator / self.numerator
@@ -192,7 +192,7 @@ def _suitable(reach: Mapping[str, datetime], start: datetime, end: datetime, mos
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """What is read of one symbol."""
+    """A symbol, its window and its actions, for the queries of its candles."""
 
     connection: Connection
     symbol: str

@@ -151,7 +151,7 @@ def _counts_by_day(
     sessions: Sequence[TradingSession],
     more: Mapping[str, object],
 ) -> dict[tuple[str, date], int]:
-    """What a query counts between the edges of sessions, by symbol and date."""
+    """The counts of a query between the edges of sessions, by symbol and date."""
     edges = _edges(sessions)
     arguments = {"symbols": list(symbols), "edges": edges, "start": edges[0], "end": edges[-1], **more}
     counts: Counter[tuple[str, date]] = Counter()
@@ -186,7 +186,7 @@ def attempts_by_day(
 
 @dataclass(frozen=True, slots=True)
 class SessionCounts:
-    """What is stored of the sessions of a symbol."""
+    """The numbers of stored bars in the sessions of a symbol."""
 
     bars: Mapping[date, int]
     """Within the sessions, by date; without those of which there are none."""

@@ -109,7 +109,7 @@ class CoverageGrid:
 
 
 def legend(width: int) -> list[Line]:
-    """What the signs mean, in as many lines as that takes."""
+    """The meaning of the signs, in as many lines as that takes."""
     entries = [*SIGNS.items(), ("marked", MARK), ("not checked", ("blank", Role.LABEL))]
     lines: list[list[Span]] = [[]]
     for state, (sign, role) in entries:
@@ -125,7 +125,7 @@ _MEANINGS = {
     "too old": ": the source does not keep them for so long",
     "replaced": " by longer bars",
 }
-"""What the words of a state leave open."""
+"""Explanations of states."""
 
 
 def cell_text(cell: CoverageCell | None, symbol: str, day: date, resolution: str) -> str:
@@ -143,7 +143,7 @@ def cell_text(cell: CoverageCell | None, symbol: str, day: date, resolution: str
 
 
 def unit(resolution: str) -> str:
-    """What is counted at a resolution."""
+    """The unit that is counted at a resolution."""
     return "minutes with a price" if resolution == "quotes" else f"{resolution} bars"
 
 

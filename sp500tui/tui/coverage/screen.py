@@ -237,7 +237,7 @@ class CoverageScreen(BaseScreen):
         set_titles(self.session, f"session{marks}", progress_text(self._progress, self._seconds_left))
 
     def _keys_of_a_session(self) -> str:
-        """What can be done with a session that lacks something."""
+        """The keys that act on a session that lacks bars."""
         if self._resolution == QUOTES:
             return ""
         keys = _HOW if self.dashboard.offers(_FETCH) else _HOW[:1]
@@ -331,7 +331,7 @@ class CoverageScreen(BaseScreen):
         return f"Collected prices cannot be fetched later; {key} shows the next resolution"
 
     def _windows(self, grid: CoverageGrid, symbol: str, cell: CoverageCell | None) -> list[FetchWindow]:
-        """What is to be fetched."""
+        """The sessions to be fetched."""
         return marked_windows(self.marks, grid.dates) if self.marks else [window_of(grid, symbol, cell)]
 
     def action_check(self) -> None:

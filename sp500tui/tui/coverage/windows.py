@@ -1,4 +1,4 @@
-"""What is to be fetched on the coverage screen, as windows of dates and symbols."""
+"""The sessions to be fetched from the coverage screen, as windows of dates and symbols."""
 
 from __future__ import annotations
 

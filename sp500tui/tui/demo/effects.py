@@ -1,4 +1,4 @@
-"""What the faults changed: figures of the pipeline before them and now, as text."""
+"""The effects of the faults: figures of the pipeline before them and now, as text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CHANGED = 1.2
 
 
 def effects(before: Snapshot | None, now: Snapshot) -> list[str]:
-    """What differs from `before`, the most important first; nothing without a snapshot from before the faults.
+    """The differences from `before`, the most important first; nothing without a snapshot from before the faults.
 
     Each part is a figure with both values, `price p95 47 → 2,400 ms`, or a number of what happened since.
     """

@@ -30,7 +30,7 @@ class FaultOption:
     strengths: tuple[Strength, ...]
     """The first one is off."""
     what: str
-    """What the market does."""
+    """The behaviour of the market."""
     watch: str
     """What to watch for on this screen."""
 

@@ -78,7 +78,7 @@ def explanation_lines(
     height: int,
     changed: Sequence[str] = (),
 ) -> list[Line]:
-    """What an entry does, what to watch for, and how often the fault was injected.
+    """The effect of an entry, what to watch for, and how often the fault was injected.
 
     Args:
         entry: The marked entry.
@@ -140,7 +140,7 @@ def _paragraph(text: str, width: int, role: Role = Role.VALUE) -> list[Line]:
 
 
 def effect_text(parts: Sequence[str], width: int) -> str:
-    """What the faults changed, as many parts as fit in `width` cells."""
+    """The effects of the faults, as many parts as fit in `width` cells."""
     text = ""
     for part in parts:
         longer = f"{text} · {part}" if text else part

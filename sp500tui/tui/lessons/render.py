@@ -24,7 +24,7 @@ class Keys(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a lesson that was run has shown."""
+    """The result of a lesson that was run."""
 
     answer: int | None
     """Index of the predicted answer."""
@@ -40,7 +40,7 @@ class Running:
     lesson: Lesson
     answer: int | None
     step: str
-    """What is being measured."""
+    """The present measurement."""
     seconds: float
 
 

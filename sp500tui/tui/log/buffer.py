@@ -36,7 +36,7 @@ _WANTED = {
     logging.WARNING: "warnings or errors",
     logging.ERROR: "errors",
 }
-"""What each level shows."""
+"""The lines that each level shows."""
 
 
 def next_level(level: int, step: int) -> int:

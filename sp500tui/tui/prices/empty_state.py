@@ -9,7 +9,7 @@ _DEMO = "Without a network, sp500tui --demo shows everything with a simulated ma
 
 
 def prices_notice(snapshot: Snapshot, quit_key: str = "q") -> str:
-    """What is shown in place of prices, a paragraph in a line."""
+    """The message in place of prices, a paragraph in a line."""
     if snapshot.phase is Phase.FAILED:
         return clean(f"The pipeline failed: {snapshot.failure}") + f"\nPress {clean(quit_key)} to quit."
     listed, sources = snapshot.constituents, snapshot.sources

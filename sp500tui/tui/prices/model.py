@@ -68,7 +68,7 @@ class PriceRow(NamedTuple):
 
 
 class Weight(NamedTuple):
-    """What one quote adds to the statistics, or the difference between two quotes of one symbol."""
+    """The contribution of one quote to the statistics, or the difference between two quotes of one symbol."""
 
     currency: str
     members: int
@@ -96,12 +96,12 @@ class Weight(NamedTuple):
 
     @property
     def negated(self) -> Weight:
-        """What removes it from the statistics."""
+        """The weight that removes it from the statistics."""
         return Weight(self.currency, 0, 0, 0, Decimal(0), Decimal(0)).minus(self)
 
 
 def weight_of(quote: Quote | None, classes: int = 1) -> Weight | None:
-    """What a quote adds to the statistics; None for a quote without a change.
+    """The contribution of a quote to the statistics; None for a quote without a change.
 
     Args:
         quote: The quote.
@@ -214,7 +214,7 @@ class PriceModel:
         self._classes: Counter[str] = Counter()
         """Number of listed share classes by SEC Central Index Key."""
         self._weights: dict[str, Weight | None] = {}
-        """What of each symbol is counted in the statistics."""
+        """The weight of each symbol that is counted in the statistics."""
         self._uncounted: set[str] = set()
         """Symbols whose newest quote is not counted yet: prices change more often than the statistics are shown."""
         self.recent_changes: dict[str, tuple[int, datetime]] = {}
@@ -350,7 +350,7 @@ class PriceModel:
 
 
 def _changes(before: Weight | None, after: Weight | None) -> tuple[Weight | None, ...]:
-    """What to add to statistics with `before` so that they have `after`; weights of two currencies do not mix."""
+    """The weights to add to statistics with `before` to have `after`; weights of two currencies do not mix."""
     if before is None:
         return (after,)
     if after is not None and after.currency == before.currency:

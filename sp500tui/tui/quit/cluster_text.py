@@ -38,6 +38,6 @@ def quit_lines(stopping: ShutdownStatus, snapshot: Snapshot, quit_key: str = "q"
 
 
 def remaining_cluster_message(snapshot: Snapshot) -> str:
-    """What the cluster does after this program has quit, as a sentence; empty outside a cluster."""
+    """The state of the cluster after this program has quit, as a sentence; empty outside a cluster."""
     words = continues(snapshot)
     return f"{words[:1].upper()}{words[1:]}." if words else ""

@@ -122,7 +122,7 @@ def stopping_lines(
 
 
 def unsaved_summary(snapshot: Snapshot) -> str:
-    """What a finished run did not store, and where it is, in one line; empty when everything is stored."""
+    """The quotes that a finished run did not store, and where they are, in one line; empty when all are stored."""
     if snapshot.other_active_nodes:
         return ""
     ledger = snapshot.ledger

@@ -100,7 +100,7 @@ def is_viewer(snapshot: Snapshot) -> bool:
 
 
 def continues(snapshot: Snapshot) -> str:
-    """What the cluster does after this program ends; empty outside a cluster."""
+    """The state of the cluster after this program ends; empty outside a cluster."""
     if not snapshot.broker:
         return ""
     others = snapshot.other_active_nodes

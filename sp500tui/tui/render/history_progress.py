@@ -30,7 +30,7 @@ class TimeLeft:
 
 
 def progress_text(progress: HistorySnapshot, seconds_left: float | None = None) -> str:
-    """What the history stage does or has done: `fetching: 12 of 503 requests done, 4,680 bars to store`."""
+    """The progress or the result of the history stage: `fetching: 12 of 503 requests done, 4,680 bars to store`."""
     if progress.surveys and not progress.requests_left:
         return "what is missing is being determined"
     if progress.busy:

@@ -1,4 +1,4 @@
-"""What the workers of each stage spent their time on: a table of the shares of all states."""
+"""The times of the stages: a table of the shares of all states of their workers."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _SHORTEST = 11
 
 
 class Activity(NamedTuple):
-    """What the workers of a pool did in one second, as shares of their time from 0 to 1."""
+    """The activity of the workers of a pool in one second, as shares of their time from 0 to 1."""
 
     busy: float = 0.0
     waiting: float = 0.0

@@ -127,7 +127,7 @@ def _time(worker: WorkerSnapshot) -> str:
 
 
 def _task(worker: WorkerSnapshot, *, with_error: bool) -> str:
-    """What the worker does or waits for; for one that is restarted at least the reason."""
+    """The task or the wait of the worker; for one that is restarted at least the reason."""
     reason = worker.last_error if worker.state is WorkerState.BACKOFF and with_error else ""
     return clean(worker.doing or reason)
 
@@ -146,7 +146,7 @@ def _cell(worker: WorkerSnapshot, name: str) -> tuple[str, Role]:
 
 
 def detail_lines(worker: WorkerSnapshot, width: int, lines: int) -> list[Line]:
-    """What a narrow panel has no columns for, in `lines` lines: process, latencies and the whole last error."""
+    """The details without columns in a narrow panel, in `lines` lines: process, latencies and the whole last error."""
     error = clean(worker.last_error)
     text, role = (f"last error: {error}", Role.WARN) if error else ("no errors", Role.LABEL)
     place = (

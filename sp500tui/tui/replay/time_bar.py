@@ -46,7 +46,7 @@ class TimeBar(LinesWidget):
 
 
 def _ends(replayed: ReplayedPipeline, end_key: str) -> tuple[Line, Line]:
-    """What stands before and behind the line; a replay has no key that returns to the present."""
+    """The texts before and behind the line; a replay has no key that returns to the present."""
     playback = replayed.playback
     at = playback.at
     date = "" if end_key else f"{_local(at):%Y-%m-%d} "

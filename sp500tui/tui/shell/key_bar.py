@@ -93,7 +93,7 @@ class ShownKey:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where a click presses a key."""
+    """The cells in which a click presses a key."""
 
     left: int
     right: int

@@ -64,7 +64,7 @@ class KeyCommand:
 
     @property
     def explanation(self) -> str:
-        """What it does, in a sentence; the short name without one."""
+        """Its effect in a sentence; the short name without one."""
         return self.binding.tooltip or self.binding.description
 
 

@@ -72,7 +72,7 @@ _LEGENDS = (
     f"░▒▓█ workers busy   {_WAITS}   ✗ failed   ▁▄█ queue 1, 25, 100 % full",
     f"░▒▓█ busy   {_WAITS}   ✗ failed   ▁▄█ queue depth",
 )
-"""What the cells of the strips mean, from long to short."""
+"""The legend of the cells of the strips, from long to short."""
 _ORDER = (
     WorkerState.BUSY,
     WorkerState.SOURCE,

@@ -74,7 +74,7 @@ class PriceChart(LinesWidget, can_focus=True):
     mark: reactive[int | None] = reactive[int | None](None)
     """Index of the marked price or candle."""
     day: reactive[Day] = reactive(Day())
-    """What the chart takes from the current quote."""
+    """The day's change and previous close of the current quote."""
 
     @dataclass
     class RangeSelected(Message):

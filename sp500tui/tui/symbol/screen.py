@@ -104,7 +104,7 @@ class SymbolScreen(BaseScreen):
         self._fetching: int | None = None
         """That number when the pipeline accepted a request for bars; None while none are fetched."""
         self._outcome = ""
-        """What became of the last request for bars."""
+        """The outcome of the last request for bars."""
 
     def compose_panels(self) -> ComposeResult:
         """The quote above the company and the chart, the latest rows below."""
@@ -271,7 +271,7 @@ class SymbolScreen(BaseScreen):
         set_titles(self.chart, title, note, shorter=shorter)
 
     def _nothing(self) -> str:
-        """What to do about a range without candles."""
+        """The text of a range without candles, with the key that fetches them."""
         if self.candles is None:
             return _LOADING
         text = f"Nothing of {self.symbol} is stored for {self.time_range.description}."
@@ -376,7 +376,7 @@ class SymbolScreen(BaseScreen):
 
 
 def _day(row: ConvertedQuote) -> Day:
-    """What the chart takes from a quote."""
+    """The day's change and previous close of a quote, for the chart."""
     quote = row.quote
     return Day(
         format_change(quote.percent_change),
@@ -386,7 +386,7 @@ def _day(row: ConvertedQuote) -> Day:
 
 
 def outcome_text(before: HistorySnapshot, after: HistorySnapshot) -> str:
-    """What became of a request for bars, by the progress when it was made and when all was done."""
+    """The outcome of a request for bars, by the progress when it was made and when all was done."""
     if after.problem and (after.failed > before.failed or after.problem != before.problem):
         return clean(after.problem)
     if after.requests == before.requests:

@@ -27,7 +27,7 @@ from sp500tui.tui.terminal.input import TerminalInput
 
 LOG = logging.getLogger(__name__)
 _WEB_DRIVER = "textual.drivers.web_driver:WebDriver"
-"""What `textual serve` puts into `TEXTUAL_DRIVER`."""
+"""The value of `TEXTUAL_DRIVER` under `textual serve`."""
 _MAX_PENDING = 1 << 20
 """Bytes that may wait to be written; when there are more, they are dropped and the screen is repainted later."""
 _WRITE_CHUNK = 4096

@@ -1,4 +1,4 @@
-"""What a terminal sends, as Textual's events: meaningless bytes are dropped and never raise.
+"""The input of a terminal as Textual's events: meaningless bytes are dropped and never raise.
 
 Textual's Linux driver decodes strictly, and its parser types out the characters of a sequence that it does not know:
 the reply `ESC ] 11 ; rgb:1010/…` to a question about colours opens the filter, since it contains a `/`. Here the
@@ -35,7 +35,7 @@ _MOUSE_BYTES = 3
 _ESC, _BEL = 0x1B, 0x07
 _PASTE_START, _PASTE_END = "\x1b[200~", b"\x1b[201~"
 _STRINGS = frozenset(b"]P_^X")
-"""What begins an OSC, DCS, APC, PM or SOS string after ESC."""
+"""The bytes after ESC that begin an OSC, DCS, APC, PM or SOS string."""
 _IN_STRINGS = frozenset(range(0x08, 0x0E))
 """Control characters that a string may contain, ECMA-48 5.6."""
 _DROPPED = (events.Resize, InBandWindowResize, events.CursorPosition)
@@ -43,7 +43,7 @@ _DROPPED = (events.Resize, InBandWindowResize, events.CursorPosition)
 
 
 class _State(Enum):
-    """Where in a sequence the last byte was."""
+    """The part of a sequence to which the last byte belongs."""
 
     GROUND = auto()
     ESCAPE = auto()

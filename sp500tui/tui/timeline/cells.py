@@ -1,4 +1,4 @@
-"""What a cell of the timeline shows: the time of one column, divided by the states of a worker or of a stage."""
+"""The cells of the timeline: the time of one column, divided by the states of a worker or of a stage."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def detail_lines(
     *,
     width: int,
 ) -> list[Line]:
-    """What the cell under the cursor is: the span and the reason, or the shares of a stage.
+    """The cell under the cursor: the span and the reason, or the shares of a stage.
 
     `failure`: why a worker failed before a span in which it waits to start again; empty if unknown.
     """
@@ -201,7 +201,7 @@ def lock_detail(samples: Sequence[SecondSample], width: int) -> list[Line]:
 
 
 def lock_text(samples: Sequence[SecondSample]) -> Text:
-    """What the interpreter lock is in the last ten seconds, in a word: ` in use`."""
+    """The use of the interpreter lock in the last ten seconds, in a word: ` in use`."""
     lock = lock_over(samples, _LOCK_SECONDS)
     word = lock.word if lock is not None else ""
     return Text(fit(f" {word}", SHARE_WIDTH), _LOCK_ROLES.get(word, Role.LABEL))

@@ -25,7 +25,7 @@ class Row:
 
     @property
     def title(self) -> str:
-        """What it is, in full."""
+        """Its name in full."""
         if self.is_heading:
             return f"{self.stage} workers"
         (worker,) = self.workers

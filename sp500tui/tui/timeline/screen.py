@@ -58,7 +58,7 @@ _SHARES_FROM = 100
 """Width in columns from which the share of each row is shown."""
 _DETAIL_LINES = 2
 _BY_SECOND = ("recorded by the second: the order within a second is not known", "recorded by the second")
-"""What a recording does not have, from long to short."""
+"""The note on the missing detail of a recording, from long to short."""
 _QUEUES_FROM, _LOCK_FROM, _LEGEND_FROM = 15, 19, 24
 """Heights in lines from which queues, interpreter lock, and the second line of the legend are shown."""
 _MOVE = Binding.Group("Move", compact=True)
@@ -67,7 +67,7 @@ _ZOOM = Binding.Group("Zoom", compact=True)
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What was read at one moment."""
+    """The spans, samples and events that were read at one moment."""
 
     report: SpanReport
     samples: Sequence[SecondSample]

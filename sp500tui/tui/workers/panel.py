@@ -148,7 +148,7 @@ class WorkersPanel(CursorList, inherit_bindings=False):
         set_titles(self, title(STAGE_TITLES[self.stage] if self.only_stage else None, len(shown)))
 
     def _strip(self, worker: WorkerSnapshot, width: int) -> Line:
-        """What a worker of this program did in the last seconds; nothing is known of those of other nodes."""
+        """The activity of a worker of this program in the last seconds; that of other nodes' workers is unknown."""
         if worker.node not in ("", self._node):
             return ()
         return self._recent.worker_strip(worker.name, width)
@@ -160,7 +160,7 @@ class WorkersPanel(CursorList, inherit_bindings=False):
         return [*times, *details, *[cut((), self.line_width)] * free]
 
     def _times(self, workers: int) -> list[Line]:
-        """What each stage spent its time on, where the panel has room for it below the workers and the details."""
+        """The times of the stages, where the panel has room for it below the workers and the details."""
         past, width = self._recent, self.line_width
         stages = [stage for stage in STAGE_TITLES if past.stage(stage)]
         needed = 1 + workers + 2 + len(stages) + self._detail_height
@@ -180,7 +180,7 @@ class WorkersPanel(CursorList, inherit_bindings=False):
         return next((lines for height, lines in _DETAIL_FROM if self.line_count >= height), 0)
 
     def _details(self, shown: Sequence[WorkerSnapshot]) -> list[Line]:
-        """What the marked worker's line may have no room for; empty without the focus."""
+        """The details of the marked worker for which its line may have no room; empty without the focus."""
         worker, lines = self._marked_worker(shown), self._detail_height
         if worker is None or not self.has_focus:
             return []

@@ -63,7 +63,7 @@ def run(namespace: Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What is to be fetched."""
+    """A backfill: its request, the survey of what is stored, and the requests that remain."""
 
     configuration: Configuration
     request: HistoryRequest
@@ -251,7 +251,7 @@ def _work(history: HistoryRun, database: Database, *, quiet: bool) -> None:
 
 
 def _facts(job: _Job) -> dict[str, object]:
-    """What was requested and found, for `--json`."""
+    """The request and the survey, for `--json`."""
     return {
         "resolution": job.request.resolution,
         "from": job.request.start.isoformat(),
@@ -264,7 +264,7 @@ def _facts(job: _Job) -> dict[str, object]:
 
 
 def _report(history: HistoryRun, job: _Job) -> dict[str, object]:
-    """What the run has done, for `--json`."""
+    """The result of the run, for `--json`."""
     progress = history.progress
     with history.counters.lock:
         ledger = asdict(history.ledger())

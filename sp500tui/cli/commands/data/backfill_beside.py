@@ -27,7 +27,7 @@ _POLL_INTERVAL = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the pipeline did."""
+    """The work that the pipeline did."""
 
     requests: int = 0
     completed: int = 0

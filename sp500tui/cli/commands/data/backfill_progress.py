@@ -23,9 +23,9 @@ class Progress:
     """Requests that are completed."""
     total: int
     result: str
-    """What came of them so far: `52,650 bars`."""
+    """Their result so far: `52,650 bars`."""
     trouble: str = ""
-    """What delays it at the moment."""
+    """The cause that delays it at the moment."""
 
 
 Report = Callable[[Progress], None]

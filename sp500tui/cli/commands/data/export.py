@@ -115,7 +115,7 @@ def symbols_of(text: str | None) -> tuple[str, ...] | None:
 
 
 def _writer_of(form: str) -> Writer:
-    """What writes a format.
+    """The function that writes a format.
 
     Raises:
         ConfigurationError: It needs a library that is not installed.

@@ -31,7 +31,7 @@ _DEFAULT_DAYS = 365
 
 @dataclass(frozen=True, slots=True)
 class HistoryRequest:
-    """What a command line requests."""
+    """The request of a command line."""
 
     symbols: tuple[str, ...]
     """As listed; empty for the index."""

@@ -1,4 +1,4 @@
-"""Where the time of each second went, as immutable values: the workers' states, queue depths, events."""
+"""The samples of each second as immutable values: the workers' states, queue depths, events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker or a stage spent its time on, as shares over the last seconds, with the part on the processor."""
+"""The time of a worker or a stage as shares of its states over the last seconds, with the part on the processor."""
 
 from __future__ import annotations
 

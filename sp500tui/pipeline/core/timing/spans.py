@@ -1,4 +1,4 @@
-"""What each worker did and when, as spans: the changes of its state in a ring of preallocated memory.
+"""The activity of each worker as spans: the changes of its state in a ring of preallocated memory.
 
 A span is a state with its start, its end and the fetch batches that were worked on. One thread writes a ring, any
 thread reads it; there is no lock. A reader drops the spans that may have been overwritten while it copied them.
@@ -93,7 +93,7 @@ class WorkerSpans:
 
 
 def process_spans(worker: WorkerSpans) -> list[Span]:
-    """What the process of a writer did, from the spans of its thread: commits (`DATABASE`), starts, idle time.
+    """The spans of the process of a writer, from those of its thread: commits (`DATABASE`), starts, idle time.
 
     There is no span while there is no process. While a commit lasts, its thread may prepare the next batch.
     """
