@@ -44,8 +44,8 @@ _MARGIN_FROM = 100
 """Width in cells from which the lines are indented like the panels below."""
 _WIDE = 150
 _LABEL, _VALUE = Role.LABEL, Role.VALUE
-_DEPTH = re.compile(r" \([\d,]+ of [\d,]+\)")
-"""How full a queue is, which the panel of the pipeline shows too."""
+_SHOWN_ELSEWHERE = re.compile(r" \([\d,]+ of [\d,]+\)|the database [a-z]+://\S+ ")
+"""How full a queue is, which the panel of the pipeline shows too, and the database's address, as with its health."""
 _PRICE_PLACES = Decimal("0.0001")
 """Decimals of an exchange rate."""
 
@@ -300,10 +300,10 @@ def _verdict(snapshot: Snapshot, key_of: Callable[[str], str] | None, width: int
     """The verdict without padding, in fewer words where it is too long; last as many clauses as fit, and `…`."""
     words, role = verdict_label(snapshot, key_of)
     brief = shortened(words)
-    without_numbers = _DEPTH.sub("", brief)
-    clauses = without_numbers.split("; ")
+    briefest = _SHOWN_ELSEWHERE.sub("", brief)
+    clauses = briefest.split("; ")
     fewer = ["; ".join([*clauses[:number], "…"]) for number in range(len(clauses) - 1, 0, -1)]
-    variants = [words, brief, without_numbers, *fewer]
+    variants = [words, brief, briefest, *fewer]
     return _longest_unpadded([(Span(variant, role),) for variant in variants], width)
 
 

@@ -340,6 +340,12 @@ class TestVerdict:
                 "held up: database down: PostgreSQL does not answer; 2,515 rows in the journal",
             ),
             (
+                "held up: the database is down: the database postgresql://u@h:1/x does not answer: no server listens",
+                "",
+                80,
+                "held up: database down: does not answer: no server listens",
+            ),
+            (
                 "the rows queue is full (4,096 of 4,096): a commit takes 520 ms",
                 "+ adds one",
                 60,
@@ -361,7 +367,7 @@ class TestVerdict:
         )
         assert text_of(status_lines(found, VIEW, width, 4)[-1]).strip() == f"! {shown}"
         wide = sentence if not advice else f"{sentence}; {advice}"
-        assert text_of(status_lines(found, VIEW, 140, 4)[-1]).strip() == f"! {wide}"
+        assert text_of(status_lines(found, VIEW, 160, 4)[-1]).strip() == f"! {wide}"
 
     def test_what_is_degraded_stands_before_all_is_well_and_behind_what_is_worse(self) -> None:
         slow = replace(
