@@ -20,13 +20,13 @@ from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.storage.history.candles import StoredCandles
 from sp500tui.tui.messages import ConstituentsChanged, TimeChanged
 from sp500tui.tui.render.formats import clean, format_change, plural
-from sp500tui.tui.render.history_progress import progress_text
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.render.stored_rows import stored_lines
 from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.price_reader import PostgresReader, PriceReader, StoredSymbol
 from sp500tui.tui.shell.styles import style_sheet
+from sp500tui.tui.symbol.bars_request import BarsRequest
 from sp500tui.tui.symbol.candle_plot import candles_that_fit
 from sp500tui.tui.symbol.candle_series import LiveCandles, descriptions
 from sp500tui.tui.symbol.chart import Day, PriceChart
@@ -43,7 +43,6 @@ _CANDLES_EVERY = timedelta(seconds=30)
 """Time between two readings of the candles, which the newest price updates in between."""
 _SYMBOL = Binding.Group("Symbol", compact=True)
 _LOADING = "Reading the stored prices …"
-_NOTHING_MISSING = "nothing is missing that Yahoo Finance has"
 _FETCH = "symbol.fetch"
 
 
@@ -96,15 +95,9 @@ class SymbolScreen(BaseScreen):
         """The candles of the range; None before they were read."""
         self._candles_read: tuple[datetime, int] | None = None
         """When they were read last, and how many had room."""
-        self._progress = HistorySnapshot()
-        self._before = HistorySnapshot()
-        """The progress of the history stage when bars were requested here."""
         self._queries = 0
         """How many queries were made."""
-        self._fetching: int | None = None
-        """That number when the pipeline accepted a request for bars; None while none are fetched."""
-        self._outcome = ""
-        """The outcome of the last request for bars."""
+        self._request = BarsRequest()
 
     def compose_panels(self) -> ComposeResult:
         """The quote above the company and the chart, the latest rows below."""
@@ -156,7 +149,7 @@ class SymbolScreen(BaseScreen):
         return candles_that_fit(self.chart.size.width or self.size.width)
 
     def _candles_due(self, now: datetime, room: int) -> bool:
-        if self.candles is None or not self.candles.candles or self._fetching is not None:
+        if self.candles is None or not self.candles.candles or self._request.active:
             return True
         return self._candles_read is None or (
             now - self._candles_read[0] >= _CANDLES_EVERY or room != self._candles_read[1]
@@ -174,16 +167,14 @@ class SymbolScreen(BaseScreen):
         answer = message.answer
         if not isinstance(answer, Answer) or answer.stored.symbol != self.symbol:
             return
-        self.stored, self.failure, self._progress = answer.stored, "", answer.progress
+        self.stored, self.failure = answer.stored, ""
+        self._request.update(answer.progress, answer.number)
         if answer.time_range is not self.time_range:
             return
         if answer.candles is not None:
             self.candles = LiveCandles(answer.candles)
             self._candles_read = answer.read_at, answer.room
             self._add_live()
-        if self._fetching is not None and answer.number > self._fetching and not answer.progress.busy:
-            self._fetching = None
-            self._outcome = outcome_text(self._before, answer.progress)
         self.draw_panels()
 
     # Rendering
@@ -261,8 +252,7 @@ class SymbolScreen(BaseScreen):
         note = self._fetch_text()
         if self.has_class("-narrow"):
             # There is one border for both, and the key bar has the key that fetches.
-            shown_note = self._outcome if self._fetching is None else note
-            variants, note = [shown_note] if shown_note else variants, ""
+            variants, note = [self._request.text] if self._request.text else variants, ""
         heads = [f"{shown.tab} in {currency}"] * len(variants) + [f"{shown.tab} in {self.chart.currency}"]
         title, *shorter = [
             " · ".join(filter(None, (head, each))) + self._stale
@@ -287,12 +277,8 @@ class SymbolScreen(BaseScreen):
 
     def _fetch_text(self) -> str:
         """The progress or outcome of the last request for bars, or the key that makes one."""
-        if self._fetching is not None:
-            return progress_text(self._progress) or "fetching"
-        if self._outcome:
-            return self._outcome
-        if not self._can_fetch:
-            return ""
+        if self._request.text or not self._can_fetch:
+            return self._request.text
         return f"{self.dashboard.key_of(_FETCH)} fetches {self.time_range.resolution} bars"
 
     def on_resize(self) -> None:
@@ -315,7 +301,7 @@ class SymbolScreen(BaseScreen):
         self.time_range = message.time_range
         if self.stored is not None:
             self.stored = StoredSymbol(self.symbol, (), self.stored.rows)
-        self.candles, self._outcome = None, ""
+        self.candles, self._request.outcome = None, ""
         self._draw_chart()
         self.run_query()
 
@@ -327,15 +313,17 @@ class SymbolScreen(BaseScreen):
             self.show_message(f"Collected prices cannot be fetched later; {key} shows a range with bars")
             return
         now = self.dashboard.clock()
-        self._before = self._progress
+        self._request.begin()
         what = f"{resolution} bars of {self.symbol}, {self.time_range.description}"
         self.request_bars(resolution, self.time_range.since(now), now, (self.symbol,), what)
 
     def bars_requested(self, message: str, *, accepted: bool) -> None:
         """Follow an accepted request; otherwise show why it was not."""
         super().bars_requested(message, accepted=accepted)
-        self._fetching = self._queries if accepted else None
-        self._outcome = "" if accepted else message
+        if accepted:
+            self._request.accept(self._queries)
+        else:
+            self._request.refuse(message)
         self._draw_chart()
 
     def action_switch_currency(self) -> None:
@@ -356,8 +344,8 @@ class SymbolScreen(BaseScreen):
             return
         index = order.index(self.symbol) + steps if self.symbol in order else 0
         self.symbol = order[index % len(order)]
-        self.stored, self.candles, self.failure, self._outcome = None, None, "", ""
-        self._fetching = None
+        self.stored, self.candles, self.failure = None, None, ""
+        self._request.forget()
         self.chart.mark = None
         self.dashboard.select_symbol(self.symbol)
         self.draw_panels()
@@ -383,18 +371,6 @@ def _day(row: ConvertedQuote) -> Day:
         None if quote.change is None else float(quote.price - quote.change),
         row.fx_rate,
     )
-
-
-def outcome_text(before: HistorySnapshot, after: HistorySnapshot) -> str:
-    """The outcome of a request for bars, by the progress when it was made and when all was done."""
-    if after.problem and (after.failed > before.failed or after.problem != before.problem):
-        return clean(after.problem)
-    if after.requests == before.requests:
-        return _NOTHING_MISSING
-    completed = after.sessions_completed - before.sessions_completed
-    incomplete = after.sessions_incomplete - before.sessions_incomplete
-    text = f"fetched: {plural(completed, 'session')} complete"
-    return f"{text}, {incomplete:,} still incomplete" if incomplete else text
 
 
 def _read(
