@@ -58,6 +58,8 @@ class CurrentConstituents:
         self._due = 0.0
         self._lock = threading.Lock()
         self.listed: tuple[Constituent, ...] = ()
+        self._last_confirmed: tuple[Constituent, ...] = ()
+        """Wikipedia's own list, with which the next one is compared: a fallback may be older."""
         self.changes: tuple[IndexChange, ...] = ()
         """The changes that Wikipedia lists, newest first."""
         self.confirmed = False
@@ -78,7 +80,9 @@ class CurrentConstituents:
                 return  # a later request was faster
             fresh = found.origin == "wikipedia"
             self._due = time.monotonic() + (self._max_age if fresh else min(_RETRY_LIST, self._max_age))
-            before = self.listed or found.previous
+            before = self._last_confirmed or found.previous
+            if fresh:
+                self._last_confirmed = found.constituents
             self.listed, self.changes, self.confirmed = found.constituents, found.changes, fresh
             self.revision += 1
             self._snapshot = ConstituentsSnapshot(

@@ -84,6 +84,18 @@ def test_a_fallback_list_is_no_change() -> None:
     assert events == []
 
 
+def test_the_list_after_a_fallback_is_compared_with_the_one_before_it() -> None:
+    # given a list that is older than the index and comes with the program, at the start and in an outage
+    events: list[PipelineEvent] = []
+    bundled = found("OLD", origin="bundled")
+    lists = Lists(bundled, found("A"), bundled, found("A"), bundled, found("A", "B"))
+    current = CurrentConstituents(lambda: lists, (), 0.0, publish=events.append)
+    for _ in range(6):
+        current.refresh()
+    # then only what changed between Wikipedia's own lists is reported
+    assert [event.message for event in events] == ["the index changed: added B"]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
