@@ -86,11 +86,11 @@ def obstacle(pipeline: PipelineControl | None, snapshot: Snapshot, lesson: Lesso
         )
     if snapshot.phase not in (Phase.RUNNING, Phase.PAUSED):
         return f"The pipeline is {snapshot.phase}"
-    if lesson.needs is Needs.PIPELINE and snapshot.constituents.count < _MIN_SYMBOLS:
-        return (
-            f"{snapshot.constituents.count} symbols are too few requests for this lesson: "
-            "start the demo without --symbols"
-        )
+    # The list has more symbols than a cycle where the settings name some.
+    symbols = snapshot.cycle.total or snapshot.constituents.count
+    if lesson.needs is Needs.PIPELINE and symbols < _MIN_SYMBOLS:
+        make = "1 symbol makes" if symbols == 1 else f"{symbols} symbols make"
+        return f"{make} too few requests for this lesson: start the demo without --symbols"
     return ""
 
 

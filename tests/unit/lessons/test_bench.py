@@ -233,7 +233,11 @@ class TestObstacle:
             ({"nodes": (NodeSnapshot("a", "a", "1", Health.OK),)}, "not a cluster"),
             ({"phase": Phase.STARTING}, "still starting"),
             ({"phase": Phase.DRAINING}, "The pipeline is draining"),
-            ({"constituents": ConstituentsSnapshot(count=2)}, "2 symbols are too few"),
+            ({"cycle": CycleSnapshot(42, 1, 1)}, "1 symbol makes too few"),
+            (
+                {"cycle": CycleSnapshot(), "constituents": ConstituentsSnapshot(count=2)},
+                "2 symbols make too few",
+            ),
         ],
     )
     def test_the_obstacle_is_named(
@@ -243,7 +247,7 @@ class TestObstacle:
         assert text in obstacle(pipeline, seen, lesson_named("overlap"))
 
     def test_few_symbols_are_enough_for_lessons_without_the_pipeline(self, pipeline: FakePipeline) -> None:
-        few = replace(idle(), constituents=ConstituentsSnapshot(count=2))
+        few = replace(idle(), cycle=CycleSnapshot(42, 2, 2))
         lesson = lesson_named("batch")
         assert lesson.needs is Needs.DATABASE
         assert not obstacle(pipeline, few, lesson)
