@@ -207,8 +207,10 @@ def test_a_pipeline_that_was_killed_is_named(serve: Serve, attach: Attach, data:
     viewer = attach(served)
     served.server.thread.stop()
     served.server.close()
+    # with a process its lock ends too
+    served.claim.release()
     # then the viewer shows why there is nothing new
-    assert viewer.join(10)
+    assert viewer.join(60)
     assert viewer.snapshot().phase is Phase.FAILED
     assert f"the pipeline (process {os.getpid()}) ended without a report" in viewer.snapshot().failure
     assert viewer.outcome().failure
