@@ -89,14 +89,17 @@ class Wikipedia:
         self._user_agent = user_agent
         self._clock = clock
         self._host = one_line(urlsplit(url).hostname or url, 60)
+        self._last: CachedConstituents | None = None
+        """The last good list, for where the cache cannot be written."""
 
     def load(self) -> ConstituentList:
         """Load Wikipedia's list, or else the cached one, or else the bundled one; never fails."""
-        cached = read_cache(self._cache_dir)
-        if cached is not None and cached.url != self._identity:
-            cached = None
+        lists = [each for each in (read_cache(self._cache_dir), self._last) if each is not None]
+        cached = max(
+            (each for each in lists if each.url == self._identity), key=lambda each: each.date, default=None
+        )
         try:
-            fresh = self._fresh(cached)
+            self._last = fresh = self._fresh(cached)
         except SourceError as error:
             return _fallback(cached, str(error))
         try:

@@ -128,6 +128,18 @@ def test_an_unchanged_page_is_not_sent_again(
     assert wikipedia(tmp_path, clock=lambda: later).load().origin == "wikipedia"
 
 
+def test_a_list_that_cannot_be_cached_is_kept_in_memory(server: Server, tmp_path: Path) -> None:
+    # given a folder for the cache that cannot be created, and a page that was read once
+    (tmp_path / "file").write_text("in the way")
+    source = wikipedia(tmp_path / "file")
+    server.answer = lambda: (200, page(rows(500)).encode(), {})
+    assert source.load().origin == "wikipedia"
+    # when Wikipedia fails, then its last list is used, not the older one that comes with the program
+    server.answer = raising(requests.exceptions.ConnectionError("no"))
+    found = source.load()
+    assert (found.origin, len(found.constituents), found.date) == ("cache", 500, NOW)
+
+
 FAILURES = [
     (raising(requests.exceptions.ProxyError("http://user:secret@proxy")), "the proxy did not connect to"),
     (raising(requests.exceptions.SSLError("bad")), "the certificate of en.wikipedia.org is not trusted"),
