@@ -34,6 +34,12 @@ def run(data: Path, *arguments: str) -> int:
     return cli.main([*arguments, "--data-dir", str(data.parent)])
 
 
+def stop_fails(data: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The message of `stop` after a run whose outcome is unknown."""
+    assert run(data, "stop") == ExitCode.INCOMPLETE
+    return capsys.readouterr().err.strip().removeprefix("sp500tui: ")
+
+
 def test_status_as_text(served: Served, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(data, "status") == ExitCode.OK
     shown = capsys.readouterr().out
@@ -160,8 +166,7 @@ def test_stop_reports_a_pipeline_that_ends_without_a_report(
         raise NoAnswerError("closed the connection")
 
     monkeypatch.setattr(Session, "state", die)
-    assert run(data, "stop") == ExitCode.INCOMPLETE
-    assert "the pipeline ended without a report" in capsys.readouterr().err
+    assert stop_fails(data, capsys) == "the pipeline ended without a report; its log has the reason"
 
 
 def test_stop_does_not_wait_for_the_next_run(
@@ -177,8 +182,7 @@ def test_stop_does_not_wait_for_the_next_run(
         raise NoAnswerError("closed the connection")
 
     monkeypatch.setattr(Session, "state", restart)
-    assert run(data, "stop") == ExitCode.INCOMPLETE
-    assert "the pipeline ended without a report" in capsys.readouterr().err
+    assert stop_fails(data, capsys) == "the pipeline ended without a report; its log has the reason"
 
 
 def test_stop_gives_up_on_a_pipeline_that_is_silent(
@@ -189,8 +193,7 @@ def test_stop_gives_up_on_a_pipeline_that_is_silent(
 
     monkeypatch.setattr(Session, "state", silent)
     monkeypatch.setattr(control, "_SILENCE_LIMIT", 0.0)
-    assert run(data, "stop") == ExitCode.INCOMPLETE
-    assert "the pipeline does not answer" in capsys.readouterr().err
+    assert stop_fails(data, capsys) == "the pipeline does not answer"
 
 
 @pytest.mark.parametrize("command", ["status", "pause", "resume", "run-cycle", "stop"])

@@ -16,8 +16,8 @@ from sp500tui.pipeline.core.queue import CancelledError
 from sp500tui.pipeline.core.snapshot import Health
 from tests.support.cluster.broker_work import assert_work_survives, queue_on
 from tests.support.cluster.valkey import CutBroker, NumberCodec, ValkeyServer
+from tests.support.waiting import Wait
 
-Wait = Callable[[Callable[[], object]], None]
 MakeBroker = Callable[..., Broker]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from tests.support.cluster.broker_work import assert_work_survives, queue_on
 from tests.support.cluster.tls_proxy import Authority, MakeDoor, TlsDoor
 from tests.support.cluster.valkey import ValkeyServer, new_server
 from tests.support.ports import free_port
+from tests.support.waiting import Wait
 
-Wait = Callable[[Callable[[], object]], None]
 SERVICE = 60.0
 """Seconds of retries; a test that retries what cannot succeed runs into its own limit."""
 

@@ -105,7 +105,7 @@ def test_the_requests_of_a_lost_node_are_taken_over(join: ClusterUnderTest) -> N
 
     # when it dies, and another joins
     lost.node.stop(ShutdownLevel.KILL)
-    assert lost.node.join(20)
+    assert lost.node.join(60)
     join.market.clear_faults()
     heir = join("history=1", **CALM)
 

@@ -151,7 +151,7 @@ def test_a_node_that_leaves_is_not_lost(join: ClusterUnderTest) -> None:
     # then nothing is lost and no node counts as lost
     assert seen.nodes[0].health is Health.OK
     one.node.stop(ShutdownLevel.SPOOL)
-    assert one.node.join(20)
+    assert one.node.join(60)
     ledger = one.snapshot().ledger
     assert ledger.is_balanced
     assert one.node.outcome().outcome == "interrupted"

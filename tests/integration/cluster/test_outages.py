@@ -28,7 +28,7 @@ from tests.unit.cluster.test_heartbeat import BEAT
 class TestAtTheStart:
     def test_a_bounded_run_without_a_broker_fails_at_once(self, join: ClusterUnderTest) -> None:
         node = join(once=True, broker=f"redis://127.0.0.1:{free_port()}/0")
-        assert node.node.join(20)
+        assert node.node.join(60)
         report = node.node.outcome()
         assert exit_code(report) is ExitCode.DATABASE
         assert "cannot be reached" in report.failure
@@ -58,7 +58,7 @@ class TestAtTheStart:
         node = join(broker=f"redis://127.0.0.1:{free_port()}/0")
         node.waits_for(lambda s: s.broker_health is Health.DOWN, "the outage of the broker")
         node.node.stop(ShutdownLevel.DRAIN)
-        assert node.node.join(10)
+        assert node.node.join(60)
         assert node.snapshot().failure == ""
 
     def test_a_wrong_password_is_refused_without_showing_it(
@@ -71,7 +71,7 @@ class TestAtTheStart:
             bare = f"redis://127.0.0.1:{server.port}/0"
             for wrong in (file, None):
                 node = join(broker=bare, broker_password_file=wrong)
-                assert node.node.join(20)
+                assert node.node.join(60)
                 seen = node.snapshot()
                 assert seen.phase is Phase.FAILED
                 assert "password" in seen.failure
@@ -90,7 +90,7 @@ class TestAtTheStart:
         broker.open()
         Membership(broker, BEAT.name, "DKK").heartbeat(replace(BEAT, version="0.0.9"), ())
         node = join()
-        assert node.node.join(20)
+        assert node.node.join(60)
         broker.close()
         report = node.node.outcome()
         assert f"runs sp500tui 0.0.9, this is {__version__}" in report.failure

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import psycopg
 import pytest
 
@@ -14,8 +12,7 @@ from sp500tui.storage import batch_codec
 from sp500tui.storage.connection import connect
 from sp500tui.storage.writes import insert
 from tests.support.pipeline.rows import row
-
-Wait = Callable[[Callable[[], object]], None]
+from tests.support.waiting import Wait
 
 
 def store(url: str, symbol: str, *, seconds_ago: float = 0.0) -> None:

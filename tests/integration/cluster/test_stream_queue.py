@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -16,8 +16,7 @@ from sp500tui.cluster.queue.stream_queue import StreamLease, StreamQueue
 from sp500tui.pipeline.core.names import QueueName
 from sp500tui.pipeline.core.queue import MemoryQueue
 from tests.support.cluster.valkey import MakeQueue, ValkeyServer
-
-Wait = Callable[[Callable[[], object]], None]
+from tests.support.waiting import Wait
 
 
 def lease_of(queue: StreamQueue[int], n: int = 10) -> StreamLease[int]:

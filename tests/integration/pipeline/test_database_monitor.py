@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +20,7 @@ from sp500tui.pipeline.stages.current_constituents import CurrentConstituents
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.sources.wikipedia.client import ConstituentList
 from sp500tui.storage.schema.migrations import apply_schema
-
-Wait = Callable[[Callable[[], object]], None]
+from tests.support.waiting import Wait
 
 REFUSE = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -60,6 +59,12 @@ class Monitored:
     @property
     def counted(self) -> int | None:
         return self.monitor.snapshot().rows_total
+
+
+def begin(monitored: Monitored, eventually: Wait) -> None:
+    """Start the monitor and wait until it has counted the rows."""
+    monitored.monitor.thread.start()
+    eventually(lambda: monitored.counted == 0)
 
 
 @pytest.fixture
@@ -109,8 +114,7 @@ def test_a_connection_that_the_server_ends_while_it_is_idle_is_replaced(
 ) -> None:
     # given a monitor whose connection is idle
     monkeypatch.setattr(database_monitor, "_POLL_INTERVAL", 600.0)
-    monitored.monitor.thread.start()
-    eventually(lambda: monitored.counted == 0)
+    begin(monitored, eventually)
     first = monitored.backend()
 
     # when the server ends it
@@ -128,9 +132,8 @@ def test_a_database_that_was_created_again_gets_its_tables(
 ) -> None:
     # given a database that is in use, without a query that delays the removal of its tables
     monkeypatch.setattr(database_monitor, "_COUNT_INTERVAL", 600.0)
-    monitored.monitor.thread.start()
+    begin(monitored, eventually)
     stored = "SELECT count(*) FROM constituents"
-    eventually(lambda: monitored.counted == 0)
     assert monitored.value(stored) == 1
 
     # when it is empty again, and a writer has noticed
@@ -148,8 +151,7 @@ def test_the_remedy_for_a_table_that_was_dropped_is_logged_once(
 ) -> None:
     # given a database that is in use
     monkeypatch.setattr(database_monitor, "_COUNT_INTERVAL", 600.0)
-    monitored.monitor.thread.start()
-    eventually(lambda: monitored.counted == 0)
+    begin(monitored, eventually)
 
     # when one of its tables is dropped, and writers notice again and again
     monitored.database.execute("DROP TABLE prices CASCADE")
@@ -167,8 +169,7 @@ def test_the_end_does_not_ask_a_database_again_that_does_not_answer(
 ) -> None:
     # given a monitor that waits for a table which another session has locked
     monkeypatch.setattr(database_monitor, "_JOIN_TIMEOUT", 0.1)
-    monitored.monitor.thread.start()
-    eventually(lambda: monitored.counted == 0)
+    begin(monitored, eventually)
     with monitored.database.transaction():
         monitored.database.execute("LOCK TABLE prices IN ACCESS EXCLUSIVE MODE")
         eventually(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -23,7 +22,6 @@ from sp500tui.pipeline.report import exit_code
 from tests.faults.rig.engine import EngineStarter
 from tests.faults.rig.steps import FIFTY
 
-Wait = Callable[[Callable[[], object]], None]
 FEW = "AAPL,MSFT,BRK.B"
 
 
@@ -304,7 +302,7 @@ def test_the_second_step_ends_at_once_and_keeps_everything(start: EngineStarter,
     run = start(database_url, symbols=FEW)
     run.stores(3)
     run.pipeline.stop(ShutdownLevel.SPOOL)
-    assert run.pipeline.join(20)
+    assert run.pipeline.join(60)
     ledger = run.snapshot().ledger
     assert ledger.queued + ledger.in_flight == 0
     assert ledger.is_balanced
@@ -318,7 +316,7 @@ def test_a_killed_run_claims_no_count_of_rows(start: EngineStarter, database_url
 
     # when it is killed
     run.pipeline.stop(ShutdownLevel.KILL)
-    assert run.pipeline.join(10)
+    assert run.pipeline.join(60)
 
     # then its report leaves the count empty, rather than giving an older number
     assert run.pipeline.outcome().database.rows_total is None

@@ -59,9 +59,9 @@ from tests.support.ports import free_port
 from tests.support.remote.control_socket import Serve
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.fake_pipeline import FakePipeline
+from tests.support.waiting import Wait
 
 PACKAGE = Path(sp500tui.__file__).parent
-Wait = Callable[[Callable[[], object]], None]
 
 
 class UnexpectedError(Exception):
@@ -226,7 +226,7 @@ def test_the_maintenance_survives_an_exception(
     eventually(lambda: seen("maintenance failed") and maintenance.thread.failures >= 2)
     assert maintenance.thread.is_alive()
     maintenance.thread.stop()
-    assert maintenance.thread.join(10)
+    assert maintenance.thread.join(60)
 
 
 def test_a_tour_that_fails_is_over(
@@ -284,7 +284,7 @@ def test_the_market_clock_survives_an_exception(eventually: Wait, seen: Callable
     assert clock.thread.is_alive()
     eventually(lambda: seen("market-clock failed"))
     clock.close()
-    assert clock.thread.join(10)
+    assert clock.thread.join(60)
 
 
 def test_the_price_feed_survives_an_exception(
@@ -296,11 +296,11 @@ def test_the_price_feed_survives_an_exception(
     monkeypatch.setattr(feed, "_poll", raising_first(looked.set))
     feed.thread.start()
     feed.stored(5)
-    assert looked.wait(10)
+    assert looked.wait(60)
     assert feed.thread.failures == 1
     eventually(lambda: seen("price-feed failed"))
     feed.close()
-    assert feed.thread.join(10)
+    assert feed.thread.join(60)
 
 
 def test_the_gauge_of_the_interpreter_lock_survives_an_exception(
@@ -311,7 +311,7 @@ def test_the_gauge_of_the_interpreter_lock_survives_an_exception(
         gauge.thread.jitter = lambda: 0.0
         monkeypatch.setattr(gauge.account, "record", raising_first(lambda *_: sampled.set()))
         gauge.thread.start()
-        assert sampled.wait(10)
+        assert sampled.wait(60)
         assert gauge.thread.failures == 1
         eventually(lambda: seen("interpreter-lock failed"))
 
@@ -327,7 +327,7 @@ def test_the_terminal_writer_survives_an_exception(
         eventually(lambda: terminal.thread.failures == 1)
         terminal.write("kept")
         assert terminal.drain(10)
-        assert repainted.wait(10), "what was lost is painted again"
+        assert repainted.wait(60), "what was lost is painted again"
     assert (tmp_path / "terminal").read_text() == "kept"
     eventually(lambda: seen("terminal failed"))
 
@@ -393,7 +393,7 @@ def test_a_worker_survives_an_exception(eventually: Wait, seen: Callable[[str], 
     queue.put([8])
     eventually(lambda: 8 in done)
     stage.shutdown_now()
-    assert stage.join(10)
+    assert stage.join(60)
 
 
 def test_the_release_of_leases_is_retried(
@@ -411,7 +411,7 @@ def test_the_release_of_leases_is_retried(
     lifecycle.components = StubComponents()  # type: ignore[assignment]
     monkeypatch.setattr(lifecycle, "_enter", lambda _phase: None)
     lifecycle._release_leases()
-    assert given_back.wait(10)
+    assert given_back.wait(60)
     eventually(lambda: seen("release-leases failed"))
 
 

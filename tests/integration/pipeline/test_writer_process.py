@@ -11,7 +11,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,8 +24,8 @@ from sp500tui.pipeline.writer.client import WriterClient, WriterDiedError
 from sp500tui.pipeline.writer.framing import encode_frame
 from sp500tui.storage import batch_codec as rowcodec
 from tests.support.pipeline.rows import row
-
-Wait = Callable[[Callable[[], object]], None]
+from tests.support.postgres.server import end_session
+from tests.support.waiting import Wait
 
 
 def never() -> bool:
@@ -74,16 +74,10 @@ def test_an_invalid_payload_is_refused(link: WriterClient) -> None:
 
 
 def test_it_replaces_a_connection_that_the_server_ended_while_it_was_idle(
-    link: WriterClient, migrated_url: str, eventually: Wait
+    link: WriterClient, migrated_url: str
 ) -> None:
     """As `idle_session_timeout`, an administrator or the idle time-out of a pooler does: that is no outage."""
-    with psycopg.connect(migrated_url, autocommit=True) as connection:
-        found = connection.execute(
-            "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE application_name = 'sp500tui writer-7' AND datname = current_database()"
-        ).fetchone()
-    assert found is not None
-    eventually(lambda: not psutil.pid_exists(found[0]))
+    end_session(migrated_url, "sp500tui writer-7")
     assert link.commit(1, payload(1), 10, never).committed
 
 

@@ -159,7 +159,7 @@ class TestAnswers:
                 target=lambda: found.append(slow.call(commands.ReadFaults(), dict[str, object]))
             )
             waiting.start()
-            assert begun.wait(10)
+            assert begun.wait(60)
             # when a viewer polls, then it is answered
             assert poll(viewer).has_demo_market
             assert not found

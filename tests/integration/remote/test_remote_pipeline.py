@@ -185,7 +185,7 @@ def test_the_end_of_the_run_ends_the_viewer(serve: Serve, attach: Attach) -> Non
     viewer = attach(served)
     served.pipeline.stop(ShutdownLevel.KILL)
     served.close()
-    assert viewer.join(10)
+    assert viewer.join(60)
     assert viewer.snapshot().phase is Phase.STOPPED
     assert viewer.outcome().stopped_early
 
@@ -222,7 +222,7 @@ def test_a_restarted_pipeline_is_another_one(serve: Serve, attach: Attach) -> No
     served.server.close()
     served.claim.release()
     serve()
-    assert viewer.join(10)
+    assert viewer.join(60)
     assert viewer.snapshot().phase is Phase.FAILED
 
 

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.queue.stream_queue import StreamQueue
 from tests.support.cluster.valkey import NumberCodec
-
-Wait = Callable[[Callable[[], object]], None]
+from tests.support.waiting import Wait
 
 
 def queue_on(broker: Broker, capacity: int = 1000) -> StreamQueue[int]:

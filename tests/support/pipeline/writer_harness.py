@@ -138,7 +138,7 @@ def open_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
                 # What the test left undone goes to the disk, as at the second request to stop.
                 harness.writer_stage.spooling_since = time.monotonic() - 60
                 harness.stage.shutdown_now()
-                assert harness.stage.join(10)
+                assert harness.stage.join(60)
         finally:
             harness.spooler.close()
             over.set()

@@ -89,6 +89,21 @@ def kill_server(pgdata: Path) -> psutil.Process:
     return process
 
 
+def end_session(url: str, application_name: str) -> None:
+    """End a session of the database as an administrator does, and wait until its process is gone."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        ended = connection.execute(
+            "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = %s AND datname = current_database()",
+            (application_name,),
+        ).fetchone()
+    assert ended is not None
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(ended[0]):
+        assert time.monotonic() < deadline, "the session outlived its end"
+        time.sleep(0.001)
+
+
 def runs(process: psutil.Process) -> bool:
     """Whether it lives; a zombie does not."""
     try:

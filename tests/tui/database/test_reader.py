@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-import psutil
 import psycopg
 import pytest
 
@@ -16,8 +15,8 @@ from sp500tui.storage.transaction import run
 from sp500tui.tui.shell.price_reader import PostgresReader
 from sp500tui.tui.symbol.screen import SymbolScreen
 from tests.support.ports import free_port
+from tests.support.postgres.server import end_session
 from tests.support.tui.fake_pipeline import NOON, FakePipeline
-from tests.support.waiting import Wait
 from tests.tui.conftest import Drive
 
 
@@ -65,17 +64,11 @@ class TestArchive:
             reader.query(lambda connection: run(connection, "DELETE FROM prices"))
 
     def test_a_connection_that_the_server_ends_while_it_is_idle_is_replaced(
-        self, reader: PostgresReader, filled: str, eventually: Wait
+        self, reader: PostgresReader, filled: str
     ) -> None:
         # given a connection that the server ends
         reader.read_overview(1)
-        with psycopg.connect(filled, autocommit=True) as other:
-            ended = other.execute(
-                "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE application_name = 'sp500tui dashboard' AND datname = current_database()"
-            ).fetchone()
-        assert ended is not None
-        eventually(lambda: not psutil.pid_exists(ended[0]))
+        end_session(filled, "sp500tui dashboard")
         # then the next question is answered
         assert reader.read_overview(1).statistics.total.rows == 60
 
@@ -140,7 +133,7 @@ class TestClosing:
 
         first = threading.Thread(target=reader.query, args=(slow,))
         first.start()
-        assert asked.wait(10)
+        assert asked.wait(60)
         closing = threading.Thread(target=reader.close)
         closing.start()
         while not reader._closed:

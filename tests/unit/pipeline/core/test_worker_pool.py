@@ -97,7 +97,7 @@ def running(pool: Pool) -> Iterator[Pool]:
     pool.stage.start()
     yield pool
     pool.stage.shutdown_now()
-    assert pool.stage.join(10)
+    assert pool.stage.join(60)
 
 
 def test_work_is_done_and_counted(eventually: Wait) -> None:
@@ -298,7 +298,7 @@ def test_a_paused_worker_that_is_stopped_does_not_run_again(eventually: Wait) ->
     stage.start()
     eventually(lambda: [worker.snapshot().state for worker in stage.workers] == [WorkerState.PAUSED])
     stage.shutdown_now()
-    assert stage.join(10)
+    assert stage.join(60)
     assert steps == []
 
 
@@ -466,7 +466,7 @@ def test_a_worker_that_exits_with_a_lease_releases_it(eventually: Wait) -> None:
     output.close()
 
     # Then it leaves, and its items count as ready, not as lost
-    assert pool.stage.join(10)
+    assert pool.stage.join(60)
     eventually(lambda: pool.queue.depth().in_flight == 0)
     assert pool.queue.depth().ready == 2
 
@@ -515,4 +515,4 @@ def test_where_the_system_has_no_thread_left_the_workers_that_it_started_work(
     pool.stage.scale(1)
     eventually(lambda: len(pool.stage.workers) == 1)
     pool.stage.shutdown_now()
-    assert pool.stage.join(10)
+    assert pool.stage.join(60)

@@ -35,14 +35,14 @@ def test_a_dead_letter_can_be_added_during_a_replay(letters: DeadLetters) -> Non
     def accept(each: DeadLetter) -> bool:
         if each.row["symbol"] == "S2":
             at_second.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
             return False
         return True
 
     outcome: list[tuple[int, int]] = []
     replay = threading.Thread(target=lambda: outcome.append(letters.replay(accept)), daemon=True)
     replay.start()
-    assert at_second.wait(20)
+    assert at_second.wait(60)
 
     # When another program adds one, then it does not wait
     adding = threading.Thread(target=lambda: DeadLetters(letters.path).add([letter(4)]), daemon=True)

@@ -51,7 +51,7 @@ def open_counter(fx: FxRates | None = None, hang_after: float = 120.0) -> Iterat
     yield counter
     counter.stage.shutdown_now()
     counter.rows.lift_capacity()
-    assert counter.stage.join(10)
+    assert counter.stage.join(60)
 
 
 def test_quotes_become_rows_in_one_step(eventually: Wait) -> None:
@@ -132,7 +132,7 @@ class HangingRates(FxRates):
     def convert(self, fetched: FetchedQuote) -> ConvertedQuote:
         self.conversions += 1
         if self.conversions == 1:
-            assert self.resume.wait(20)
+            assert self.resume.wait(60)
         return super().convert(fetched)
 
 

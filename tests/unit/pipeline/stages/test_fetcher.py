@@ -152,7 +152,7 @@ def open_shop(
     yield rig
     rig.stage.shutdown_now()
     rig.quotes.lift_capacity()
-    assert rig.stage.join(10)
+    assert rig.stage.join(60)
 
 
 def test_quotes_are_handed_over_and_counted(eventually: Wait) -> None:
@@ -370,7 +370,7 @@ class HangingScript(Script):
             return super().fetch(symbols, fx_pairs, on_phase)
         finally:
             if len(self.asked) == self.hanging:
-                assert self.resume.wait(20)
+                assert self.resume.wait(60)
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def scraping(queue: Refusing) -> Iterator[CycleSchedule]:
     stage.start()
     yield cycles
     stage.shutdown_now()
-    assert stage.join(10)
+    assert stage.join(60)
 
 
 def test_a_cycle_is_complete_once_its_last_ticker_is_put(eventually: Wait) -> None:

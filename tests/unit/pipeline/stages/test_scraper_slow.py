@@ -33,7 +33,7 @@ class SlowList:
         self.asked += 1
         symbol = f"S{self.asked}"
         if self.asked <= self.slow:
-            assert self.go_on.wait(20)
+            assert self.go_on.wait(60)
         return ConstituentList(
             (Constituent(symbol, symbol, "", "", "", None, "", ""),), "wikipedia", datetime.now(UTC), ""
         )
@@ -74,7 +74,7 @@ def scrape() -> Iterator[Callable[..., Scrape]]:
     for each in made:
         each.source.go_on.set()
         each.stage.shutdown_now()
-        assert each.stage.join(10)
+        assert each.stage.join(60)
 
 
 @pytest.mark.parametrize("slow", [1, 3])
@@ -150,11 +150,11 @@ def test_the_end_of_the_last_cycle_ends_the_scraper(scrape: Callable[..., Scrape
     eventually(lambda: run.cycles.number == 1 and run.cycles.complete)
     assert not run.ended.is_set()
     run.cycles.finish()
-    assert run.ended.wait(10)
-    assert run.stage.join(10)
+    assert run.ended.wait(60)
+    assert run.stage.join(60)
 
 
 def test_the_time_limit_ends_the_scraper(scrape: Callable[..., Scrape]) -> None:
     run = scrape(plan=Plan(duration=0.05))
-    assert run.ended.wait(10)
-    assert run.stage.join(10)
+    assert run.ended.wait(60)
+    assert run.stage.join(60)

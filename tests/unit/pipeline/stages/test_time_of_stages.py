@@ -124,7 +124,7 @@ def fetching(source: Slow, capacity: int = 1000) -> Iterator[WorkerPool]:
     yield pool
     pool.shutdown_now()
     quotes.lift_capacity()
-    assert pool.join(10)
+    assert pool.join(60)
 
 
 def test_slow_answers_and_the_limit_are_distinguished(eventually: Wait) -> None:
@@ -193,7 +193,7 @@ def test_a_busy_converter_works(eventually: Wait) -> None:
     eventually(lambda: converted.depth().ready == 3)
     times = spent(pool.accounts)
     pool.shutdown_now()
-    assert pool.join(10)
+    assert pool.join(60)
     # then that is the time in which it worked
     assert times[WorkerState.BUSY] >= watch.seconds
 

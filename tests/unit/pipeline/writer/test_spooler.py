@@ -20,8 +20,7 @@ from sp500tui.pipeline.writer.spooler import must_spool
 from tests.support.pipeline.fake_database import FakeClient
 from tests.support.pipeline.rows import bad_row, row
 from tests.support.pipeline.writer_harness import Open, WriterHarness
-
-Wait = Callable[[Callable[[], object]], None]
+from tests.support.waiting import Wait
 
 
 @pytest.fixture(autouse=True)

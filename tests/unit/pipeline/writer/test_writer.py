@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,8 @@ from sp500tui.pipeline.writer.client import WriterDiedError
 from sp500tui.pipeline.writer.worker import WriterTask
 from tests.support.pipeline.fake_database import RefusedError
 from tests.support.pipeline.rows import bad_row, row
-from tests.support.pipeline.writer_harness import Open
-
-Wait = Callable[[Callable[[], object]], None]
+from tests.support.pipeline.writer_harness import Open, WriterHarness
+from tests.support.waiting import Wait
 
 
 def rows(count: int, first: int = 0) -> list[ConvertedQuote]:
@@ -36,6 +35,14 @@ def rows(count: int, first: int = 0) -> list[ConvertedQuote]:
 
 def names(count: int, first: int = 0) -> set[str]:
     return {one.quote.symbol for one in rows(count, first)}
+
+
+def dead_letters_one_of(count: int, symbol: str, harness: WriterHarness, eventually: Wait) -> None:
+    """Of so many rows, the one of this symbol becomes a dead letter, and all others are stored."""
+    harness.put(rows(count))
+    eventually(harness.settled)
+    assert harness.database.symbols == names(count) - {symbol}
+    assert harness.dead_lettered() == [symbol]
 
 
 def test_rows_are_committed_in_batches_and_counted(open_writers: Open, eventually: Wait) -> None:
@@ -163,10 +170,7 @@ def test_a_row_that_a_trigger_refuses_is_dead_lettered_and_holds_up_no_other(
 
     with open_writers(batch=16) as harness:
         harness.database.before_commit = refuse
-        harness.put(rows(16))
-        eventually(harness.settled)
-        assert harness.database.symbols == names(16) - {"S7"}
-        assert harness.dead_lettered() == ["S7"]
+        dead_letters_one_of(16, "S7", harness, eventually)
         assert (harness.ledger().stored, harness.ledger().dead) == (15, 1)
         # also when it comes alone
         harness.put([row(7)])
@@ -284,10 +288,7 @@ def test_a_row_that_crashes_its_writers_is_isolated_and_dead_lettered(
 
     with open_writers(batch=100) as harness:
         harness.database.before_commit = die
-        harness.put(rows(100))
-        eventually(harness.settled)
-        assert harness.database.symbols == names(100) - {"S33"}
-        assert harness.dead_lettered() == ["S33"]
+        dead_letters_one_of(100, "S33", harness, eventually)
         assert harness.dead_letters.listing()[0].reason == "its writer process died 3 times"
         assert harness.restarts() < 15
 
@@ -338,7 +339,7 @@ def test_shutdown_level_spool_spools_everything(open_writers: Open, eventually: 
         hanging.set()
         harness.rows.close()
         harness.stage.begin_shutdown()
-        assert harness.stage.join(10)
+        assert harness.stage.join(60)
         assert harness.ledger().spooled == 25
         assert harness.restarts() == 0
     counters = LedgerCounters()

@@ -11,8 +11,7 @@ from sp500tui.pipeline.writer.client import WriterDiedError
 from tests.support.pipeline.fake_database import RefusedError
 from tests.support.pipeline.rows import row
 from tests.support.pipeline.writer_harness import Open, WriterHarness
-
-Wait = Callable[[Callable[[], object]], None]
+from tests.support.waiting import Wait
 
 
 def waits_for_a_commit(harness: WriterHarness, rows: int) -> threading.Event:
@@ -20,7 +19,7 @@ def waits_for_a_commit(harness: WriterHarness, rows: int) -> threading.Event:
     go = threading.Event()
 
     def hold(_symbols: list[str]) -> None:
-        assert go.wait(10)
+        assert go.wait(60)
 
     harness.database.before_commit = hold
     harness.put([row(number) for number in range(rows)])

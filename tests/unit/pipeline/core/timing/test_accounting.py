@@ -218,7 +218,7 @@ def test_time_blocked_by_a_full_queue_is_counted(bench: Bench) -> None:
     full = threading.Event()
     putting = threading.Thread(target=lambda: bench.tickers.put(range(10), on_full=full.set))
     putting.start()
-    assert full.wait(10)
+    assert full.wait(60)
     with bench.lock:  # the put waits once it has released the lock
         pass
     bench.clock.now += 0.4

@@ -188,7 +188,7 @@ def test_a_worker_records_its_states_without_a_gap(eventually: Wait) -> None:
 
     # and they are kept when it has ended
     may_end.set()
-    assert pool.join(10)
+    assert pool.join(60)
     (ended,) = pool.worker_spans(0.0, now)
     assert [span.state for span in ended.spans][-1] is WorkerState.IDLE
     assert ended.spans[-1].end < now
