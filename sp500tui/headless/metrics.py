@@ -18,6 +18,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from sp500tui import __version__
+from sp500tui.model import Constituent
 from sp500tui.pipeline.core.metrics import DURATION_BOUNDS, Durations
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Health, LivePrice, Phase, Snapshot, WorkerState
@@ -41,6 +42,9 @@ class MeasuredRun(Protocol):
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """See `PipelineControl.prices_since`."""
+
+    def constituents(self) -> Sequence[Constituent]:
+        """See `PipelineControl.constituents`."""
 
     def durations(self) -> Mapping[str, Durations]:
         """All fetches and commits since the start, by `fetch` and `commit`."""
@@ -106,7 +110,7 @@ class RunCollector(Collector):
         yield from _storage(snapshot)
         for name, durations in run.durations().items():
             yield _histogram(name, durations)
-        yield from _symbols(snapshot, run.prices_since(0)[1], self._clock())
+        yield from _symbols(snapshot, _current_prices(run), self._clock())
 
 
 def _run(snapshot: Snapshot, stalled: float) -> Iterator[Family]:
@@ -296,6 +300,16 @@ def _histogram(name: str, durations: Durations) -> Family:
     )
     family.add_metric((), buckets, durations.seconds)
     return family
+
+
+def _current_prices(run: MeasuredRun) -> Sequence[LivePrice]:
+    """The prices of the symbols that are fetched: not of those that have left the index or were renamed.
+
+    A cluster node without a list of constituents has those of all symbols.
+    """
+    prices = run.prices_since(0)[1]
+    symbols = {constituent.symbol for constituent in run.constituents()}
+    return [price for price in prices if price.row.quote.symbol in symbols] if symbols else prices
 
 
 def _symbols(snapshot: Snapshot, prices: Sequence[LivePrice], now: datetime) -> Iterator[Family]:

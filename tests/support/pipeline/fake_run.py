@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from sp500tui.errors import Sp500tuiError
+from sp500tui.model import Constituent
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.metrics import Durations
@@ -99,6 +100,7 @@ class FakeRun:
         self.steps: list[ShutdownLevel] = []
         self.stalled_for = 0.0
         self.prices: Sequence[LivePrice] = ()
+        self.listed: Sequence[Constituent] = ()
 
     def start(self) -> None:
         self.when_started(self)
@@ -114,6 +116,9 @@ class FakeRun:
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         return 0, self.prices
+
+    def constituents(self) -> Sequence[Constituent]:
+        return self.listed
 
     def state_seconds(self) -> Mapping[StageName, Mapping[WorkerState, float]]:
         return {stage: {WorkerState.BLOCKED: 1.5, WorkerState.IDLE: 10.0} for stage in StageName}

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from sp500tui.headless.metrics import MeasuredRun, RunCollector
+from sp500tui.model import Constituent
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.metrics import DURATION_BOUNDS, Durations, LatencyHistogram
 from sp500tui.pipeline.core.names import QueueName, StageName
@@ -161,23 +162,28 @@ def test_a_duration_on_a_bound_belongs_to_its_bucket() -> None:
     assert histogram.durations().counts == (*(1 for _ in DURATION_BOUNDS), 0)
 
 
+def price(symbol: str, age: float) -> LivePrice:
+    """The latest trade of a symbol, so many seconds ago."""
+    traded = a_snapshot().taken_at - timedelta(seconds=age)
+    return LivePrice(replace(row(0), quote=replace(row(0).quote, symbol=symbol, quote_time=traded)), 1)
+
+
 def test_the_ages_of_the_symbols_are_quantiles() -> None:
     run = Run(a_snapshot())
-    run.prices = [
-        LivePrice(
-            replace(
-                row(0), quote=replace(row(0).quote, quote_time=a_snapshot().taken_at - timedelta(seconds=age))
-            ),
-            1,
-        )
-        for age in range(101)
-    ]
+    run.prices = [price("AAPL", age) for age in range(101)]
     assert [value(run, "symbol_age_seconds", quantile=name) for name in ("0", "0.5", "0.9", "1")] == [
         0,
         50,
         90,
         100,
     ]
+
+
+def test_a_symbol_that_has_left_the_list_does_not_age() -> None:
+    run = Run(a_snapshot())
+    run.prices = [price("GONE", 86_400), price("AAPL", 3)]
+    run.listed = [Constituent(symbol, "", "", "", "", None, "", "") for symbol in ("AAPL", "NEW")]
+    assert value(run, "symbol_age_seconds", quantile="1") == 3
 
 
 def test_before_the_first_price_there_is_no_age() -> None:
