@@ -9,7 +9,7 @@ from typing import Any
 
 from sp500tui.config.options import BY_FIELD, BY_KEY
 from sp500tui.config.settings import Settings
-from sp500tui.logs.redaction import plain, redact_url
+from sp500tui.logs.redaction import redact_url, shown_value
 
 _MAX_LENGTH = 80
 _NAMES = {
@@ -28,8 +28,7 @@ def display_value(value: object, key: str = "") -> str:
     """
     if key in BY_KEY and BY_KEY[key].is_address:
         return redact_url(_text(value))
-    text = plain(_text(value)) or "''"
-    return text if len(text) <= _MAX_LENGTH else text[: _MAX_LENGTH - 1] + "…"
+    return shown_value(_text(value), _MAX_LENGTH) or "''"
 
 
 def _text(value: object) -> str:

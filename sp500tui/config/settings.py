@@ -20,6 +20,7 @@ from sp500tui.config.keys import validate_keymap
 from sp500tui.config.symbols import parse_symbols, split_symbols
 from sp500tui.config.themes import validate_theme
 from sp500tui.config.whole_numbers import whole_number
+from sp500tui.logs.redaction import shown_value
 
 LIVE_INTERVAL = 15.0
 DEMO_INTERVAL = 2.0
@@ -276,7 +277,9 @@ def parse_stages(text: str) -> dict[str, int | None]:
     for part in text.split(","):
         name, given, number = (piece.strip() for piece in part.partition("="))
         if name not in STAGES:
-            raise ValueError(f"contains the unknown stage {name!r}; the stages are {', '.join(STAGES)}")
+            raise ValueError(
+                f"contains the unknown stage '{shown_value(name)}'; the stages are {', '.join(STAGES)}"
+            )
         if name in chosen:
             raise ValueError(f"contains the stage {name} twice; name each once")
         workers = whole_number(number, 1, _MOST_WORKERS[name]) if given else None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sp500tui.errors import ConfigurationError
 from sp500tui.input_file import read_input
+from sp500tui.logs.redaction import shown_value
 
 _LISTED = re.compile(r"\^?[A-Z0-9&]{1,12}(\.[A-Z0-9]{1,4})?")
 _AS_YAHOO_SPELLS = re.compile(
@@ -43,7 +44,7 @@ def parse_symbol(text: str) -> str:
     # The capitals of some other letters are ASCII: those of `ß` are `SS`.
     if written.isascii() and (_LISTED.fullmatch(symbol) or _AS_YAHOO_SPELLS.fullmatch(symbol)):
         return symbol
-    shown = repr(text if len(text) <= 24 else text[:24] + "…")
+    shown = f"'{shown_value(text, 25)}'"
     if dashed := _DASHED.fullmatch(symbol):
         raise ValueError(f"{shown} is Yahoo's spelling; write {dashed[1]}.{dashed[2]}")
     raise ValueError(f"{shown} is not a symbol; write it as listed, such as AAPL, BRK.B or NOVO-B.CO")

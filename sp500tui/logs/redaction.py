@@ -27,7 +27,8 @@ _ADDRESS = re.compile(
     (?P<fragment>(?:\#[\w.~-]*)?)
     """
 )
-_KNOWN_SCHEME = re.compile(rf"(?i)(?<![a-z0-9+.-]){_SCHEME}://")
+# A path joins its slashes: an address that was taken for one has a single one.
+_KNOWN_SCHEME = re.compile(rf"(?i)(?<![a-z0-9+.-]){_SCHEME}://?")
 _USER = re.compile(r"[\w.~+*-]+")
 _HARMLESS_VALUE = re.compile(r"(?:[\w./~,+*-]|%2[Ff])*")
 _HARMLESS_PARAMETERS = frozenset(
@@ -93,7 +94,7 @@ def redact(text: str) -> str:
     secrets: list[_Span] = []
     if _may_name_a_secret(text):
         secrets += _named_secrets(text)
-    if "@" in text or "://" in text:
+    if "@" in text or ":/" in text:
         for line in _LINE.finditer(text):
             secrets += _secrets_in_line(text, *line.span())
     masked = _masked(text, secrets)
@@ -104,6 +105,17 @@ def redact(text: str) -> str:
 def plain(text: str) -> str:
     """One line without control or direction characters (shown as escapes) and with passwords masked."""
     return redact(without_control(text))
+
+
+def shown_value(value: str, longest: int = 40) -> str:
+    """A single value, such as an argument, as `plain` text that is cut to `longest` characters.
+
+    It is masked before it is cut, because what is left of an address need not look like one. Of what may be an address,
+    with blanks in its password, no more is shown than `redact_url` does.
+    """
+    text = without_control(value)
+    shown = redact_url(text) if "://" in text or _CREDENTIALS.search(text) else redact(text)
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 def without_control(text: str) -> str:
@@ -157,8 +169,8 @@ def _secrets_in_line(text: str, begin: int, end: int) -> Iterator[_Span]:
     """The secrets in the addresses of a line, with what may be the rest of a password with blanks in it."""
     open_from: int | None = None
     for word in _WORD.finditer(text, begin, end):
-        if "://" in word[0]:
-            scheme = _KNOWN_SCHEME.search(text, *word.span())
+        scheme = _KNOWN_SCHEME.search(text, *word.span())
+        if scheme is not None or "://" in word[0]:
             # With `:`, `/` or `@` before it, it may be the password of another address.
             if scheme is not None and re.search("[:/@]", text[word.start() : scheme.start()]):
                 scheme = None

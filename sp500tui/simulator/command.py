@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
-from sp500tui.logs.redaction import plain
+from sp500tui.logs.redaction import plain, shown_value
 from sp500tui.logs.standard_streams import OutputError, write_message, write_output
 from sp500tui.simulator.faults import LONGEST_VALUE, TOKEN_HEADER, Faults, replace_old_names
 
@@ -149,8 +149,8 @@ def _options(args: argparse.Namespace) -> MarketOptions:
     try:
         values, warnings = replace_old_names(json.loads(args.faults))
     except (ValueError, RecursionError):
-        shown = repr(args.faults[:LONGEST_VALUE])
-        raise ConfigurationError(f"--faults {shown} is not valid JSON; use {{}} for none") from None
+        shown = shown_value(args.faults)
+        raise ConfigurationError(f"--faults '{shown}' is not valid JSON; use {{}} for none") from None
     for warning in warnings:
         write_message(plain(f"simulate: warning: {warning}"))
     faults = Faults.parse(values)
@@ -178,7 +178,7 @@ def parse_time(text: str) -> int:
         moment = time.fromisoformat(text)
     if moment is None or moment.tzinfo is not None:
         raise ConfigurationError(
-            f"--start-at {text!r} is not a time of day in New York; use one such as 15:59"
+            f"--start-at '{shown_value(text)}' is not a time of day in New York; use one such as 15:59"
         )
     return moment.hour * 3600 + moment.minute * 60 + moment.second
 

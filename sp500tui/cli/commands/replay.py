@@ -14,7 +14,7 @@ from sp500tui.config.bootstrap import bootstrap
 from sp500tui.config.loader import Configuration
 from sp500tui.config.settings import expand_user
 from sp500tui.errors import ConfigurationError, ExitCode
-from sp500tui.logs.redaction import plain
+from sp500tui.logs.redaction import plain, shown_value
 from sp500tui.logs.setup import log_uncaught
 from sp500tui.logs.standard_streams import write_json, write_output
 from sp500tui.pipeline.core.ledger import Ledger
@@ -111,7 +111,7 @@ def _speed(text: str | None) -> float:
         speed = 0.0
     if not 0 < speed <= _MAX_SPEED:
         raise ConfigurationError(
-            f"--speed {text!r} is no speed; give a number above 0, up to {_MAX_SPEED:g}, such as 10"
+            f"--speed '{shown_value(text)}' is no speed; give a number above 0, up to {_MAX_SPEED:g}, such as 10"
         )
     return speed
 
@@ -140,7 +140,7 @@ def _parsed_time(text: str, recording: Recording) -> float:
         when = datetime.fromisoformat(text)
         return when.timestamp()  # without a zone: local time
     except (ValueError, OverflowError, OSError):
-        raise ConfigurationError(f"--at {text!r} is no time; {_TIME_HELP}") from None
+        raise ConfigurationError(f"--at '{shown_value(text)}' is no time; {_TIME_HELP}") from None
 
 
 def _time_of_day(text: str, recording: Recording) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sp500tui.logs.redaction import one_line, plain, redact, redact_url
+from sp500tui.logs.redaction import one_line, plain, redact, redact_url, shown_value
 
 SECRET = "s3cr3t"
 AWKWARD = ["]", "[", "@", "/", ":", "?", "#", "%", "%zz", "%40", "%3A", "&", "=", ";", " ", "\t", "\n", "\x1b",
@@ -215,6 +216,38 @@ class TestRedact:
             assert SECRET not in cleaned(f'{before}{{"{name}": "{double}", "a": 1}}')
             if "&" not in password or not before.endswith("&"):
                 assert SECRET not in cleaned(f"{before}{name}={unquoted} user=me")
+
+    @given(passwords(), st.sampled_from(["postgresql", "redis", "http"]))
+    def test_an_address_that_was_taken_for_a_path_shows_no_password(self, password: str, scheme: str) -> None:
+        path = Path(f"{scheme}://me:{password}@host/db")
+        assert SECRET not in plain(f"cannot write {path}: the folder {path.parent} does not exist")
+
+
+class TestShownValue:
+    @pytest.mark.parametrize(
+        ("value", "shown"),
+        [
+            ("AAPL", "AAPL"),
+            ("NASDAQ:AAPL", "NASDAQ:AAPL"),
+            ("me@work", "me@work"),
+            ("a\nb", r"a\nb"),
+            ("", ""),
+            ("x" * 50, "x" * 39 + "…"),
+            ("me:sec ret@host", "***"),
+            ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
+            ("postgresql://me:sec ret@host/db", "postgresql://***"),
+        ],
+    )
+    def test_a_value_is_shown_without_passwords(self, value: str, shown: str) -> None:
+        assert shown_value(value) == shown
+
+    @given(passwords(), st.sampled_from(["postgresql://", "redis://", "http://", ""]), st.integers(8, 60))
+    @example("s3cr3t", "", 20)
+    @settings(max_examples=5 * settings().max_examples)
+    def test_cutting_an_address_shows_no_password(self, password: str, scheme: str, longest: int) -> None:
+        shown = shown_value(f"{scheme}me:{password}@host.example/db", longest)
+        assert SECRET not in shown
+        assert len(shown) <= longest
 
 
 class TestPlain:

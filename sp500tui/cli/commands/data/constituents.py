@@ -14,7 +14,7 @@ from sp500tui.config.loader import Configuration
 from sp500tui.config.paths import Paths
 from sp500tui.errors import ConfigurationError, DatabaseError, SourceError
 from sp500tui.export import Table, as_csv, as_json
-from sp500tui.logs.redaction import plain
+from sp500tui.logs.redaction import plain, shown_value
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
 from sp500tui.model import Constituent, Membership
 from sp500tui.sources.wikipedia.client import ConstituentList
@@ -64,7 +64,7 @@ def parse_day_option(text: str, today: date) -> date:
     with suppress(ValueError):
         day = date.fromisoformat(text.strip()) if is_date(text) else None
     if day is None:
-        raise ConfigurationError(f"--as-of {text[:40]!r} is not a date; write 2024-05-31")
+        raise ConfigurationError(f"--as-of '{shown_value(text)}' is not a date; write 2024-05-31")
     if day > today:
         raise ConfigurationError(f"--as-of {day} lies in the future; give a day up to {today}")
     if day < FIRST_DAY:

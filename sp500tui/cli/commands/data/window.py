@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from sp500tui.errors import ConfigurationError
+from sp500tui.logs.redaction import shown_value
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -51,5 +52,5 @@ def _moment(text: str, option: str) -> datetime:
 
 def _invalid(text: str, option: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{option} {text[:40]!r} is neither a date nor a time; write 2026-05-04 or 2026-05-04T13:30:00Z"
+        f"{option} '{shown_value(text)}' is neither a date nor a time; write 2026-05-04 or 2026-05-04T13:30:00Z"
     )

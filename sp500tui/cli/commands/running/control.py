@@ -13,7 +13,7 @@ from sp500tui.config.suggestions import suggestion
 from sp500tui.config.whole_numbers import whole_number
 from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.headless.live_view import headline, queue_beside, stage_line
-from sp500tui.logs.redaction import plain
+from sp500tui.logs.redaction import plain, shown_value
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
 from sp500tui.pipeline.api import ScaleResult, ShutdownLevel
 from sp500tui.pipeline.core.names import StageName
@@ -160,13 +160,13 @@ def _stage(name: str) -> StageName:
         return StageName(name)
     except ValueError:
         near = suggestion(name, StageName) or f"the stages are {', '.join(StageName)}"
-        raise ConfigurationError(f"unknown stage {name!r}; {near}") from None
+        raise ConfigurationError(f"unknown stage '{shown_value(name)}'; {near}") from None
 
 
 def _workers(number: str) -> int:
     if (workers := whole_number(number, MIN_WORKERS, MAX_WORKERS)) is None:
         raise ConfigurationError(
-            f"cannot scale to {number[:20]!r} workers; give a whole number from {MIN_WORKERS} to {MAX_WORKERS}"
+            f"cannot scale to '{shown_value(number)}' workers; give a whole number from {MIN_WORKERS} to {MAX_WORKERS}"
         )
     return workers
 

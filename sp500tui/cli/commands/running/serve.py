@@ -12,6 +12,7 @@ from sp500tui.config.child_processes import python_command, python_environment
 from sp500tui.config.loader import Configuration, default_file
 from sp500tui.config.whole_numbers import whole_number
 from sp500tui.errors import ConfigurationError
+from sp500tui.logs.redaction import shown_value
 from sp500tui.logs.standard_streams import write_message
 from sp500tui.pipeline.runtime.stop_signals import signal_code
 from sp500tui.remote.session import Session
@@ -64,6 +65,6 @@ def _port(text: str | None) -> int:
         return DEFAULT_PORT
     if (port := whole_number(text, 0, 65_535)) is None:
         raise ConfigurationError(
-            f"--port {text[:20]!r} is no port; give a number from 1 to 65535, or 0 for any"
+            f"--port '{shown_value(text)}' is no port; give a number from 1 to 65535, or 0 for any"
         )
     return port

@@ -11,6 +11,7 @@ from sp500tui.cli.context import configuration_of, start
 from sp500tui.cli.output import output_path
 from sp500tui.config.paths import Paths
 from sp500tui.errors import ConfigurationError, ExitCode
+from sp500tui.logs.redaction import shown_value
 from sp500tui.logs.standard_streams import write_json, write_message
 from sp500tui.output_file import output_file
 from sp500tui.pipeline.core.timing.spans import SpanReport
@@ -53,5 +54,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds <= MAX_SECONDS:
-        raise ConfigurationError(f"--seconds {text[:40]!r}: use a number above 0, up to {MAX_SECONDS:g}")
+        raise ConfigurationError(
+            f"--seconds '{shown_value(text)}': use a number above 0, up to {MAX_SECONDS:g}"
+        )
     return seconds
