@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import psycopg
 
 from sp500tui.errors import ConfigurationError, DatabaseError
@@ -302,7 +303,11 @@ class EmbeddedServer:
             return error.sqlstate
 
     def _shut_down(self) -> None:
+        self._reap()
         process = find_running(self._pgdata)
+        if process is None and self._child is not None:
+            # Its lock file was removed; it notices that within a minute.
+            process = psutil.Process(self._child.pid)
         if process is not None and not stop(process, self._reap):
             raise DatabaseError(
                 f"the embedded database (process {process.pid}) does not stop; terminate it manually"

@@ -76,6 +76,29 @@ def test_a_setting_changes_nothing(tcp_postgres: TcpPostgres, name: str) -> None
     assert latest["S1"].quote == given.quote
 
 
+def test_functions_and_types_of_the_same_names_in_another_schema_are_not_used(
+    tcp_postgres: TcpPostgres,
+) -> None:
+    # given a database in which a schema is searched before that of PostgreSQL
+    tcp_postgres.execute(
+        "CREATE SCHEMA other",
+        "CREATE DOMAIN other.numeric AS integer",
+        "CREATE TYPE other.timestamptz AS ENUM ('never')",
+        "CREATE FUNCTION other.now() RETURNS timestamp with time zone LANGUAGE sql AS 'SELECT NULL::date'",
+        f"ALTER DATABASE {tcp_postgres.database} SET search_path = other, pg_catalog",
+    )
+
+    # when the schema is made, and a row is stored and read
+    apply_schema(tcp_postgres.url)
+    given = row(1)
+    with connect(tcp_postgres.url, application_name="test") as connection:
+        assert insert(connection, encode([given])) == 1
+        stored = last_rows(connection, "S1", 10)[0]
+
+    # then it is the one that was given
+    assert (stored.price, stored.quote_time) == (given.quote.price, given.quote.quote_time)
+
+
 def test_a_user_in_a_schema_of_its_own_writes_the_tables_in_public(tcp_postgres: TcpPostgres) -> None:
     # given a user whose tables lie elsewhere, one of them named as ours
     tcp_postgres.execute(

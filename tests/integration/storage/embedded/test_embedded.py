@@ -213,6 +213,16 @@ class TestRevival:
         assert server.restart_if_dead()
         assert server.alive()
 
+    def test_it_is_stopped_although_its_lock_file_was_removed(self, made_dir: Path) -> None:
+        server = EmbeddedServer.start(made_dir)
+        process = find_running(made_dir / "pgdata")
+        assert process is not None
+        (made_dir / "pgdata" / "postmaster.pid").unlink()
+
+        server.stop()
+
+        assert not process.is_running()
+
     def test_sessions_that_outlive_the_server_are_ended(
         self, made_dir: Path, server: EmbeddedServer, eventually: Callable[[Callable[[], object]], None]
     ) -> None:
