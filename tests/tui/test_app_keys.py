@@ -142,6 +142,9 @@ class TestPipelineKeys:
             assert driven.said == "interval 15 s → 10 s"
             await driven.press("right_square_bracket", "right_square_bracket")
             assert driven.said == "interval 15 s → 30 s"
+            driven.show(replace(running(), cycle=replace(running().cycle, interval=0.2)))
+            await driven.press("left_square_bracket")
+            assert driven.said == "interval: 0.2 s is the limit"
 
     async def test_the_refresh_rate_can_be_changed(self, drive: Drive) -> None:
         async with drive() as driven:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -29,7 +29,7 @@ from sp500tui.tui.coverage.windows import (
 )
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.history_progress import TimeLeft, progress_text
-from sp500tui.tui.render.lines import Role, wrapped
+from sp500tui.tui.render.lines import Line, Role, wrapped
 from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
@@ -231,17 +231,20 @@ class CoverageScreen(BaseScreen):
                 _UNKNOWN_TIMES if cell.missing else _NO_HOLES, width, Role.LABEL
             )
         elif cell is not None and cell.missing:
-            lines += wrapped(self._keys_of_a_session(), width, Role.LABEL)
+            lines += self._keys_of_a_session(width, height - len(lines))
         self.session.show_lines(lines)
         marks = f" · {plural(len(self.marks), 'session')} marked" if self.marks else ""
         set_titles(self.session, f"session{marks}", progress_text(self._progress, self._seconds_left))
 
-    def _keys_of_a_session(self) -> str:
-        """The keys that act on a session that lacks bars."""
+    def _keys_of_a_session(self, width: int, height: int) -> Sequence[Line]:
+        """The keys that act on a session that lacks bars, as many as there is room for."""
         if self._resolution == QUOTES:
-            return ""
+            return ()
         keys = _HOW if self.dashboard.offers(_FETCH) else _HOW[:1]
-        return " · ".join(f"{self.dashboard.key_of(key_id)} {words}" for key_id, words in keys)
+        texts = [f"{self.dashboard.key_of(key_id)} {words}" for key_id, words in keys]
+        numbers = range(len(texts), 0, -1)
+        variants = (wrapped(" · ".join(texts[:number]), width, Role.LABEL) for number in numbers)
+        return next((lines for lines in variants if len(lines) <= height), ())
 
     @on(CursorList.Selected)
     def list_holes(self) -> None:

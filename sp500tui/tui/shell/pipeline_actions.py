@@ -124,4 +124,4 @@ def change_interval(pipeline: PipelineControl, snapshot: Snapshot, direction: in
     """Shorten or lengthen the interval between cycles."""
     old = snapshot.cycle.interval
     new = pipeline.set_interval(step_interval(old, direction))
-    return f"interval {span(old)} → {span(new)}"
+    return f"interval {span(old)} → {span(new)}" if new != old else f"interval: {span(old)} is the limit"
