@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from sp500tui.model import Constituent, IndexChange, Membership
+from sp500tui.sources.wikipedia.memberships import FIRST_DAY, derive_memberships
 from sp500tui.storage.history.memberships import observe_memberships, read_memberships, store_memberships
 from sp500tui.storage.transaction import Connection
 
@@ -33,6 +34,13 @@ def test_the_memberships_of_a_source_replace_its_earlier_ones(connection: Connec
     # and an empty page empties it
     store_memberships(connection, [], "wikipedia")
     assert read_memberships(connection) == [seen("C", MONDAY)]
+
+
+def test_the_memberships_of_a_ticker_that_left_twice_are_stored(connection: Connection) -> None:
+    # given a list of changes as Wikipedia's, which names the removals of a ticker and no addition
+    changes = [IndexChange(day, "", "", "A", "A", "") for day in (FRIDAY, MONDAY)]
+    store_memberships(connection, derive_memberships((), changes), "wikipedia")
+    assert read_memberships(connection) == [stated("A", FIRST_DAY, MONDAY), stated("A", MONDAY, FRIDAY)]
 
 
 def test_a_rename_ends_one_membership_and_begins_another_on_the_same_day(connection: Connection) -> None:
