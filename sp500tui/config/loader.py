@@ -22,6 +22,7 @@ from sp500tui.config.settings import SCREEN_DEMO, Settings, expand_user
 from sp500tui.config.suggestions import suggestion
 from sp500tui.config.symbols import read_symbols_file
 from sp500tui.errors import ConfigurationError
+from sp500tui.input_file import read_input
 
 _MAX_FILE_SIZE = 1 << 20
 _NAMES = "`sp500tui config show` lists the names"
@@ -203,8 +204,7 @@ def _from_file(file: Path | None, content: Mapping[str, Any]) -> dict[str, Sourc
 def _read(file: Path, *, is_named: bool) -> tuple[dict[str, Any], list[str]]:
     """The content of the TOML file, and a warning where the default file exists but cannot be read."""
     try:
-        with file.open("rb") as opened:
-            content = opened.read(_MAX_FILE_SIZE + 1)
+        content = read_input(file, _MAX_FILE_SIZE + 1)
     except (FileNotFoundError, NotADirectoryError):
         if is_named:
             raise ConfigurationError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sp500tui.errors import ExitCode, Sp500tuiError
+from sp500tui.errors import ConfigurationError, ExitCode, Sp500tuiError
 from sp500tui.logs.redaction import plain
 from sp500tui.pipeline.core.snapshot import Health
 
@@ -131,12 +131,12 @@ def redis_package() -> Any:
     """The package redis, imported on first use.
 
     Raises:
-        BrokerError: it is not installed.
+        ConfigurationError: it is not installed.
     """
     try:
         import redis
     except ImportError as error:
-        raise BrokerError("a cluster needs the package redis: install sp500tui[cluster]") from error
+        raise ConfigurationError("a cluster needs the package redis; install sp500tui[cluster]") from error
     return redis
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sp500tui.cluster.broker.errors import redis_package
 from sp500tui.config.settings import Settings, parse_stages
 from sp500tui.errors import ConfigurationError
 from sp500tui.input_file import read_input
@@ -38,7 +39,7 @@ def validate_node(settings: Settings, sizes: Mapping[StageName, int]) -> str:
     """Return the broker's URL of a valid node configuration.
 
     Raises:
-        ConfigurationError: there is no broker, or no database that all nodes can reach.
+        ConfigurationError: there is no broker, no package for it, or no database that all nodes can reach.
     """
     if settings.broker is None:
         raise ConfigurationError("a node of a cluster needs its broker: add --broker redis://host:6379/0")
@@ -48,6 +49,7 @@ def validate_node(settings: Settings, sizes: Mapping[StageName, int]) -> str:
             f"the broker {address} is on another machine, so all nodes need a common database that they can reach: "
             "add --database postgresql://user@host:5432/database"
         )
+    redis_package()
     return settings.broker
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,11 @@ class TestNode:
     def test_needs_a_broker(self) -> None:
         with pytest.raises(ConfigurationError, match="needs its broker: add --broker"):
             validate_node(settings(broker=None), {})
+
+    def test_the_package_for_the_broker_is_required(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "redis", None)
+        with pytest.raises(ConfigurationError, match=r"needs the package redis; install sp500tui\[cluster\]"):
+            validate_node(settings(broker="redis://127.0.0.1"), {})
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "[::1]"])
     def test_on_one_machine_the_embedded_database_will_do(self, host: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sp500tui import input_file
 from sp500tui.config.loader import Precedence, default_file, load
 from sp500tui.config.messages import error_message
 from sp500tui.config.options import BY_FIELD
@@ -53,6 +55,13 @@ class TestSources:
         monkeypatch.setenv("SP500TUI_CONFIG", toml(tmp_path, "writers = 7"))
 
         assert load({}).settings.writers == 7
+
+    def test_a_pipe_without_a_writer_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(input_file, "_PIPE_WAIT", 0.01)
+        os.mkfifo(tmp_path / "pipe")
+        assert "cannot be read: nothing was written to it within" in refusal({}, str(tmp_path / "pipe"))
 
     def test_an_empty_name_of_the_file_is_refused_on_the_command_line_only(
         self, monkeypatch: pytest.MonkeyPatch
