@@ -17,6 +17,7 @@ from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot, WorkerState
 from sp500tui.pipeline.core.verdict import VerdictKind
+from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.journal.segment import Segment
 from sp500tui.pipeline.report import exit_code
 from tests.faults.rig.engine import EngineStarter
@@ -337,7 +338,7 @@ def test_a_disk_that_is_full_is_reported_and_rows_that_are_lost_fail_the_run(
     start: EngineStarter, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # given a run whose journal finds no room
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise JournalError("the disk of the journal is full")
 
     run = start(database_url, symbols=FEW)
@@ -346,7 +347,8 @@ def test_a_disk_that_is_full_is_reported_and_rows_that_are_lost_fail_the_run(
     run.waits_for(lambda _: EventKind.JOURNAL_DOWN in kinds(run.pipeline), "the report of the full disk")
     run.waits_for(lambda seen: seen.ledger.queued + seen.ledger.in_flight >= 3, "rows that wait")
 
-    # when it has to end without the database
+    # when it has to end, and no writer takes rows that are not on the disk
+    monkeypatch.setattr(Journal, "accept", full)
     run.pipeline.stop(ShutdownLevel.SPOOL)
     assert run.pipeline.join(40)
 
