@@ -16,6 +16,7 @@ from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import FaultInjector, PipelineControl
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Snapshot
+from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.tui.demo.effects import effects
 from sp500tui.tui.demo.faults import (
     CLEAR,
@@ -39,7 +40,7 @@ from sp500tui.tui.demo.render import (
     warning_lines,
     writer_to_kill,
 )
-from sp500tui.tui.messages import StageSelected
+from sp500tui.tui.messages import StageSelected, TimeChanged
 from sp500tui.tui.render.formats import clean, count
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip, scaling_keys
@@ -51,6 +52,7 @@ from sp500tui.tui.widgets.titles import set_titles
 
 _STRENGTH = Binding.Group("Strength", compact=True)
 _DIGITS = Binding.Group("Strength by number", compact=True)
+_NOT_RECORDED = "A recording does not contain the faults."
 _CORNERS = 4
 """Cells of a frame's lower border that hold no text."""
 
@@ -149,6 +151,8 @@ class DemoScreen(BaseScreen):
     def show_answer(self, message: BaseScreen.QuerySucceeded) -> None:
         """Show the market's state, or the outcome of an action."""
         if isinstance(message.answer, MarketState):
+            if self._control is None:
+                return  # the time has changed meanwhile
             self._market, self.failure = message.answer, ""
             if not active(message.answer.faults):
                 self.dashboard.feed.before_faults = self.dashboard.snapshot
@@ -156,6 +160,12 @@ class DemoScreen(BaseScreen):
         elif isinstance(message.answer, ActionResult):
             result = message.answer
             self.notify(result.message, severity="error" if result.failed else "information", markup=False)
+
+    @on(TimeChanged)
+    def forget_faults(self) -> None:
+        """Show no faults of another time."""
+        self._market, self.failure = None, ""
+        self.draw_panels()
 
     # Drawing
 
@@ -177,15 +187,22 @@ class DemoScreen(BaseScreen):
         counts = self._market.counts if self._market is not None else None
         entry = entries()[self.fault_list.cursor]
         width, height = self.explanation.size
-        warning = warning_lines(self.failure or no_market_reason(self.dashboard.snapshot), width)
+        warning = warning_lines(self.failure or self._no_market, width)
         number = len(active(faults)) if faults is not None else 0
         changed = effects(self.dashboard.feed.before_faults, self.dashboard.snapshot) if number else []
         self.explanation.show_lines(
             [*warning, *explanation_lines(entry, counts, width, height - len(warning), changed)]
         )
         effect = effect_text(changed, self.fault_list.size.width - _CORNERS)
-        set_titles(self.fault_list, f"faults ({count(number)} on)", effect)
+        set_titles(self.fault_list, "faults" if faults is None else f"faults ({count(number)} on)", effect)
         set_titles(self.explanation, entry.title)
+
+    @property
+    def _no_market(self) -> str:
+        """Why there is no demo market; empty if there is one or will be."""
+        if isinstance(self.dashboard.feed.pipeline, ReplayedPipeline):
+            return _NOT_RECORDED
+        return no_market_reason(self.dashboard.snapshot)
 
     def on_resize(self) -> None:
         """Draw for the new size."""

@@ -22,12 +22,14 @@ from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.remote.updates import UpdateSource
 from sp500tui.remote.wire import Position
 from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.demo.screen import FaultList
 from sp500tui.tui.replay.controls import TimeControls
 from sp500tui.tui.replay.time_bar import TimeBar
 from sp500tui.tui.replay_app import ReplayApp
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.symbol.screen import SymbolScreen
 from tests.support.remote.recorded import FACTS, START, FakeLife, recorded
+from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.canned_reader import CannedReader
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, listed
 from tests.support.waiting import FakeClock
@@ -253,6 +255,19 @@ class TestLookingBack:
             await dashboard.press("3")
             await at(dashboard, "5 s ago")
             await dashboard.until(lambda: "PostgreSQL does not answer" in dashboard.text())
+
+    async def test_the_faults_of_the_present_are_not_shown_in_the_past(self, live: Show) -> None:
+        async with live() as dashboard:
+            dashboard.pipeline.demo_market = CannedMarket(latency=0.5)
+            await dashboard.press("3")
+            await dashboard.until(lambda: "faults (1 on)" in dashboard.text())
+            await dashboard.press("comma")
+            await at(dashboard, "5 s ago")
+            await dashboard.until(lambda: "A recording does not contain the faults" in dashboard.text())
+            assert "faults (" not in dashboard.text()
+            assert "500 ms" not in str(dashboard.app.screen.query_one(FaultList).rows_shown())
+            await dashboard.press("end")
+            await dashboard.until(lambda: "faults (1 on)" in dashboard.text())
 
     async def test_the_timeline_is_that_of_the_time_and_does_not_call_it_live(self, live: Show) -> None:
         async with live() as dashboard:
