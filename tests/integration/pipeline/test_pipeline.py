@@ -17,11 +17,11 @@ from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot, WorkerState
 from sp500tui.pipeline.core.verdict import VerdictKind
-from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.journal.segment import Segment
 from sp500tui.pipeline.report import exit_code
 from tests.faults.rig.engine import EngineStarter
 from tests.faults.rig.steps import FIFTY
+from tests.support.ports import free_port
 
 FEW = "AAPL,MSFT,BRK.B"
 
@@ -334,26 +334,48 @@ def test_a_folder_that_cannot_hold_a_journal_fails_with_a_message(
     assert "cannot create the journal folder" in run.pipeline.outcome().failure
 
 
-def test_a_disk_that_is_full_is_reported_and_rows_that_are_lost_fail_the_run(
-    start: EngineStarter, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    # given a run whose journal finds no room
-    def full(*_: object, **__: object) -> None:
+def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the journal no room."""
+
+    def full(*_: object) -> None:
         raise JournalError("the disk of the journal is full")
 
+    monkeypatch.setattr(Segment, "append", full)
+
+
+def test_a_full_disk_is_reported_and_costs_no_row_that_the_database_takes_at_the_end(
+    start: EngineStarter, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a run whose journal finds no room
     run = start(database_url, symbols=FEW)
     run.stores(3)
-    monkeypatch.setattr(Segment, "append", full)
+    fill_disk(monkeypatch)
     run.waits_for(lambda _: EventKind.JOURNAL_DOWN in kinds(run.pipeline), "the report of the full disk")
+
+    # when it ends
+    run.pipeline.stop(ShutdownLevel.DRAIN)
+    assert run.pipeline.join(40)
+
+    # then all is stored
+    report = run.pipeline.outcome()
+    assert report.unstored == 0
+    assert report.ledger.fetched == report.ledger.stored + report.ledger.duplicate
+    assert [kind for kind in kinds(run.pipeline) if "journal" in kind] == [EventKind.JOURNAL_DOWN]
+
+
+def test_rows_that_neither_the_database_nor_the_disk_takes_fail_the_run(
+    start: EngineStarter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given a run without a database, whose journal finds no room
+    fill_disk(monkeypatch)
+    run = start(f"postgresql://127.0.0.1:{free_port()}/none", symbols=FEW)
     run.waits_for(lambda seen: seen.ledger.queued + seen.ledger.in_flight >= 3, "rows that wait")
 
-    # when it has to end, and no writer takes rows that are not on the disk
-    monkeypatch.setattr(Journal, "accept", full)
+    # when it has to end
     run.pipeline.stop(ShutdownLevel.SPOOL)
     assert run.pipeline.join(40)
 
     # then it says that rows are lost, and why
-    assert [kind for kind in kinds(run.pipeline) if "journal" in kind] == [EventKind.JOURNAL_DOWN]
     assert re.search(
         r"\d+ rows are lost, neither stored nor in the journal: the disk .* is full", caplog.text
     )
