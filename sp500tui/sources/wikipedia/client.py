@@ -153,7 +153,7 @@ class Wikipedia:
                 )
                 with response:
                     return self._page(response)
-        except (requests.RequestException, OSError, ValueError) as error:
+        except (requests.RequestException, OSError, ValueError, TypeError) as error:
             raise SourceError(self._failure_message(error)) from error
 
     def _page(self, response: requests.Response) -> _Page | None:
@@ -190,8 +190,9 @@ class Wikipedia:
             return f"the compressed answer of {host} is damaged"
         if isinstance(error, requests.ConnectionError):
             return f"no connection to {host}; check the network, or give --proxy"
-        if isinstance(error, ValueError):
-            # The message of such an error may quote a proxy's address up to a part of its password.
+        if isinstance(error, (ValueError, TypeError)):
+            # The latter for a proxy without a host, as in http://me:password@. The message may quote a proxy's address
+            # up to a part of its password.
             return f"the address of {host} or its proxy cannot be used; correct --wikipedia-url, --proxy or HTTPS_PROXY"
         return f"{host} cannot be requested: {one_line(error)}"
 

@@ -62,6 +62,7 @@ def test_a_page_that_cannot_be_used_leaves_the_last_good_list(
         ({"user_agent": "python-requests/2.32"}, "answered 403"),
         ({"ca_file": None}, "the certificate of en.wikipedia.org is not trusted"),
         ({"proxy": "http://me:secret@127.0.0.1:1"}, "the proxy did not connect to en.wikipedia.org"),
+        ({"proxy": "http://me:secret@"}, "en.wikipedia.org or its proxy cannot be used"),
         ({"ca_file": Path("/nowhere/ca.pem")}, "/nowhere/ca.pem"),
     ],
 )
