@@ -11,7 +11,7 @@ import pytest
 from sp500tui.cluster.broker.checks import check_server
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.errors import BrokerAwayError, BrokerError
-from sp500tui.errors import ExitCode
+from sp500tui.errors import ConfigurationError, ExitCode
 from sp500tui.pipeline.core.queue import CancelledError
 from tests.support.cluster.valkey import ValkeyServer, new_server
 from tests.support.ports import free_port
@@ -120,7 +120,7 @@ def test_a_safe_broker_is_not_warned_of(broker: Broker, caplog: pytest.LogCaptur
 
 def test_without_the_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(BrokerError, match=r"needs the package redis: install sp500tui\[cluster\]"):
+    with pytest.raises(ConfigurationError, match=r"needs the package redis; install sp500tui\[cluster\]"):
         Broker("redis://127.0.0.1/0", "test").open()
 
 
