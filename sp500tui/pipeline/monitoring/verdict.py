@@ -280,14 +280,24 @@ def _is_any(snapshot: Snapshot, name: StageName, state: WorkerState) -> bool:
 
 
 def _answers(snapshot: Snapshot, samples: Sequence[SecondSample]) -> str:
-    oldest = _oldest_work(snapshot, StageName.PRICE, WorkerState.SOURCE)
+    mean = _mean_answer(snapshot, samples)
+    if mean is None or _is_silent(snapshot, samples):
+        return _silence(_oldest_work(snapshot, StageName.PRICE, WorkerState.SOURCE))
+    return f"Yahoo Finance answers in {_duration(mean)}"
+
+
+def _mean_answer(snapshot: Snapshot, samples: Sequence[SecondSample]) -> float | None:
+    """Seconds that an answer takes on average; the 95th percentile if none came in the window of the samples."""
     mean = _seconds_per_lease(samples, StageName.PRICE, WorkerState.SOURCE)
     longest = snapshot.stage(StageName.PRICE).latency.p95
-    if mean is None and longest is not None:
-        mean = longest / 1000  # nothing was finished in the window of the samples
-    if mean is None or oldest > 2 * max(_SLOW, mean):
-        return _silence(oldest)
-    return f"Yahoo Finance answers in {_duration(mean)}"
+    return longest / 1000 if mean is None and longest is not None else mean
+
+
+def _is_silent(snapshot: Snapshot, samples: Sequence[SecondSample]) -> bool:
+    """Whether the oldest request has waited much longer than answers take, or there are no answers."""
+    mean = _mean_answer(snapshot, samples)
+    oldest = _oldest_work(snapshot, StageName.PRICE, WorkerState.SOURCE)
+    return mean is None or oldest > 2 * max(_SLOW, mean)
 
 
 def _silence(seconds: float) -> str:
@@ -310,6 +320,8 @@ def _advice(snapshot: Snapshot, samples: Sequence[SecondSample], name: StageName
         return useless
     if name is not StageName.PRICE:
         return ADDS_ONE
+    if state is WorkerState.SOURCE and _is_silent(snapshot, samples):
+        return ""  # whether it would answer more requests is not known
     needed = _next_useful_size(size, _batches(snapshot, samples))
     if needed == size + 1:
         return ADDS_ONE

@@ -210,6 +210,17 @@ CASES: dict[str, tuple[Snapshot, Sequence[SecondSample], VerdictKind, str, str]]
         "behind: a cycle takes 9.8 of 2.0 s: Yahoo Finance has not answered for 9.8 s",
         "more price workers would not help",
     ),
+    "no answer arrives while requests wait for a worker": (
+        at(
+            sizes={PRICE: 10},
+            cycle=cycle(9.8),
+            workers=(worker(PRICE, 1, SOURCE, "50 symbols", 0.0, work_seconds=9.8),),
+        ),
+        window({SOURCE: 10.0}, leases=0, waiting=40),
+        VerdictKind.BEHIND,
+        "behind: a cycle takes 9.8 of 2.0 s: Yahoo Finance has not answered for 9.8 s",
+        "",
+    ),
     "the limit makes cycles too long": (
         at(sizes={PRICE: 12}, cycle=cycle(3.0, last=10.2)),
         window(WAITS_FOR_LIMIT, waiting=40),
