@@ -313,7 +313,7 @@ def _current_prices(run: MeasuredRun) -> Sequence[LivePrice]:
 
 
 def _symbols(snapshot: Snapshot, prices: Sequence[LivePrice], now: datetime) -> Iterator[Family]:
-    yield from single("constituents", "Symbols to fetch.", snapshot.constituents.count)
+    yield from single("constituents", "Constituents in the current list.", snapshot.constituents.count)
     yield from single("missing_symbols", "Symbols without a price in the last cycle.", len(snapshot.missing))
     ages = sorted(max(0.0, (now - price.row.quote.quote_time).total_seconds()) for price in prices)
     family = Metric("sp500tui_symbol_age_seconds", "Time since the latest trade of a symbol.", "summary")
