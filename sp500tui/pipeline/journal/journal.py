@@ -225,7 +225,7 @@ class Journal:
         return following
 
     def segments(self) -> list[Segment]:
-        """The segment files that may hold open batches, oldest first."""
+        """The segment files that may hold open batches: those of earlier runs, then those of this one, oldest first."""
         return [*self._recovered, *self._retired, *([self._active] if self._active else [])]
 
     def _check_limit(self, more: int) -> None:

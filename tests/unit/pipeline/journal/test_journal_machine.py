@@ -6,11 +6,13 @@ where its mark was cut off.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -44,6 +46,11 @@ class JournalMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
+        numbers = itertools.count()
+        # The files of earlier runs are replayed in the order of their names; random ones make an example differ when
+        # it is repeated.
+        self.names = patch("secrets.token_hex", lambda _: f"{next(numbers):08x}")
+        self.names.start()
         self.folder = Path(tempfile.mkdtemp(prefix="journal-machine-"))
         self.next = 0
         self.unsettled: set[str] = set()
@@ -168,6 +175,8 @@ class JournalMachine(RuleBasedStateMachine):
         if hasattr(self, "journal"):
             self.journal.close()
             shutil.rmtree(self.folder)
+        if hasattr(self, "names"):
+            self.names.stop()
 
 
 TestJournal = JournalMachine.TestCase
