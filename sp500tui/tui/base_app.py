@@ -12,9 +12,13 @@ from datetime import datetime
 from typing import Literal
 
 from textual import on
+from textual._context import active_message_pump
 from textual.app import ScreenStackError
 from textual.binding import Binding
 from textual.css.query import NoMatches
+from textual.dom import DOMNode
+from textual.message_pump import MessagePump
+from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import MountError
 from textual.worker import Worker, WorkerState
@@ -157,13 +161,22 @@ class PipelineApp(DiffingApp[int]):
         self.crashed = self.crashed or clean(f"{type(error).__name__}: {error}")
 
     def _handle_exception(self, error: Exception) -> None:
-        if self._has_left and isinstance(error, NoMatches | MountError | ScreenStackError):
+        # IndexError: Textual's palette reads the screen below it once it is mounted.
+        if isinstance(error, NoMatches | MountError | ScreenStackError | IndexError) and (
+            self._has_left or self._is_removed(active_message_pump.get(None))
+        ):
             LOG.debug("a message found its widgets removed: %s", error)
             return
         self.failed(error)
         super()._handle_exception(error)
         # Printed in one line after the terminal is restored, instead of as a traceback.
         self._exit_renderables.clear()
+
+    def _is_removed(self, node: MessagePump | None) -> bool:
+        """Whether the screen of a node is closed: its widgets are removed while it still handles messages."""
+        nodes = node.ancestors_with_self if isinstance(node, DOMNode) else ()
+        screens = [each for each in nodes if isinstance(each, Screen)]
+        return any(screen not in self.screen_stack or not screen.display for screen in screens)
 
     @property
     def events(self) -> Sequence[PipelineEvent]:

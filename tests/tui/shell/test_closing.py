@@ -9,7 +9,8 @@ from textual.app import App, ComposeResult
 from textual.widgets import Static
 
 from sp500tui.tui.shell.closing import ClosableScreen
-from tests.tui.conftest import until
+from tests.support.parameters import rest_thorough
+from tests.tui.conftest import Drive, until
 
 
 class DrawnScreen(ClosableScreen[None]):
@@ -49,3 +50,24 @@ async def test_an_open_screen_is_drawn_after_its_first_refresh() -> None:
         await app.push_screen(screen)
 
         await until(pilot, lambda: screen.drawn, "the drawing")
+
+
+@pytest.mark.parametrize(
+    "key", rest_thorough(["ctrl+p", "8", "enter", "2", "3", "4", "5", "6", "9", "P", "question_mark"], 3)
+)
+async def test_each_screen_can_be_closed_while_it_opens(drive: Drive, key: str) -> None:
+    async with drive() as driven:
+        for turns in range(24):
+            # given a screen that has had some turns of the event loop to open
+            driven.app.simulate_key(key)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+            # when it is closed
+            if len(driven.app.screen_stack) > 1:
+                driven.app.pop_screen()
+            await driven.pilot.pause()
+
+            # then the dashboard continues
+            assert driven.app.crashed == ""
+            assert driven.app.is_running
