@@ -16,11 +16,9 @@ from textual._context import active_message_pump
 from textual.app import ScreenStackError
 from textual.binding import Binding
 from textual.css.query import NoMatches
-from textual.dom import DOMNode
 from textual.message_pump import MessagePump
-from textual.screen import Screen
 from textual.timer import Timer
-from textual.widget import MountError
+from textual.widget import MountError, Widget
 from textual.worker import Worker, WorkerState
 
 from sp500tui.config.keys import KEYS_BY_ID
@@ -173,10 +171,10 @@ class PipelineApp(DiffingApp[int]):
         self._exit_renderables.clear()
 
     def _is_removed(self, node: MessagePump | None) -> bool:
-        """Whether the screen of a node is closed: its widgets are removed while it still handles messages."""
-        nodes = node.ancestors_with_self if isinstance(node, DOMNode) else ()
-        screens = [each for each in nodes if isinstance(each, Screen)]
-        return any(screen not in self.screen_stack or not screen.display for screen in screens)
+        """Whether a widget is on no open screen: that of a closed one still handles messages while it is removed."""
+        return isinstance(node, Widget) and not any(
+            each in self.screen_stack for each in node.ancestors_with_self
+        )
 
     @property
     def events(self) -> Sequence[PipelineEvent]:

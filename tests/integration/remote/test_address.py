@@ -159,7 +159,7 @@ class TestClaims:
             shutil.rmtree(data / "run")
             after = Claim.take(data)
             with after.listen():
-                # when the first one looks at its socket, then that of the other is still there
+                # when the first one checks its socket, then that of the other one stays
                 with pytest.raises(PipelineRunsError):
                     before.renew()
                 assert after.renew() is None
