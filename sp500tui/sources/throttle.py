@@ -113,7 +113,7 @@ class ThrottleState:
     last_success_age: float | None
     """Seconds since the last usable response; None before the first."""
     message: str
-    """Why the circuit is not closed, in one line; empty if it is closed."""
+    """Why the circuit is not closed, in one line that names the source; empty if it is closed."""
 
 
 class Throttle:
@@ -203,8 +203,13 @@ class Throttle:
             self._requests += requests
             self._tat = max(self._tat, self._clock()) + requests / self._rate
 
-    def throttled(self, retry_after: float | None, reason: str = "limits the request rate (429)") -> None:
-        """Record that a request of this thread was throttled; `retry_after` in seconds, if given."""
+    def throttled(self, retry_after: float | None, reason: str = "Yahoo Finance limits the request rate (429)") -> None:
+        """Record that a request of this thread was throttled.
+
+        Args:
+            retry_after: seconds that the response requires, if any.
+            reason: one line that names the source.
+        """
         with self._changed:
             now = self._clock()
             self._throttled += 1
@@ -219,7 +224,7 @@ class Throttle:
             self._open(now, delay, reason)
 
     def failed(self, reason: str) -> None:
-        """Record a failed request of this thread, with a one-line reason."""
+        """Record a failed request of this thread; `reason` is one line that names the source."""
         with self._changed:
             now = self._clock()
             self._failed += 1
@@ -312,6 +317,6 @@ class Throttle:
 
     def _throttled_error(self, retry_after: float) -> ThrottledError:
         return ThrottledError(
-            f"Yahoo Finance {self._message or 'allows no requests'}; next attempt in {retry_after:.0f} s",
+            f"{self._message or 'Yahoo Finance allows no requests'}; next attempt in {retry_after:.0f} s",
             retry_after,
         )

@@ -36,7 +36,7 @@ class LimitEpisode:
                 self._lowest = min(self._lowest, rate)
                 return None
             self._since, self._lowest = now, rate
-            why = f": Yahoo Finance {reason}" if reason else ""
+            why = f": {reason}" if reason else ""
             message = f"the request limit is lowered from {limit:.3g} to {rate:.3g}/s{why}"
             return Notice(EventKind.LIMIT_LOWERED, message, logging.WARNING, StageName.PRICE)
         if self._since is None or now - self._low_at < _CALM:

@@ -16,7 +16,7 @@ def source_snapshot(state: ThrottleState, fx: FxRates) -> SourceSnapshot:
         health = Health.DEGRADED if slow else Health.OK if started else Health.STARTING
         message = f"Yahoo Finance: {state.rate:.1f} of {state.limit:.1f} requests/s allowed" if slow else ""
     else:
-        health, message = Health.DOWN, f"Yahoo Finance: {state.message}"
+        health, message = Health.DOWN, state.message
     return SourceSnapshot(
         health=health,
         message=message,

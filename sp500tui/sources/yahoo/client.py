@@ -44,7 +44,6 @@ _MAX_UNREQUESTED = 1000
 """Maximum number of unrequested symbols remembered as already logged."""
 _MAX_STATES = 50
 """Maximum number of session names remembered as already logged; further ones are not logged."""
-_SOURCE_NAME = "Yahoo Finance"
 _YAHOO = ".yahoo.com"
 _CACHE_PREFIX = "yfinance-"
 
@@ -238,13 +237,13 @@ class YahooFinance:
             raise
         except SourceError as error:
             session.crumb_suspect = True
-            self._throttle.failed(_without_source_name(error))
+            self._throttle.failed(str(error))
             raise
         except Exception as error:  # yfinance does not wrap unexpected errors
             failure = SourceError(
-                f"{_SOURCE_NAME}: yfinance failed with {type(error).__name__}: {one_line(error)}"
+                f"Yahoo Finance: yfinance failed with {type(error).__name__}: {one_line(error)}"
             )
-            self._throttle.failed(_without_source_name(failure))
+            self._throttle.failed(str(failure))
             raise failure from error
         else:
             self._throttle.succeeded()
@@ -315,11 +314,6 @@ class YahooFinance:
 
 def _chart_url(symbol: str) -> str:
     return _CHART_URL + quote(yahoo_symbol(symbol), safe="=")
-
-
-def _without_source_name(error: SourceError) -> str:
-    """The message without the name of the source, which the throttle's messages add."""
-    return str(error).removeprefix(_SOURCE_NAME).lstrip(": ")
 
 
 def _body(response: Any) -> bytes:

@@ -174,7 +174,7 @@ class ThrottledSession(Session[Response]):
     def consent_refused(self) -> ThrottledError:
         """Throttle because Yahoo requires consent again after it was given; returns the error to raise."""
         self.crumb_suspect = True
-        return self._throttle_error(None, "requires cookie consent again after it was given")
+        return self._throttle_error(None, "Yahoo Finance requires cookie consent again after it was given")
 
     def _charge(self, budget: RequestBudget, redirects: int) -> None:
         budget.requests -= redirects
@@ -183,7 +183,7 @@ class ThrottledSession(Session[Response]):
     def _throttle_error(self, retry_after: float | None, reason: str) -> ThrottledError:
         self._throttle.throttled(retry_after, reason)
         wait = self._throttle.state().retry_in or 0.0
-        return ThrottledError(f"Yahoo Finance {reason}; next attempt in {wait:.0f} s", wait, by_source=True)
+        return ThrottledError(f"{reason}; next attempt in {wait:.0f} s", wait, by_source=True)
 
     def _check_response(self, response: Response, host: str, path: str) -> Response:
         status = response.status_code
@@ -194,7 +194,7 @@ class ThrottledSession(Session[Response]):
         if is_throttling(status, retry_after, response.content):
             # A throttled request does not invalidate its crumb, and a new crumb would cost requests.
             self.crumb_suspect |= crumb
-            raise self._throttle_error(retry_after, f"limits the request rate ({status})")
+            raise self._throttle_error(retry_after, f"Yahoo Finance limits the request rate ({status})")
         if host == COOKIE_HOST:
             return response
         if status in REFUSED:

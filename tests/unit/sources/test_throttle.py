@@ -149,7 +149,7 @@ def test_a_429_halves_the_rate_opens_the_circuit_and_names_the_next_attempt(cloc
     state = gate.state()
     assert (state.circuit, state.rate, state.limit, state.retry_in) == (CircuitState.OPEN, 2.0, 4.0, 4.0)
     assert (state.requests, state.failed, state.throttled) == (1, 0, 1)
-    assert state.message == "limits the request rate (429)"
+    assert state.message == "Yahoo Finance limits the request rate (429)"
     error = refused(gate, 30)
     assert error.retry_after == 4.0
     assert str(error) == "Yahoo Finance limits the request rate (429); next attempt in 4 s"
@@ -261,13 +261,14 @@ def test_some_failures_are_tolerated_then_the_circuit_opens_with_their_reason(cl
     gate.failed("no answer")
     gate.failed("no answer")
     assert gate.state().circuit is CircuitState.CLOSED
-    gate.failed("answered 503")
+    gate.failed("Yahoo Finance answered 503")
     state = gate.state()
     assert (state.circuit, state.retry_in, state.failed, state.rate) == (CircuitState.OPEN, 1.0, 5, 4.0)
-    assert state.message == "answered 503"
+    assert state.message == "Yahoo Finance answered 503"
+    assert str(refused(gate)) == "Yahoo Finance answered 503; next attempt in 1 s"
     clock.now += 1
     gate.acquire(0)
-    gate.failed("answered 503")
+    gate.failed("Yahoo Finance answered 503")
     assert gate.state().retry_in == 2.0
 
 

@@ -25,7 +25,7 @@ class TestLimit:
         episode = LimitEpisode()
         assert episode.update(0, 45, 45) is None
         # when it is halved twice, and rises again
-        lowered = episode.update(10, 22.5, 45, "limits the request rate (429)")
+        lowered = episode.update(10, 22.5, 45, "Yahoo Finance limits the request rate (429)")
         assert episode.update(11, 11.25, 45) is None
         assert episode.update(30, 40, 45) is None
         assert episode.update(31, 45, 45) is None

@@ -328,14 +328,14 @@ CASES: dict[str, tuple[Snapshot, Sequence[SecondSample], VerdictKind, str, str]]
             sources=replace(
                 at().sources,
                 health=Health.DOWN,
-                message="Yahoo Finance: limits the request rate (429)",
+                message="Yahoo Finance limits the request rate (429)",
                 retry_in=4.2,
             ),
             cycle=cycle(6.0),
         ),
         window(WAITS_FOR_LIMIT),
         VerdictKind.SOURCE_DOWN,
-        "held up: Yahoo Finance: limits the request rate (429); next attempt in 4 s",
+        "held up: Yahoo Finance limits the request rate (429); next attempt in 4 s",
         "",
     ),
     "the intake is paused, and the database is down": (
