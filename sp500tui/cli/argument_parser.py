@@ -13,6 +13,8 @@ from sp500tui.errors import ConfigurationError
 from sp500tui.logs.redaction import MASK
 from sp500tui.logs.standard_streams import write_output
 
+_SIGNED = re.compile(r"-(?:[.\d]|(?:inf|infinity|nan)$)", re.IGNORECASE)
+"""Beginnings of values that argparse would take for options, such as `-10m`; no option begins like that."""
 _WORD = re.compile(r"[\w-]{1,60}")
 _ADDRESS_LIKE = re.compile(r"\S*[:@]\S.*")
 _ARGUMENT = re.compile(r"argument (?P<name>[^:]+): (?P<reason>.*)", re.DOTALL)
@@ -40,6 +42,7 @@ class ArgumentParser(argparse.ArgumentParser):
             allow_abbrev=False,
             add_help=False,
         )
+        self._negative_number_matcher = _SIGNED
         self.add_argument("-h", "--help", action="help", help="show this help and exit")
 
     def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002 - argparse's signature

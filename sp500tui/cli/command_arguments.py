@@ -65,7 +65,7 @@ def _replay(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--at",
         metavar="TIME",
-        help="time of the beginning: 14:30, 2026-05-14T14:30:00Z, +90s; --at=-10m counts from the end",
+        help="time of the beginning: 14:30, 2026-05-14T14:30:00Z, +90s; -10m counts from the end",
     )
     parser.add_argument("--speed", metavar="X", help="seconds of the recording in a second (default: 1)")
     _no_ui(parser, "print a summary")

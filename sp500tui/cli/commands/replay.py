@@ -25,7 +25,7 @@ from sp500tui.remote.recording.replay import ReplayedPipeline
 _MAX_SPEED = 1_000.0
 _OFFSET = re.compile(r"([+-])(\d{1,9}(?:\.\d+)?)([smhd]?)")
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_TIME_HELP = "give a time such as 14:30, 2026-05-14T14:30:00Z, +90s from the start, or --at=-10m from the end"
+_TIME_HELP = "give a time such as 14:30, 2026-05-14T14:30:00Z, +90s from the start, or -10m from the end"
 
 
 def run(namespace: Namespace) -> int:

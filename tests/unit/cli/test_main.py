@@ -38,6 +38,9 @@ class TestParse:
             ("", {}),
             ("--no-ui --once --json", {"no_ui": True, "once": True, "json_output": True}),
             ("--interval -1", {"interval": "-1"}),
+            ("--interval -inf --once", {"interval": "-inf", "once": True}),
+            ("--keep-quotes -5d", {"keep_quotes": "-5d"}),
+            ("--requests-per-second -.5e3", {"requests_per_second": "-.5e3"}),
             ("--data-dir=-- --once", {"data_dir": "--", "once": True}),
             ("--no-journal --no-demo", {"journal": False, "demo": False}),
             ("--demo --market-speed=60", {"demo": True, "market_speed": "60"}),
@@ -83,6 +86,11 @@ class TestParse:
             parse(line.split())
         assert words in str(caught.value)
         assert "\n" not in str(caught.value)
+
+    def test_a_value_may_begin_with_a_sign(self) -> None:
+        assert parse(["replay", "FILE", "--at", "-10m"]).at == "-10m"
+        assert parse(["gaps", "--from", "-7d"]).start == "-7d"
+        assert parse(["scale", "price", "-1x"]).workers == "-1x"
 
     @pytest.mark.parametrize("option", ["--version", "--help", "-h"])
     def test_version_and_help_answer(self, capsys: pytest.CaptureFixture[str], option: str) -> None:
