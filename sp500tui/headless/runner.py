@@ -164,12 +164,11 @@ class HeadlessRunner:
         signals: StopSignals,
         drain_timeout: float,
         shutdown_messages: Mapping[ShutdownLevel, str] = SHUTDOWN_MESSAGES,
-        service_manager: ServiceManager | None = None,
     ) -> None:
         self._signals = signals
         self._drain_timeout = drain_timeout
         self._shutdown_messages = shutdown_messages
-        self._service_manager = service_manager or ServiceManager()
+        self._service_manager = ServiceManager()
         self._step = ShutdownLevel.NONE
         self.abandoned = False
         """Whether the pipeline was killed and its threads have not ended."""

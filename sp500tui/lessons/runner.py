@@ -100,7 +100,6 @@ def own_bench(
     settings: Settings,
     *,
     report: Callable[[str], None],
-    cancel: threading.Event | None = None,
 ) -> Iterator[Bench]:
     """A bench with what the lesson needs; its demo uses a temporary folder, which is removed afterwards.
 
@@ -108,7 +107,7 @@ def own_bench(
         Sp500tuiError: the demo did not start.
     """
     if lesson.needs is Needs.PROCESSOR:
-        yield Bench(report=report, cancel=cancel)
+        yield Bench(report=report)
         return
     with _temporary_data(settings) as paths:
         if lesson.needs is Needs.DATABASE:
@@ -116,11 +115,11 @@ def own_bench(
 
             report("starting a database")
             with Database.open(settings.database, paths.data) as database:
-                yield Bench(database_url=database.url, report=report, cancel=cancel)
+                yield Bench(database_url=database.url, report=report)
             return
         report("starting a demo")
         with _database_of_its_own(settings.database) as url, _demo(url, settings, paths) as pipeline:
-            bench = Bench(pipeline=pipeline, report=report, cancel=cancel)
+            bench = Bench(pipeline=pipeline, report=report)
             _await_running(bench)
             yield bench
 

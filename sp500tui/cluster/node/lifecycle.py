@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Callable
 from functools import partial
 
 from sp500tui.cluster.broker.errors import BrokerAwayError, BrokerError
@@ -26,7 +25,6 @@ from sp500tui.pipeline.runtime.sources import Sources
 
 _log = logging.getLogger(__name__)
 
-Connect = Callable[..., Sources]
 """`Sources.open`, or a replacement in tests."""
 _SHUTDOWN_GRACE = 5.0
 """Seconds for releasing leases before the node leaves without; they are requeued at its eviction."""
@@ -39,12 +37,11 @@ class NodeLifecycle(Lifecycle):
     components: NodeComponents
     control_loop: ControlLoop
 
-    def __init__(self, settings: Settings, paths: Paths, name: str, *, connect: Connect, emit: Emit) -> None:
+    def __init__(self, settings: Settings, paths: Paths, name: str, *, emit: Emit) -> None:
         super().__init__("node", emit, what="the node")
         self._settings = settings
         self._paths = paths
         self._name = name
-        self._connect = connect
         self._host = socket.gethostname()
         self._started = time.monotonic()
         self.joined_with: Ledger | None = None
@@ -128,10 +125,10 @@ class NodeLifecycle(Lifecycle):
         """Open the data sources, in a demo with the market parameters shared by all nodes."""
         settings, throttle = self._settings, self.components.throttle
         if not settings.demo:
-            return self._connect(settings, self._paths, throttle)
+            return Sources.open(settings, self._paths, throttle)
         shared = share_demo_seed(self.components.broker, settings, reset=self.control_loop.alone)
         seeded = settings.model_copy(update={"market_seed": shared.seed})
-        return self._connect(seeded, self._paths, throttle, start_at=shared.start_at)
+        return Sources.open(seeded, self._paths, throttle, start_at=shared.start_at)
 
     def _wait_for_database(self) -> None:
         """Wait for the first attempt to open the database, so that nothing is fetched for a wrong URL."""

@@ -13,7 +13,7 @@ from sp500tui.cluster.broker.values import to_int
 from sp500tui.cluster.membership.membership import node_name
 from sp500tui.cluster.membership.view import distribute
 from sp500tui.cluster.node.control_loop import INTERVAL_KEY, RUN_NOW_KEY, ControlLoop, pause_key, size_key
-from sp500tui.cluster.node.lifecycle import Connect, NodeLifecycle
+from sp500tui.cluster.node.lifecycle import NodeLifecycle
 from sp500tui.cluster.node.snapshot import (
     completed_only,
     max_latency,
@@ -40,7 +40,6 @@ from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, NodeSnapsh
 from sp500tui.pipeline.monitoring.source_snapshot import source_snapshot
 from sp500tui.pipeline.report import RunReport
 from sp500tui.pipeline.runtime.base import PipelineBase
-from sp500tui.pipeline.runtime.sources import Sources
 
 SHUTDOWN_MESSAGES = {
     ShutdownLevel.DRAIN: "leaving the cluster: finishing the leases of this node; press again to release them",
@@ -61,8 +60,6 @@ class ClusterNode(PipelineBase):
         settings: Settings,
         paths: Paths,
         sizes: Mapping[StageName, int] | None = None,
-        *,
-        connect: Connect = Sources.open,
     ) -> None:
         """`sizes`: the stages of this node and their worker counts; None takes them from the settings.
 
@@ -77,7 +74,7 @@ class ClusterNode(PipelineBase):
         self._settings = settings
         self._started = time.monotonic()
         self.name = node_name()
-        self._lifecycle = NodeLifecycle(settings, paths, self.name, connect=connect, emit=self._emit)
+        self._lifecycle = NodeLifecycle(settings, paths, self.name, emit=self._emit)
         self.components = self._lifecycle.components = NodeComponents(
             settings,
             paths,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from sp500tui.cluster.broker.client import Broker
@@ -20,16 +19,8 @@ _MAX_IDLE = 0.5
 class SharedSchedule(CycleSchedule):
     """A `CycleSchedule` that only the scheduler advances."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        interval: float,
-        *,
-        broker: Broker,
-        lease: SchedulerLease,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__(plan, interval, clock)
+    def __init__(self, plan: Plan, interval: float, *, broker: Broker, lease: SchedulerLease) -> None:
+        super().__init__(plan, interval)
         self._broker = broker
         self._lease = lease
         self._published: dict[str, str] = {}

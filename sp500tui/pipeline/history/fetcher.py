@@ -97,7 +97,6 @@ class HistoryStage:
         counters: LedgerCounters,
         outstanding: Callable[[], int],
         background: Callable[[], AbstractContextManager[None]] = nullcontext,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`outstanding`: bars that are neither stored nor refused; `background`: makes a request wait for others."""
         self.tasks = tasks
@@ -107,7 +106,6 @@ class HistoryStage:
         self.counters = counters
         self.outstanding = outstanding
         self.background = background
-        self.clock = clock
         self.progress = HistoryProgress()
         self.stored_sessions: set[TradingSession] = set()
         """Sessions that are in the database as the source states them: all symbols of a market have the same."""
@@ -239,7 +237,7 @@ class HistoryWorkerTask:
     ) -> None:
         """Store the coverage of a task's days and count them; `final`: another request would not help."""
         stage = self._stage
-        now = stage.clock()
+        now = datetime.now(UTC)
         rows: list[CoverageRow] = []
         for day in task.days:
             slots = day.slot_count(str(task.resolution))

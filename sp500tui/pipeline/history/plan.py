@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -43,7 +43,6 @@ class HistoryTask:
 def history_tasks(
     coverage: Iterable[DayCoverage],
     wanted: frozenset[CoverageState] = RETRIEVABLE,
-    random_number: Callable[[], float] = random.random,
 ) -> list[HistoryTask]:
     """The requests for the days in one of these states, newest days first; `coverage` is by symbol and date.
 
@@ -57,7 +56,7 @@ def history_tasks(
         )
         for days in _windows([each.day for each in group if each.state in wanted], resolution)
     ]
-    return sorted(tasks, key=lambda task: (task.end, random_number()), reverse=True)
+    return sorted(tasks, key=lambda task: (task.end, random.random()), reverse=True)  # noqa: S311
 
 
 def _windows(days: list[TradingDay], resolution: Resolution) -> Iterator[tuple[TradingDay, ...]]:

@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import time
 
 import trustme
 from aiohttp import web
@@ -76,10 +75,10 @@ class MarketOptions:
 class MarketServer:
     """The server; it listens from `start` to `close`."""
 
-    def __init__(self, options: MarketOptions, now: Callable[[], float] = time) -> None:
+    def __init__(self, options: MarketOptions) -> None:
         listings = constituents()
         seed = secrets.randbits(64) if options.seed is None else options.seed
-        clock = DemoClock(options.speed, options.start_at, now)
+        clock = DemoClock(options.speed, options.start_at)
         self.market = Market([*listings, *extras(options.extra_symbols)], clock, seed)
         self.statistics = Statistics()
         self.sampler = FaultSampler(options.faults, seed, self.statistics.fault)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from sp500tui.config.keys import KEYS_BY_ID
 from sp500tui.config.settings import Settings
@@ -13,22 +13,12 @@ from sp500tui.tui.demo.tour import Tour
 
 
 class TourControl:
-    """At most one tour at a time.
+    """At most one tour at a time."""
 
-    Args:
-        settings: The run's settings.
-        wait: Waits for seconds, True when the tour was stopped; by default until it is.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        wait: Callable[[float], bool] | None = None,
-    ) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._quit_keys = self._keys("quit")
         """They stop the tour and do what they always do."""
-        self._wait = wait
         self._lock = threading.Lock()
         self._tour: Tour | None = None
 
@@ -55,7 +45,6 @@ class TourControl:
             pipeline,
             market,
             seed=self._settings.market_seed or 0,
-            wait=self._wait,
             faults_key=self._keys("screen.demo")[0],
         )
         ServiceThread("tour", self._run, attempts=1).start()

@@ -27,16 +27,14 @@ class SlowQuote(NamedTuple):
     journey: Journey
 
 
-def slowest(
-    prices: Sequence[LivePrice], journeys: Mapping[int, Journey], now: float, count: int = SLOWEST
-) -> list[SlowQuote]:
-    """The newest quotes that took, or have taken, longest; those of one batch in the order of their symbols."""
+def slowest(prices: Sequence[LivePrice], journeys: Mapping[int, Journey], now: float) -> list[SlowQuote]:
+    """The `SLOWEST` newest quotes that took, or have taken, longest; of one batch in the order of symbols."""
     quotes = [
         SlowQuote(price.row.quote.symbol, journeys[price.row.batch])
         for price in prices
         if price.row.batch in journeys
     ]
-    return sorted(quotes, key=lambda quote: (-quote.journey.elapsed(now), quote.symbol))[:count]
+    return sorted(quotes, key=lambda quote: (-quote.journey.elapsed(now), quote.symbol))[:SLOWEST]
 
 
 def leg_lines(legs: Sequence[LegTimes], width: int, height: int) -> list[Line]:

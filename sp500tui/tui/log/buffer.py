@@ -198,9 +198,9 @@ class LogBuffer:
         """
         return self._find(lambda line: contains(line, text), start, step) if text else None
 
-    def find_error(self, start: int, step: int = 1) -> int | None:
+    def find_error(self, start: int) -> int | None:
         """The number of the next error from `start` on; the search wraps around."""
-        return self._find(lambda line: line.level >= logging.ERROR, start, step)
+        return self._find(lambda line: line.level >= logging.ERROR, start, 1)
 
     def _find(self, matching: Callable[[LogLine], bool], start: int, step: int) -> int | None:
         numbers = [self.first + i for i, entry in enumerate(self._shown) if matching(entry.line)]

@@ -107,9 +107,9 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
 
         text: str
 
-    def __init__(self, buffer: LogBuffer | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.buffer = buffer if buffer is not None else LogBuffer()
+        self.buffer = LogBuffer()
         self.following = True
         self._marked: int | None = None
         self._new = 0

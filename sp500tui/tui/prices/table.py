@@ -92,15 +92,8 @@ class PriceTable(SymbolList, can_focus=True):
     class StatisticsChanged(Message):
         """Other advancers, decliners or weighted changes; posted at most once per `SORT_INTERVAL`."""
 
-    def __init__(
-        self,
-        *,
-        clock: Callable[[], datetime] = utc_now,
-        name: str | None = None,
-        id: str | None = None,  # noqa: A002
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(name=name, id=id, classes=classes)
+    def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
+        super().__init__()
         self._clock = clock
         self._now = clock()
         self._sorted_at = NEVER

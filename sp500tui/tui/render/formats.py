@@ -54,12 +54,12 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def short_count(number: float, *, whole: bool = False) -> str:
-    """A number in at most five characters: `950`, `4.1k`, `12.3M`; four where it is to be `whole`: `12M`."""
+def short_count(number: float) -> str:
+    """A number in at most five characters: `950`, `4.1k`, `12.3M`."""
     for scale, letter in _SCALES:
         if abs(number) >= scale * 0.9995:
             scaled = number / scale
-            text = f"{scaled:.0f}" if whole or abs(scaled) >= 99.95 else f"{scaled:.1f}".removesuffix(".0")
+            text = f"{scaled:.0f}" if abs(scaled) >= 99.95 else f"{scaled:.1f}".removesuffix(".0")
             return text + letter
     return f"{number:.0f}"
 

@@ -13,7 +13,6 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -93,18 +92,10 @@ class WorkWatch:
 class LockGauge(Closable):
     """The thread that takes the samples: twenty a second, and none while the program does next to nothing."""
 
-    def __init__(
-        self,
-        *,
-        clock: Clock = time.monotonic,
-        cpu_clock: Callable[[], float] = time.process_time,
-        rng: random.Random | None = None,
-    ) -> None:
-        """`cpu_clock`: processor time of the program in seconds; `rng`: for the times of the samples."""
-        self.account = LockAccount(clock)
-        self._clock = clock
-        self._work = WorkWatch(clock, cpu_clock)
-        self._rng = rng or random.Random()  # noqa: S311  # not for cryptography
+    def __init__(self, *, cpu_clock: Clock = time.process_time) -> None:
+        """`cpu_clock`: processor time of the program in seconds."""
+        self.account = LockAccount()
+        self._work = WorkWatch(time.monotonic, cpu_clock)
         self._run_delay: _RunDelay | None = None
         self.thread = ServiceThread("interpreter-lock", self._step, on_exit=self._end)
 
@@ -124,14 +115,14 @@ class LockGauge(Closable):
         self._run_delay = self._run_delay or _RunDelay()
         if self._work.is_quiet():
             return _QUIET_SLEEP
-        self._sample(self._rng.uniform(0.0, 2 * _MEAN_SLEEP), self._run_delay)
+        self._sample(random.uniform(0.0, 2 * _MEAN_SLEEP), self._run_delay)  # noqa: S311
         return 0.0
 
     def _sample(self, seconds: float, run_delay: _RunDelay) -> None:
-        delayed, started = run_delay.seconds(), self._clock()
+        delayed, started = run_delay.seconds(), time.monotonic()
         if self.thread.wait(seconds):
             return
-        late = self._clock() - started - seconds
+        late = time.monotonic() - started - seconds
         self.account.record(max(0.0, late - (run_delay.seconds() - delayed)))
 
     def _end(self) -> None:

@@ -211,13 +211,13 @@ class SpanRings:
             return dict(sorted(self._rings.items(), key=lambda item: int(item[0].rpartition("-")[2])))
 
 
-def spans_of_seconds(samples: Sequence[SecondSample], taken_at: datetime, pid: int = 0) -> SpanReport:
+def spans_of_seconds(samples: Sequence[SecondSample], taken_at: datetime) -> SpanReport:
     """Spans from the samples of each second, without batches: in a second the states follow each other as they come.
 
     `taken_at` is within the second after the last sample. Process and thread ids are not known.
     """
     if not samples:
-        return SpanReport(taken_at, 0.0, pid, by_second=True)
+        return SpanReport(taken_at, 0.0, 0, by_second=True)
     spans: dict[tuple[StageName, str], list[Span]] = {}
     for sample in samples:
         for worker in sample.workers:
@@ -228,6 +228,6 @@ def spans_of_seconds(samples: Sequence[SecondSample], taken_at: datetime, pid: i
                 at += worker.seconds[state]
     stages = list(StageName)
     ordered = sorted(spans, key=lambda key: (stages.index(key[0]), int(key[1].rpartition("-")[2])))
-    workers = tuple(WorkerSpans(name, stage, pid, 0, tuple(spans[stage, name])) for stage, name in ordered)
+    workers = tuple(WorkerSpans(name, stage, 0, 0, tuple(spans[stage, name])) for stage, name in ordered)
     last = samples[-1].second
-    return SpanReport(taken_at, float(last + 1), pid, workers, last + 1, by_second=True)
+    return SpanReport(taken_at, float(last + 1), 0, workers, last + 1, by_second=True)
