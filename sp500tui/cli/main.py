@@ -2,9 +2,10 @@
 
 Modules are imported where they are used: `--version` and `--help` answer without loading anything heavy, and nothing of
 the standard library, `__future__` included, is imported while the current directory, which could shadow it, may be on
-the import path.
+the import path. The interpreter itself has loaded `os` and `sys` before.
 """
 
+import os
 import sys
 
 from sp500tui import __version__
@@ -49,8 +50,6 @@ def main(arguments: list[str] | None = None) -> int:
     if given == ["--version"] and _print_version():
         return 0
     try:
-        from sp500tui.cli.import_path import forget_current_folder
-
         forget_current_folder()
         from sp500tui.logs.standard_streams import prepare
 
@@ -70,6 +69,23 @@ def _print_version() -> bool:
     except OSError:
         return False
     return True
+
+
+def forget_current_folder() -> None:
+    """Remove the current directory from this process's import path where only Python's defaults put it there.
+
+    `python -m` puts it first; so does an empty element of PYTHONPATH, as in `PYTHONPATH=$UNSET:/opt/lib`. A PYTHONPATH
+    that names it is the user's choice, and so is an editable installation, which comes after the standard library.
+    """
+    try:
+        here = os.getcwd()  # noqa: PTH109 - pathlib is not loaded yet
+    except OSError:
+        here = ""
+    named = set(os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    implicit = {""} if here in named else {"", here}
+    library = os.path.dirname(os.__file__)  # noqa: PTH120
+    end = sys.path.index(library) if library in sys.path else len(sys.path)
+    sys.path[:end] = [folder for folder in sys.path[:end] if folder not in implicit]
 
 
 def _run(arguments: "Sequence[str]", *, exiting: bool) -> int:

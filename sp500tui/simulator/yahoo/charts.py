@@ -1,4 +1,4 @@
-"""Bars in the format of `v8/finance/chart`."""
+"""Bars, splits and dividends in the format of `v8/finance/chart`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from math import ceil, isfinite
 
 from sp500tui.model import MarketState
 from sp500tui.simulator.faults import Faults
+from sp500tui.simulator.market.actions import dividends, splits
 from sp500tui.simulator.market.bars import MINUTE, Bar, merge
 from sp500tui.simulator.market.calendar import local_date, real_time, trading_days_before
 from sp500tui.simulator.market.clock import CLOSING, DAY, OPENING, DemoClock
@@ -26,9 +27,8 @@ from sp500tui.simulator.market.history import (
     minute_bars,
     trading_periods,
 )
-from sp500tui.simulator.market.model import Market
+from sp500tui.simulator.market.model import Instrument, Market
 from sp500tui.simulator.stats import ServedBar, ServedChart
-from sp500tui.simulator.yahoo.chart_events import chart_events
 from sp500tui.simulator.yahoo.chart_faults import Element, Spoilt, spoil
 from sp500tui.simulator.yahoo.quotes import exchange_names, exchange_offset
 
@@ -128,7 +128,7 @@ def chart(market: Market, symbol: str, query: Mapping[str, str], faults: Faults)
     events = (
         {}
         if isinstance(subject, CurrencyPair)
-        else chart_events(subject, query.get("events", ""), span.start, span.end)
+        else _events(subject, query.get("events", ""), span.start, span.end)
     )
     if events:
         result["events"] = events
@@ -268,6 +268,32 @@ def _indicators(bars: list[Bar | int], span: _Span) -> dict[str, object]:
     if span.intraday:
         return {"quote": [quote]}
     return {"quote": [quote], "adjclose": [{"adjclose": quote["close"]}]}
+
+
+def _events(instrument: Instrument, wanted: str, start: float, end: float) -> dict[str, object]:
+    """The requested kinds of events from `start` up to, not including, `end`, in seconds since 1970."""
+    kinds = set(re.split(r"[,|]", wanted))
+    found: dict[str, object] = {}
+    if kinds & {"div", "dividends"}:
+        paid = {
+            str(each.time): {"amount": float(f"{each.amount:.6g}"), "date": each.time}
+            for each in dividends(instrument, local_date(start))
+            if start <= each.time < end
+        }
+        found |= {"dividends": paid} if paid else {}
+    if kinds & {"split", "splits"}:
+        done = {
+            str(each.time): {
+                "date": each.time,
+                "numerator": float(each.numerator),
+                "denominator": float(each.denominator),
+                "splitRatio": f"{each.numerator}:{each.denominator}",
+            }
+            for each in splits(instrument)
+            if start <= each.time < end
+        }
+        found |= {"splits": done} if done else {}
+    return found
 
 
 def in_single_precision(price: float) -> float:

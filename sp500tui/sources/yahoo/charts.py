@@ -6,13 +6,13 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sp500tui.errors import ChartRefusedError, Refusal, SourceError
 from sp500tui.logs.redaction import one_line
-from sp500tui.model import Bar, BarBlock, CorporateAction, MarketState, Resolution, TradingSession
-from sp500tui.sources.yahoo.chart_actions import parse_actions
+from sp500tui.model import ActionKind, Bar, BarBlock, CorporateAction, MarketState, Resolution, TradingSession
 from sp500tui.sources.yahoo.chart_columns import (
     Columns,
     Selection,
@@ -23,7 +23,7 @@ from sp500tui.sources.yahoo.chart_columns import (
     select_on_grid,
 )
 from sp500tui.sources.yahoo.chart_limits import LIMITS, describe_window
-from sp500tui.sources.yahoo.chart_numbers import epoch_seconds, utc
+from sp500tui.sources.yahoo.chart_numbers import epoch_seconds, printed_price, utc
 from sp500tui.sources.yahoo.json_values import error_message, get_path
 from sp500tui.sources.yahoo.symbols import answer_names
 
@@ -37,6 +37,11 @@ _LONGEST_SESSION = 7 * 86_400
 """Seconds; currencies and cryptocurrencies are traded for whole days."""
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _SESSION_KINDS = {"pre": MarketState.PRE, "regular": MarketState.REGULAR, "post": MarketState.POST}
+_ACTION_KINDS = {
+    "splits": ActionKind.SPLIT,
+    "dividends": ActionKind.DIVIDEND,
+    "capitalGains": ActionKind.CAPITAL_GAIN,
+}
 _GRANULARITIES = {resolution.value: resolution.width for resolution in Resolution} | {
     "2m": timedelta(minutes=2),
     "60m": timedelta(hours=1),
@@ -131,7 +136,7 @@ def parse_chart(answer: object, request: ChartRequest, now: datetime) -> Chart:
         unfinished=block(selected.unfinished),
         missing=tuple(map(utc, selected.missing)),
         sessions=sessions,
-        actions=parse_actions(get_path(result, "events"), request.symbol, currency, zone, now),
+        actions=_actions(get_path(result, "events"), request.symbol, currency, zone, now),
         currency=currency,
         first_trade=None if first_trade is None else utc(first_trade),
         fetched_at=now,
@@ -254,3 +259,48 @@ def _select(
     if step != width:
         columns, partial = merged(columns, sessions, width, step)
     return columns, select_on_grid(columns, sessions, width, window, partial)
+
+
+def _actions(
+    events: object, symbol: str, currency: str | None, zone: tzinfo, now: datetime
+) -> tuple[CorporateAction, ...]:
+    """The usable actions of `events`, in order of time; payments without a currency of their own have `currency`."""
+    found = []
+    for name, kind in _ACTION_KINDS.items():
+        for key, event in _events(get_path(events, name)):
+            seconds = epoch_seconds(event.get("date"))
+            terms = _split_terms(event) if kind is ActionKind.SPLIT else _payment_terms(event, currency)
+            if seconds is None or terms is None:
+                _log.warning(
+                    "Yahoo Finance returned an unreadable %s of %s: %s", kind, symbol, one_line(key, 24)
+                )
+                continue
+            day = utc(seconds).astimezone(zone).date()
+            begins = datetime.combine(day, time(), zone).astimezone(UTC)
+            found.append(CorporateAction(symbol, kind, day, begins, *terms, now))
+    return tuple(sorted(found, key=lambda action: (action.effective_time, action.kind)))
+
+
+def _events(events: object) -> Iterator[tuple[object, Mapping[str, object]]]:
+    """Events come in an object with their times as keys."""
+    if isinstance(events, Mapping):
+        yield from ((key, event) for key, event in events.items() if isinstance(event, Mapping))
+
+
+_Terms = tuple[Decimal | None, Decimal | None, Decimal | None, str | None]
+"""Numerator, denominator, amount and currency."""
+
+
+def _split_terms(event: Mapping[str, object]) -> _Terms | None:
+    numerator, denominator = printed_price(event.get("numerator")), printed_price(event.get("denominator"))
+    if numerator is None or denominator is None:
+        return None
+    return numerator, denominator, None, None
+
+
+def _payment_terms(event: Mapping[str, object], currency: str | None) -> _Terms | None:
+    amount = printed_price(event.get("amount"))
+    if amount is None:
+        return None
+    own = event.get("currency")
+    return None, None, amount, own if isinstance(own, str) and own else currency

@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 import sp500tui
-from sp500tui.cli.import_path import forget_current_folder
+from sp500tui.cli.main import forget_current_folder
 from sp500tui.config.child_processes import error_file, find_program, python_command, python_environment
 from tests.support.environment import ordinary_user
 from tests.support.parameters import rest_thorough
