@@ -39,10 +39,13 @@ class ReplayedPipeline:
         playback: Playback,
         *,
         refusal: str = "This is a recording: it can be viewed, but not steered",
+        no_database: str = "a recording does not contain the rows in the database",
     ) -> None:
-        """`refusal`: see the attribute."""
+        """`refusal` and `no_database`: see the attributes."""
         self.refusal = refusal
         """The error of every command."""
+        self.no_database = no_database
+        """The error of every query of the database."""
         self.recording = recording
         self.playback = playback
         self._lock = threading.RLock()
@@ -158,7 +161,7 @@ class ReplayedPipeline:
         Raises:
             DatabaseError: always; the rows stored today are not those of the recording.
         """
-        raise DatabaseError("a recording has no database; attach to the pipeline to see what is stored")
+        raise DatabaseError(self.no_database)
 
     @property
     def demo_market(self) -> FaultInjector | None:

@@ -131,18 +131,22 @@ class CoverageScreen(BaseScreen):
         """Read the coverage, and the holes of the session that was chosen."""
         return partial(_read, self._reader, self._resolution, self._wanted, self.dashboard.feed.pipeline)
 
-    @on(BaseScreen.QuerySucceeded)
-    def show_found(self, message: BaseScreen.QuerySucceeded) -> None:
+    def forget_answers(self) -> None:
+        """Drop the coverage, the holes and the progress of another time; the marks stay."""
+        self.grid = self._holes = self._seconds_left = None
+        self._progress = HistorySnapshot()
+
+    def show_answer(self, answer: object) -> None:
         """Show the result of the queries; the cursor stays on its symbol and date."""
-        if not isinstance(message.answer, Found):
+        if not isinstance(answer, Found):
             return
         symbol, chosen = self.marked_symbol, self.marked_date
-        grid = CoverageGrid(message.answer.stored)
-        self.grid, self.failure, self._progress = grid, "", message.answer.progress
+        grid = CoverageGrid(answer.stored)
+        self.grid, self.failure, self._progress = grid, "", answer.progress
         self._resolution = grid.stored.resolution
         self._chosen = grid.dates.index(chosen) if chosen in grid.dates else None
-        if message.answer.cell is not None:
-            self._holes = (message.answer.cell, message.answer.holes)
+        if answer.cell is not None:
+            self._holes = (answer.cell, answer.holes)
         seconds = self.dashboard.clock().timestamp()
         self._seconds_left = self._time_left.seconds(self._progress, seconds)
         # What has been fetched since needs no mark.

@@ -106,6 +106,7 @@ def _table(stored: StoredOverview | None, rates: Sequence[float]) -> list[Metric
     total = stored.statistics.total if stored is not None else None
     exact = total is None or total.exact
     growth = rate(rates[-1]) if rates else "–"
+    until = "after two queries" if stored is not None else ""
     return [
         Metric(
             "rows",
@@ -125,7 +126,7 @@ def _table(stored: StoredOverview | None, rates: Sequence[float]) -> list[Metric
         Metric(
             "growth",
             growth,
-            f"rows  {sparkline(rates, min(len(rates), _SPARKLINE))}" if rates else "after two queries",
+            f"rows  {sparkline(rates, min(len(rates), _SPARKLINE))}" if rates else until,
             ("server",),
             "Difference of the inserted rows (n_tup_ins) between two queries, divided by the seconds between them.",
         ),

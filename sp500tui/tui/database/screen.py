@@ -91,14 +91,17 @@ class DatabaseScreen(BaseScreen):
         """Read the metrics, the latest rows and the number of dead letters."""
         return partial(_read, self._reader, Paths.of(self.dashboard.settings).dead_letters)
 
-    @on(BaseScreen.QuerySucceeded)
-    def show_stored(self, message: BaseScreen.QuerySucceeded) -> None:
+    def show_answer(self, answer: object) -> None:
         """Show the result of the queries."""
-        answer = message.answer
         if isinstance(answer, Reading):
             self._update_rates(answer.stored)
             self.stored, self._dead_letters, self.failure = answer.stored, answer.dead_letters, ""
             self.draw_panels()
+
+    def forget_answers(self) -> None:
+        """Drop the metrics and rows of another time."""
+        self.stored = self._dead_letters = None
+        self._rates.clear()
 
     def _update_rates(self, later: StoredOverview) -> None:
         from sp500tui.storage.reads import (

@@ -16,7 +16,6 @@ from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import FaultInjector, PipelineControl
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Snapshot
-from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.tui.demo.effects import effects
 from sp500tui.tui.demo.faults import (
     CLEAR,
@@ -40,8 +39,9 @@ from sp500tui.tui.demo.render import (
     warning_lines,
     writer_to_kill,
 )
-from sp500tui.tui.messages import StageSelected, TimeChanged
+from sp500tui.tui.messages import StageSelected
 from sp500tui.tui.render.formats import clean, count
+from sp500tui.tui.shell.background import run_in_background
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.pipeline_strip import PipelineStrip, scaling_keys
 from sp500tui.tui.shell.styles import style_sheet
@@ -147,25 +147,17 @@ class DemoScreen(BaseScreen):
         control = self._control
         return None if control is None else partial(_read_market, control)
 
-    @on(BaseScreen.QuerySucceeded)
-    def show_answer(self, message: BaseScreen.QuerySucceeded) -> None:
-        """Show the market's state, or the outcome of an action."""
-        if isinstance(message.answer, MarketState):
-            if self._control is None:
-                return  # the time has changed meanwhile
-            self._market, self.failure = message.answer, ""
-            if not active(message.answer.faults):
+    def show_answer(self, answer: object) -> None:
+        """Show the market's state."""
+        if isinstance(answer, MarketState):
+            self._market, self.failure = answer, ""
+            if not active(answer.faults):
                 self.dashboard.feed.before_faults = self.dashboard.snapshot
             self.draw_panels()
-        elif isinstance(message.answer, ActionResult):
-            result = message.answer
-            self.notify(result.message, severity="error" if result.failed else "information", markup=False)
 
-    @on(TimeChanged)
-    def forget_faults(self) -> None:
+    def forget_answers(self) -> None:
         """Show no faults of another time."""
-        self._market, self.failure = None, ""
-        self.draw_panels()
+        self._market = None
 
     # Drawing
 
@@ -182,7 +174,7 @@ class DemoScreen(BaseScreen):
     def draw_panels(self) -> None:
         """Draw what was read, or why it was not."""
         faults = self._market.faults if self._market is not None else None
-        run = self.dashboard.key_of("faults.switch")
+        run = self.dashboard.offered_key("faults.switch")
         self.fault_list.show_rows(control_lines(faults, self.fault_list.line_width, run))
         counts = self._market.counts if self._market is not None else None
         entry = entries()[self.fault_list.cursor]
@@ -200,7 +192,7 @@ class DemoScreen(BaseScreen):
     @property
     def _no_market(self) -> str:
         """Why there is no demo market; empty if there is one or will be."""
-        if isinstance(self.dashboard.feed.pipeline, ReplayedPipeline):
+        if self.replayed is not None:
             return _NOT_RECORDED
         return no_market_reason(self.dashboard.snapshot)
 
@@ -253,7 +245,7 @@ class DemoScreen(BaseScreen):
     def _set_faults(self, change: Callable[[Mapping[str, object]], dict[str, object]]) -> None:
         control = self._control
         if control is None:
-            reason = no_market_reason(self.dashboard.snapshot) or "The demo market is still starting"
+            reason = self._no_market or "The demo market is still starting"
             self.notify(reason, severity="warning")
             return
         self._run_action(partial(_change, control, change))
@@ -278,7 +270,16 @@ class DemoScreen(BaseScreen):
 
     def _run_action(self, action: Callable[[], object]) -> None:
         """Run an action on a background thread of its own, so that no query cancels it."""
-        self.run_worker(self._fetch(partial(_attempt, action)), group="actions", exit_on_error=False)
+        self.run_worker(self._act(action), group="actions", exit_on_error=False)
+
+    async def _act(self, action: Callable[[], object]) -> None:
+        """Show the outcome of an action, and the market's state unless the time shown has changed meanwhile."""
+        generation = self._generation
+        outcome = await run_in_background("screen-query", partial(_attempt, action))
+        if isinstance(outcome, ActionResult):
+            self.notify(outcome.message, severity="error" if outcome.failed else "information", markup=False)
+        else:
+            self.post_message(self.QuerySucceeded(outcome, generation))
 
 
 def _read_market(control: FaultInjector) -> MarketState:

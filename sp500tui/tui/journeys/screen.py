@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from textwrap import wrap
 from typing import ClassVar
 
-from textual import getters, on
+from textual import getters
 from textual.app import ComposeResult
 
 from sp500tui.pipeline.api import PipelineControl
@@ -16,7 +15,7 @@ from sp500tui.pipeline.core.snapshot import LivePrice
 from sp500tui.pipeline.journeys import WHOLE, Journey, journeys_of, leg_times
 from sp500tui.tui.journeys.render import leg_lines, slow_lines, slowest
 from sp500tui.tui.render.formats import plural
-from sp500tui.tui.render.lines import Role, Span, cut
+from sp500tui.tui.render.lines import Role, wrapped
 from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.widgets.lines_widget import LinesWidget
@@ -24,9 +23,12 @@ from sp500tui.tui.widgets.titles import set_titles
 
 _SECONDS = 30.0
 """Time over which the percentiles are made."""
-_NONE = (
-    "No quote of this program was committed in the last 30 s. Quotes that other nodes of a cluster fetched are not "
-    "followed here, and a recording does not contain the way of a quote."
+_LOADING = "Reading the journeys …"
+_NOT_RECORDED = "A recording does not contain the way of a quote."
+_NONE = f"No quote was committed in the last {_SECONDS:g} s."
+_NONE_OF_THIS_NODE = (
+    f"No quote that this node fetched was committed by it in the last {_SECONDS:g} s. Those of other nodes are not "
+    "followed here."
 )
 
 
@@ -63,12 +65,15 @@ class JourneysScreen(BaseScreen):
         pipeline = self.dashboard.feed.pipeline
         return None if pipeline is None else partial(read, pipeline)
 
-    @on(BaseScreen.QuerySucceeded)
-    def keep(self, message: BaseScreen.QuerySucceeded) -> None:
+    def show_answer(self, answer: object) -> None:
         """Show what was read."""
-        if isinstance(message.answer, Reading):
-            self.reading, self.failure = message.answer, ""
+        if isinstance(answer, Reading):
+            self.reading, self.failure = answer, ""
             self.draw_panels()
+
+    def forget_answers(self) -> None:
+        """Drop the journeys of another time."""
+        self.reading = None
 
     def on_resize(self) -> None:
         """Draw for the new size."""
@@ -83,13 +88,22 @@ class JourneysScreen(BaseScreen):
         batches = f" · {plural(len(complete), 'request')} of the last {_SECONDS:g} s" if complete else ""
         set_titles(self.legs, f"{WHOLE}{batches}", self.failure)
         set_titles(self.slow, "slowest quotes now", "> not committed yet")
-        if reading is None:
-            return
         width = self.legs.size.width
-        none = [cut((Span(text, Role.LABEL),), width) for text in wrap(_NONE, max(20, width))]
+        none = wrapped(self._nothing(), width, Role.LABEL)
         self.legs.show_lines(leg_lines(leg_times(complete), *self.legs.size) if complete else none)
+        if reading is None:
+            self.slow.show_lines([])
+            return
         quotes = slowest(reading.prices, reading.journeys, reading.monotonic)
         self.slow.show_lines(slow_lines(quotes, reading.monotonic, self.slow.size.width))
+
+    def _nothing(self) -> str:
+        """Why there are no journeys."""
+        if self.replayed is not None:
+            return _NOT_RECORDED
+        if self.reading is None:
+            return _LOADING
+        return _NONE_OF_THIS_NODE if self.dashboard.snapshot.nodes else _NONE
 
 
 def read(pipeline: PipelineControl) -> Reading:

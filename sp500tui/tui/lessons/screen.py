@@ -100,6 +100,9 @@ class LessonsScreen(BaseScreen):
         return LESSONS[self.lessons.cursor]
 
     def _obstacle(self) -> str:
+        """Why the marked lesson cannot be run; empty if it can."""
+        if self.replayed is not None:
+            return self.replayed.refusal
         return obstacle(self.dashboard.feed.pipeline, self.dashboard.snapshot, self._marked)
 
     @property

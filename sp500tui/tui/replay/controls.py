@@ -110,7 +110,10 @@ class TimeControls:
             playback = Playback(recording.first, recording.last)
             playback.seek(recording.last)
             self.replayed = ReplayedPipeline(
-                recording, playback, refusal="This is the past: return to the present first"
+                recording,
+                playback,
+                refusal="This is the past: return to the present first",
+                no_database="the past of the database is not recorded; return to the present to query it",
             )
         playback = self.replayed.playback
         playback.pause()

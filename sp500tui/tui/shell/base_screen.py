@@ -19,6 +19,7 @@ from textual.worker import Worker, WorkerState
 from sp500tui.errors import Sp500tuiError
 from sp500tui.model import Resolution
 from sp500tui.pipeline.core.snapshot import Snapshot
+from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.messages import SnapshotTaken, TimeChanged
 from sp500tui.tui.render.formats import clean
@@ -55,18 +56,24 @@ class BaseScreen(ClosableScreen[None]):
         """The result of the query."""
 
         answer: object
+        generation: int
+        """That of the screen when the query began; see `BaseScreen.read_at_another_time`."""
 
     @dataclass
     class QueryFailed(Message, bubble=False):
         """Why the query failed, in one line."""
 
         reason: str
+        generation: int
+        """See `QuerySucceeded.generation`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._timer: Timer | None = None
         self._message_timer: Timer | None = None
         self._query_running: Worker[None] | None = None
+        self._generation = 0
+        """Number of changes of the time shown."""
         self.failure = ""
         """Why the last query failed; empty once one has succeeded."""
 
@@ -156,25 +163,50 @@ class BaseScreen(ClosableScreen[None]):
 
     @on(TimeChanged)
     def read_at_another_time(self) -> None:
-        """Query what belongs to the time that is shown now."""
+        """Forget what was read, and query what belongs to the time that is shown now."""
+        self._generation += 1
+        self.failure = ""
+        self.forget_answers()
+        self.draw_panels()
         if self.is_current:
             self.run_query()
+
+    @on(QuerySucceeded)
+    def keep_answer(self, message: QuerySucceeded) -> None:
+        """Show the result of a query, unless the time shown has changed since it began."""
+        if message.generation == self._generation:
+            self.show_answer(message.answer)
 
     @on(QueryFailed)
     def keep_failure(self, message: QueryFailed) -> None:
         """Keep the last result and show the error."""
-        self.failure = message.reason
-        self.draw_panels()
+        if message.generation == self._generation:
+            self.failure = message.reason
+            self.draw_panels()
+
+    def show_answer(self, answer: object) -> None:
+        """Show the result of a query."""
+
+    def forget_answers(self) -> None:
+        """Drop the results of all queries: they are not those of the time that is shown now."""
+
+    @property
+    def replayed(self) -> ReplayedPipeline | None:
+        """The recording that is shown, be it of the last minutes of a live pipeline; None at the present."""
+        pipeline = self.dashboard.feed.pipeline
+        return pipeline if isinstance(pipeline, ReplayedPipeline) else None
 
     def draw_panels(self) -> None:
         """Draw what was read, or why it was not."""
 
     async def _fetch(self, query: Callable[[], object]) -> None:
         """Post the outcome of a query that runs on a background thread."""
+        generation = self._generation
         try:
-            message: Message = self.QuerySucceeded(await run_in_background("screen-query", query))
+            answer = await run_in_background("screen-query", query)
+            message: Message = self.QuerySucceeded(answer, generation)
         except Sp500tuiError as error:
-            message = self.QueryFailed(clean(str(error)))
+            message = self.QueryFailed(clean(str(error)), generation)
         self.post_message(message)
 
     # Bars that are not stored
@@ -213,4 +245,5 @@ class BaseScreen(ClosableScreen[None]):
         """Report an unexpected error as a failed query instead of ending the program."""
         if event.state is WorkerState.ERROR:
             LOG.error("%s: a background thread failed", self, exc_info=event.worker.error)
-            self.post_message(self.QueryFailed(clean(f"unexpected error: {event.worker.error}; see the log")))
+            reason = clean(f"unexpected error: {event.worker.error}; see the log")
+            self.post_message(self.QueryFailed(reason, self._generation))

@@ -18,7 +18,7 @@ from sp500tui.model import Constituent, ConvertedQuote
 from sp500tui.pipeline.api import HistorySnapshot, PipelineControl
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.storage.history.candles import StoredCandles
-from sp500tui.tui.messages import ConstituentsChanged, TimeChanged
+from sp500tui.tui.messages import ConstituentsChanged
 from sp500tui.tui.render.formats import clean, format_change, plural
 from sp500tui.tui.render.lines import Line, Role, Span, cut
 from sp500tui.tui.render.stored_rows import stored_lines
@@ -155,16 +155,12 @@ class SymbolScreen(BaseScreen):
             now - self._candles_read[0] >= _CANDLES_EVERY or room != self._candles_read[1]
         )
 
-    @on(TimeChanged)
-    def forget_what_was_read(self) -> None:
+    def forget_answers(self) -> None:
         """Show no candles and rows of another time beside the quote."""
-        self.stored, self.candles, self.failure = None, None, ""
-        self.draw_panels()
+        self.stored = self.candles = None
 
-    @on(BaseScreen.QuerySucceeded)
-    def show_stored(self, message: BaseScreen.QuerySucceeded) -> None:
+    def show_answer(self, answer: object) -> None:
         """Show the result of the queries."""
-        answer = message.answer
         if not isinstance(answer, Answer) or answer.stored.symbol != self.symbol:
             return
         self.stored, self.failure = answer.stored, ""

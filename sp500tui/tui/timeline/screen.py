@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual import getters, on
+from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.worker import Worker
@@ -125,8 +125,6 @@ class TimelineScreen(BaseScreen):
         self.followed: int | None = None
         """The batch that is followed."""
         self._reading: Worker[None] | None = None
-        self._source: PipelineControl | None = None
-        """The pipeline, or the recording of it, that is read."""
         self._drawn, self._still = CellCache(), WindowCache()
 
     def compose_panels(self) -> ComposeResult:
@@ -135,17 +133,12 @@ class TimelineScreen(BaseScreen):
 
     def on_mount(self) -> None:
         """Read the spans regularly."""
-        self._source = self.dashboard.feed.pipeline
         self.set_interval(_READ_EVERY, self._read)
         self._read()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:  # noqa: ARG002  # the spans are read on their own
         """Read at once where the time shown is another one, as it can be with every snapshot of a recording."""
-        source = self.dashboard.feed.pipeline
-        if source is not self._source:
-            self._source = source
-            self._follow()
-        elif self._is_recorded and (self._reading is None or self._reading.is_finished):
+        if self._is_recorded and (self._reading is None or self._reading.is_finished):
             self._read()
 
     @property
@@ -165,12 +158,19 @@ class TimelineScreen(BaseScreen):
                 partial(self._fetch, query), exclusive=True, group="spans", exit_on_error=False
             )
 
-    @on(BaseScreen.QuerySucceeded)
-    def keep(self, message: BaseScreen.QuerySucceeded) -> None:
+    def show_answer(self, answer: object) -> None:
         """Show what was read."""
-        if isinstance(message.answer, Recording) and (message.answer.whole or not self._frozen):
-            self._recording, self.failure = message.answer, ""
+        if isinstance(answer, Recording) and (answer.whole or not self._frozen):
+            self._recording, self.failure = answer, ""
             self.draw_panels()
+
+    def forget_answers(self) -> None:
+        """End a frozen view and the following of a batch, which are of another time.
+
+        What was read is drawn until it is read again, so that the chart does not flicker with each step in time.
+        """
+        self.followed = None
+        self._follow()
 
     def on_resize(self) -> None:
         """Draw for the new size."""
@@ -309,6 +309,12 @@ class TimelineScreen(BaseScreen):
         return [(*line, lock_text(samples)) if self._with_shares else line]
 
     # Actions
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to follow a batch only where there are single spans: a recording has the seconds in each state."""
+        if action == "follow":
+            return self.replayed is None
+        return super().check_action(action, parameters)
 
     def action_freeze(self) -> None:
         """Stop at this moment, or follow the present again."""

@@ -159,7 +159,7 @@ async def test_without_journeys_the_reason_is_shown(drive: Drive) -> None:
 
     async with drive(Silent()) as driven:
         await driven.press("9")
-        await driven.until(lambda: "No quote of this program was committed" in driven.text())
+        await driven.until(lambda: "No quote was committed in the last 30 s" in driven.text())
 
 
 async def test_a_failure_is_shown(drive: Drive) -> None:

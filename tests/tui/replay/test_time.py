@@ -22,6 +22,8 @@ from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.remote.updates import UpdateSource
 from sp500tui.remote.wire import Position
 from sp500tui.tui.app import DashboardApp
+from sp500tui.tui.coverage.screen import CoverageScreen
+from sp500tui.tui.database.screen import DatabaseScreen, Reading
 from sp500tui.tui.demo.screen import FaultList
 from sp500tui.tui.replay.controls import TimeControls
 from sp500tui.tui.replay.time_bar import TimeBar
@@ -29,6 +31,7 @@ from sp500tui.tui.replay_app import ReplayApp
 from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.symbol.screen import SymbolScreen
 from tests.support.remote.recorded import FACTS, START, FakeLife, recorded
+from tests.support.tui.canned_coverage import CannedCoverage
 from tests.support.tui.canned_market import CannedMarket
 from tests.support.tui.canned_reader import CannedReader
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, degraded, listed
@@ -251,7 +254,7 @@ class TestLookingBack:
         async with live() as dashboard:
             await dashboard.press("comma", "2")
             await at(dashboard, "5 s ago")
-            await dashboard.until(lambda: "a recording has no database" in dashboard.text())
+            await dashboard.until(lambda: "return to the present to query it" in dashboard.text())
             await dashboard.press("3")
             await at(dashboard, "5 s ago")
             await dashboard.until(lambda: "PostgreSQL does not answer" in dashboard.text())
@@ -265,9 +268,84 @@ class TestLookingBack:
             await at(dashboard, "5 s ago")
             await dashboard.until(lambda: "A recording does not contain the faults" in dashboard.text())
             assert "faults (" not in dashboard.text()
-            assert "500 ms" not in str(dashboard.app.screen.query_one(FaultList).rows_shown())
+            shown = str(dashboard.app.screen.query_one(FaultList).rows_shown())
+            assert "500 ms" not in shown
+            # and no key is named that would run an action
+            assert "kill a writer" in shown
+            assert "space" not in shown
             await dashboard.press("end")
             await dashboard.until(lambda: "faults (1 on)" in dashboard.text())
+            assert "space" in str(dashboard.app.screen.query_one(FaultList).rows_shown())
+
+    async def test_the_database_screen_shows_nothing_that_was_read_at_another_time(self, live: Show) -> None:
+        reader = CannedReader()
+        async with live() as dashboard:
+            await dashboard.app.push_screen(DatabaseScreen(reader))
+            await dashboard.until(lambda: "20,871 rows  counted" in dashboard.text())
+            reader.failure = DatabaseError("the past is not recorded")
+            await dashboard.press("comma")
+            await at(dashboard, "5 s ago")
+            await dashboard.until(lambda: "the past is not recorded" in dashboard.text())
+            assert "counted" not in dashboard.text()
+            assert "after two queries" not in dashboard.text()
+            # and at the present it is read again
+            reader.failure = None
+            await dashboard.press("end")
+            await dashboard.until(lambda: "20,871 rows  counted" in dashboard.text())
+
+    async def test_the_coverage_of_another_time_is_not_shown(self, live: Show) -> None:
+        reader = CannedCoverage()
+        async with live() as dashboard:
+            screen = CoverageScreen(reader)
+            await dashboard.app.push_screen(screen)
+            await dashboard.until(lambda: "NVDA" in dashboard.text())
+            await dashboard.press("m")
+            marks = set(screen.marks)
+            assert marks
+            reader.failure = DatabaseError("the past is not recorded")
+            await dashboard.press("comma")
+            await at(dashboard, "5 s ago")
+            await dashboard.until(lambda: "the past is not recorded" in dashboard.text())
+            assert "NVDA" not in dashboard.text()
+            reader.failure = None
+            await dashboard.press("end")
+            await dashboard.until(lambda: "NVDA" in dashboard.text())
+            assert screen.marks == marks
+
+    async def test_an_answer_that_arrives_after_the_time_has_changed_is_not_shown(self, live: Show) -> None:
+        async with live() as dashboard:
+            screen = DatabaseScreen(CannedReader())
+            await dashboard.app.push_screen(screen)
+            await dashboard.until(lambda: screen.stored is not None)
+            assert screen.stored is not None
+            of_the_present = replace(screen.stored, rows=())
+            await dashboard.press("comma")
+            await at(dashboard, "5 s ago")
+            await dashboard.until(lambda: screen.stored is not None, "the answer to the query of that time")
+            screen.keep_answer(screen.QuerySucceeded(Reading(of_the_present, 0), 0))
+            screen.keep_failure(screen.QueryFailed("late", 0))
+            assert screen.stored is not of_the_present
+            assert screen.failure == ""
+
+    async def test_the_journeys_of_the_present_are_not_shown_in_the_past(self, live: Show) -> None:
+        async with live() as dashboard:
+            await dashboard.press("9")
+            await dashboard.until(lambda: "No quote was committed in the last 30 s" in dashboard.text())
+            await dashboard.press("comma")
+            await at(dashboard, "5 s ago")
+            await dashboard.until(
+                lambda: "A recording does not contain the way of a quote" in dashboard.text()
+            )
+            assert "No quote" not in dashboard.text()
+
+    async def test_lessons_do_not_wait_for_a_start_in_the_past(self, live: Show) -> None:
+        async with live() as dashboard:
+            await dashboard.press("8", "comma")
+            await at(dashboard, "5 s ago")
+            await dashboard.until(
+                lambda: "! This is the past: return to the present first" in dashboard.text()
+            )
+            assert "still starting" not in dashboard.text()
 
     async def test_the_timeline_is_that_of_the_time_and_does_not_call_it_live(self, live: Show) -> None:
         async with live() as dashboard:
@@ -282,8 +360,19 @@ class TestLookingBack:
             await dashboard.until(lambda: "timeline (10 s, recorded by the second" in dashboard.text())
             assert "╷0 s" in dashboard.text()
             assert "╷now" not in dashboard.text()
+            # and a batch, which a recording does not have, cannot be followed
+            await dashboard.until(lambda: "follow batch" not in key_bar(dashboard))
+            await dashboard.press("f")
+            assert "No batch" not in dashboard.said
+            # and a view that was frozen there does not stay when the time changes again
+            await dashboard.press("left")
+            await dashboard.until(lambda: "timeline (frozen" in dashboard.text())
+            await dashboard.press("comma")
+            await at(dashboard, "10 s ago")
+            await dashboard.until(lambda: "timeline (10 s, recorded by the second" in dashboard.text())
             await dashboard.press("end")
             await dashboard.until(lambda: "timeline (live, 10 s)" in dashboard.text())
+            await dashboard.until(lambda: "follow batch" in key_bar(dashboard))
 
     async def test_the_symbol_screen_keeps_no_candles_of_another_time(self, live: Show) -> None:
         reader = CannedReader()

@@ -190,7 +190,7 @@ class TestKeys:
             assert old is not None
             await driven.press("down")
             late = Answer(old, ChartRange.DAY, candles("NVDA", 5), 31, NOON, 1, HistorySnapshot())
-            screen.post_message(screen.QuerySucceeded(late))
+            screen.post_message(screen.QuerySucceeded(late, 0))
             await driven.until(lambda: screen.stored is not None and screen.stored.symbol == screen.symbol)
             await driven.until(
                 lambda: screen.candles is not None and screen.candles.stored.symbol == screen.symbol
