@@ -203,7 +203,9 @@ class Throttle:
             self._requests += requests
             self._tat = max(self._tat, self._clock()) + requests / self._rate
 
-    def throttled(self, retry_after: float | None, reason: str = "Yahoo Finance limits the request rate (429)") -> None:
+    def throttled(
+        self, retry_after: float | None, reason: str = "Yahoo Finance limits the request rate (429)"
+    ) -> None:
         """Record that a request of this thread was throttled.
 
         Args:

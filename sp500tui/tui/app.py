@@ -24,13 +24,13 @@ from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.tui import screens as registry
 from sp500tui.tui.context import PaletteEntry
 from sp500tui.tui.dashboard.screen import MainScreen
-from sp500tui.tui.demo.tour_control import TourControl
+from sp500tui.tui.demo.tour import TourControl
 from sp500tui.tui.log.lines import LogLines
 from sp500tui.tui.messages import PipelineEventReceived, SymbolSelected
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.replay.controls import TimeControls
-from sp500tui.tui.replay.keys import TIME_BINDINGS
+from sp500tui.tui.replay.time_bar import TIME_BINDINGS
 from sp500tui.tui.shell import pipeline_actions
 from sp500tui.tui.shell.command_palette import CommandProvider, Palette
 from sp500tui.tui.shell.keymap import PIPELINE_BINDINGS, KeyCommand, commands_of

@@ -40,9 +40,8 @@ from sp500tui.tui.messages import (
     SnapshotTaken,
 )
 from sp500tui.tui.polling import PipelineFeed, Update
-from sp500tui.tui.quit.cluster_text import remaining_cluster_message
 from sp500tui.tui.quit.screen import StopScreen
-from sp500tui.tui.quit.shutdown import ShutdownController
+from sp500tui.tui.quit.shutdown import ShutdownController, remaining_cluster_message
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.startup import PipelineLoader, starting_snapshot
 from sp500tui.tui.terminal.diff import DiffingApp

@@ -19,7 +19,7 @@ from sp500tui.pipeline.runtime.stop_signals import StopSignals
 from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.replay.controls import TimeControls
-from sp500tui.tui.replay.keys import REPLAY_BINDINGS, TIME_BINDINGS
+from sp500tui.tui.replay.time_bar import REPLAY_BINDINGS, TIME_BINDINGS
 from sp500tui.tui.run import dashboard_files
 from sp500tui.tui.widgets.bindings import bind
 

@@ -25,7 +25,6 @@ from sp500tui.pipeline.runtime.sources import Sources
 
 _log = logging.getLogger(__name__)
 
-"""`Sources.open`, or a replacement in tests."""
 _SHUTDOWN_GRACE = 5.0
 """Seconds for releasing leases before the node leaves without; they are requeued at its eviction."""
 _RELEASE_ATTEMPTS = 3

@@ -32,10 +32,9 @@ from sp500tui.tui.messages import (
     SymbolSelected,
     TimeChanged,
 )
-from sp500tui.tui.prices.empty_state import prices_notice
 from sp500tui.tui.prices.export import PriceRecord
 from sp500tui.tui.prices.market_map import MarketMap
-from sp500tui.tui.prices.panel import PricePanel
+from sp500tui.tui.prices.panel import PricePanel, prices_notice
 from sp500tui.tui.prices.table import PriceTable
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.shell.base_screen import MESSAGE_SECONDS

@@ -10,8 +10,7 @@ from textual.screen import ModalScreen
 
 from sp500tui.pipeline.core.snapshot import Snapshot
 from sp500tui.tui.context import DashboardContext
-from sp500tui.tui.quit.cluster_text import quit_lines
-from sp500tui.tui.quit.shutdown import ShutdownStatus, stopping_lines
+from sp500tui.tui.quit.shutdown import ShutdownStatus, leaving_lines, stopping_lines
 from sp500tui.tui.shell.closing import ClosableScreen
 from sp500tui.tui.shell.styles import style_sheet
 from sp500tui.tui.widgets.bindings import bind
@@ -44,7 +43,7 @@ class StopScreen(ModalScreen[None], ClosableScreen[None]):
         for lines_widget in self.query(LinesWidget):
             key, width = self._key_of("quit"), lines_widget.size.width or 60
             lines = (
-                quit_lines(stopping, snapshot, key)
+                leaving_lines(stopping, snapshot, key)
                 if snapshot.broker
                 else stopping_lines(stopping, snapshot, width, key)
             )

@@ -1,17 +1,46 @@
-"""The time bar: the time shown, on a line from the beginning to the end, with marks for events and errors."""
+"""The time bar: the time shown, on a line from the beginning to the end, with marks for events and errors; its keys."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from textual.binding import Binding
+
 from sp500tui.remote.recording.reader import Recording
 from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.tui.render.formats import span
 from sp500tui.tui.render.lines import Line, Role, Span, cut, width_of
+from sp500tui.tui.widgets.bindings import bind
 from sp500tui.tui.widgets.lines_widget import LinesWidget
 
 _SHORTEST = 8
 """Cells of the line below which it is left out."""
+_STEP = Binding.Group("Back and forth", compact=True)
+_MINUTE = Binding.Group("One minute", compact=True)
+_EVENT = Binding.Group("Event", compact=True)
+_ERROR = Binding.Group("Error", compact=True)
+_SPEED = Binding.Group("Speed", compact=True)
+
+TIME_BINDINGS: list[Binding] = [
+    bind("time.back", "time_step(-1)", "Back in time", group=_STEP, show=False),
+    bind("time.forth", "time_step(1)", "Forth in time", group=_STEP, show=False),
+    bind("time.minute_back", "time_minute(-1)", "A minute back", group=_MINUTE, show=False),
+    bind("time.minute_forth", "time_minute(1)", "A minute forth", group=_MINUTE, show=False),
+    bind("time.previous_event", "time_event(-1)", "Previous event", group=_EVENT, show=False),
+    bind("time.next_event", "time_event(1)", "Next event", group=_EVENT, show=False),
+    bind("time.previous_error", "time_error(-1)", "Previous error", group=_ERROR, show=False),
+    bind("time.next_error", "time_error(1)", "Next error", group=_ERROR, show=False),
+    bind("time.end", "time_end", "Now", priority=True, show=False),
+]
+"""Keys of every dashboard."""
+
+REPLAY_BINDINGS: list[Binding] = [
+    bind("replay.play", "time_play", "Play", priority=True),
+    bind("replay.slower", "time_speed(-1)", "Slower", group=_SPEED),
+    bind("replay.faster", "time_speed(1)", "Faster", group=_SPEED),
+    bind("replay.begin", "time_begin", "Beginning", priority=True, show=False),
+]
+"""Keys of a replay only."""
 
 
 class TimeBar(LinesWidget):

@@ -35,12 +35,11 @@ from sp500tui.tui.timeline.axis_lines import (
     mark_line,
     queue_line,
 )
-from sp500tui.tui.timeline.cells import Cells, Window
+from sp500tui.tui.timeline.cells import CellCache, Cells, Window, WindowCache
 from sp500tui.tui.timeline.details import detail_lines, failure_before, lock_detail, lock_text, time_lines
-from sp500tui.tui.timeline.legend import legend_lines
-from sp500tui.tui.timeline.row_cells import CellCache, WindowCache
 from sp500tui.tui.timeline.row_lines import NAME_WIDTH, SHARE_WIDTH, Guides, row_line, share_text
 from sp500tui.tui.timeline.rows import Row, marked_row, rows_of, shown_rows
+from sp500tui.tui.timeline.states import legend_lines
 from sp500tui.tui.widgets.bindings import bind
 from sp500tui.tui.widgets.lines_widget import LinesWidget
 from sp500tui.tui.widgets.titles import set_titles

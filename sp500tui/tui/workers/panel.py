@@ -19,7 +19,6 @@ from sp500tui.tui.render.cluster_labels import short_name
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
 from sp500tui.tui.render.lines import Line, cut
-from sp500tui.tui.render.stage_times import WIDTH, stage_line, titles_line
 from sp500tui.tui.render.worker_lines import (
     detail_lines,
     empty_line,
@@ -34,6 +33,7 @@ from sp500tui.tui.widgets.bindings import bind
 from sp500tui.tui.widgets.cursor_list import CursorList, cursor_bindings
 from sp500tui.tui.widgets.titles import set_titles
 from sp500tui.tui.workers.export import WorkerRecord, worker_record
+from sp500tui.tui.workers.stage_times import WIDTH, stage_line, titles_line
 
 _HEADING_FROM = 4
 """Height in lines from which the panel has a heading."""

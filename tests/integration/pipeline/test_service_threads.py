@@ -48,8 +48,7 @@ from sp500tui.remote.client import RemotePipeline
 from sp500tui.remote.recording.recorder import Recorder
 from sp500tui.remote.server import ControlServer
 from sp500tui.remote.wire import RunFacts
-from sp500tui.tui.demo.tour import Tour
-from sp500tui.tui.demo.tour_control import TourControl
+from sp500tui.tui.demo.tour import Tour, TourControl
 from sp500tui.tui.shell.background import start_in_background
 from sp500tui.tui.startup import PipelineLoader
 from sp500tui.tui.terminal.driver import NonBlockingWriter
@@ -100,7 +99,7 @@ SCENARIOS = {
     "tui/shell/background.py": "test_a_background_call_of_a_screen_is_logged",
     "tui/terminal/driver.py": "test_the_terminal_writer_survives_an_exception",
     "pipeline/runtime/maintenance.py": "test_the_maintenance_survives_an_exception",
-    "tui/demo/tour_control.py": "test_a_tour_that_fails_is_over",
+    "tui/demo/tour.py": "test_a_tour_that_fails_is_over",
     "remote/client.py": "test_a_viewer_survives_an_exception",
     "remote/recording/recorder.py": "test_a_recorder_survives_an_exception",
     "remote/server.py": "test_the_control_socket_survives_an_exception",

@@ -18,8 +18,7 @@ from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.tui.database.metrics import metrics
 from sp500tui.tui.demo.render import no_market_reason, writer_to_kill
 from sp500tui.tui.nodes.render import details_lines, node_line, nodes_heading
-from sp500tui.tui.quit.cluster_text import quit_lines, remaining_cluster_message
-from sp500tui.tui.quit.shutdown import ShutdownStatus
+from sp500tui.tui.quit.shutdown import ShutdownStatus, leaving_lines, remaining_cluster_message
 from sp500tui.tui.recent_seconds import RecentSeconds
 from sp500tui.tui.render.cluster_labels import short_name, tail
 from sp500tui.tui.render.labels import phase_word, trouble
@@ -175,7 +174,7 @@ async def test_workers_name_their_node(drive: Drive) -> None:
 
 class TestLeaving:
     def text(self, snapshot: Snapshot, step: ShutdownLevel) -> str:
-        lines = quit_lines(ShutdownStatus(step, 3.0, 30.0, 52), snapshot)
+        lines = leaving_lines(ShutdownStatus(step, 3.0, 30.0, 52), snapshot)
         assert all(width_of(line) <= 72 for line in lines)
         return "\n".join("".join(span.text for span in line) for line in lines)
 

@@ -25,7 +25,7 @@ from sp500tui.pipeline.core.snapshot import (
     Snapshot,
 )
 from sp500tui.pipeline.core.verdict import ADDS_ONE, RESUMES, RESUMES_STAGE, Severity, Verdict, VerdictKind
-from sp500tui.tui.prices.empty_state import prices_notice
+from sp500tui.tui.prices.panel import prices_notice
 from sp500tui.tui.render.labels import PHASE_SIGNS, phase_word, session_label, trend, trouble, verdict_label
 from sp500tui.tui.render.lines import Line, Role, Span, width_of
 from sp500tui.tui.shell.status_bar import View, equation, equation_on_two_lines, status_lines

@@ -35,7 +35,9 @@ CALM = ThrottleState(
         (replace(CALM, last_success_age=None), Health.STARTING, ""),
         (replace(CALM, rate=1.0), Health.DEGRADED, "Yahoo Finance: 1.0 of 4.0 requests/s allowed"),
         (
-            replace(CALM, circuit=CircuitState.OPEN, message="Yahoo Finance limits the request rate", retry_in=9.0),
+            replace(
+                CALM, circuit=CircuitState.OPEN, message="Yahoo Finance limits the request rate", retry_in=9.0
+            ),
             Health.DOWN,
             "Yahoo Finance limits the request rate",
         ),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sp500tui.pipeline.core.snapshot import WorkerState
-from sp500tui.tui.timeline.legend import legend_lines
-from sp500tui.tui.timeline.states import SIGNS
+from sp500tui.tui.timeline.states import SIGNS, legend_lines
 from tests.support.tui.timeline_spans import (
     text,
 )

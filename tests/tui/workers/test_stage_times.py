@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.tui.render.lines import Line, Role, width_of
-from sp500tui.tui.render.stage_times import COLUMNS, WIDTH, stage_line, titles_line
+from sp500tui.tui.workers.stage_times import COLUMNS, WIDTH, stage_line, titles_line
 
 
 def text(line: Line) -> str:
