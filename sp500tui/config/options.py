@@ -62,7 +62,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("no_ui", "", "run without the dashboard, for scripts and services", RUN),
     Option("once", "", "fetch everything once, store it and exit", RUN),
     Option("cycles", "N", "exit after N cycles", RUN),
-    Option("duration", "SECONDS", "stop fetching after this time, store the rest and exit", RUN),
+    Option("duration", "SECONDS", "begin no cycle after this time, finish the running one and exit", RUN),
     Option("interval", "SECONDS", "time from the start of a cycle to the next (default: 15, demo: 2)", RUN),
     Option("record", "FOLDER", "record the run to files in this folder, for sp500tui replay", RUN),
     Option("json_output", "", "print JSON (with --no-ui or a command)", RUN),

@@ -176,6 +176,8 @@ class NodeLifecycle(Lifecycle):
         deadline = time.monotonic() + self._settings.drain_timeout
         for stage in components.stages.values():
             stage.shutdown_now()
+        if components.sources is not None:
+            components.sources.yahoo.cancel_waits()
         for name in components.stages:
             self._run_guarded(partial(self._await, name, deadline))
         if self.level is not ShutdownLevel.KILL:

@@ -337,10 +337,10 @@ class MemoryQueue(Generic[T]):
             self._unbounded = True
             self._not_full.notify_all()
 
-    def discard_ready(self) -> int:
-        """Drop the ready items and return their number. Only for tickers, which can be fetched again."""
+    def discard_ready(self) -> list[T]:
+        """Drop the ready items and return them. Only for items that can be fetched again, such as tickers."""
         with self._lock:
-            dropped = self._ready
+            dropped = [item for chunk in self._chunks for item in chunk.items]
             self._chunks.clear()
             self._ready = 0
             self._depth_changed()

@@ -9,7 +9,7 @@ from functools import partial
 
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import Settings
-from sp500tui.errors import JournalError, SourceError
+from sp500tui.errors import JournalError, SourceError, Sp500tuiError
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.names import StageName
@@ -158,11 +158,18 @@ class Supervisor(Lifecycle):
         self.fail(SourceError(f"no prices available: {reason}"))
 
     def _fail_if_no_answers(self) -> None:
-        """Fail a run that ended by itself without a single answer."""
+        """Fail a run that ended by itself without a cycle, or without a single answer."""
         components, state = self.components, self.components.throttle.state()
+        if self.failure or self.level is not ShutdownLevel.NONE:
+            return
         missing = components.missing.snapshot()
-        if missing and self.level is ShutdownLevel.NONE and state.last_success_age is None:
+        if missing and state.last_success_age is None:
             self.fail(SourceError(f"no prices available: {state.message or missing[0].reason}"))
+        elif not components.cycles.snapshot(0, stopping=True).number:
+            duration = self._settings.duration or 0.0
+            self.fail(
+                Sp500tuiError(f"the duration of {duration:g} s ended before the first cycle; raise --duration")
+            )
 
     def _fail_if_rows_are_lost(self) -> None:
         """Fail a run that ends with rows in memory; those that a writer holds are in the journal."""
@@ -186,8 +193,7 @@ class Supervisor(Lifecycle):
         deadline = time.monotonic() + self._settings.drain_timeout
         if self.level is not ShutdownLevel.NONE:
             # A requested shutdown sends no further price requests; what was fetched is still stored.
-            components.tickers.discard_ready()
-            components.stages[StageName.PRICE].shutdown_now()
+            self._end_requests()
         components.stages[StageName.SCRAPER].shutdown_now()
         for stage in components.stages.values():
             stage.resume()
@@ -199,9 +205,22 @@ class Supervisor(Lifecycle):
         ):
             self._run_guarded(components.stages[name].begin_shutdown)
             self._run_guarded(partial(self._wait_for_stage, name, deadline))
+            if name is StageName.PRICE:
+                self._run_guarded(self._end_requests)
             if queue is not None:
                 self._run_guarded(queue.close)
         self._fail_if_no_answers()
+
+    def _end_requests(self) -> None:
+        """Send no further price requests; symbols that a run which ends by itself did not request are missing."""
+        components = self.components
+        components.stages[StageName.PRICE].shutdown_now()
+        if components.sources is not None:
+            components.sources.yahoo.cancel_waits()
+        left = components.tickers.discard_ready()
+        if self.level is ShutdownLevel.NONE:
+            reason = "not requested before the end of the run"
+            components.missing.add((ticker.symbol, reason) for ticker in left)
 
     def _wait_for_stage(self, name: StageName, deadline: float) -> None:
         """Wait until a stage has ended; past the deadline, or at `ShutdownLevel.SPOOL`, spool instead of draining."""
@@ -222,10 +241,9 @@ class Supervisor(Lifecycle):
         components = self.components
         if components.writer_stage.spooling_since is None:
             self._enter(Phase.SPOOLING)
-            components.tickers.discard_ready()
+            self._end_requests()
             components.quotes.lift_capacity()
             components.rows.lift_capacity()
-            components.stages[StageName.PRICE].shutdown_now()
             for name in (StageName.CONVERTER, StageName.WRITER):
                 components.stages[name].expedite()
             components.writer_stage.spooling_since = time.monotonic()

@@ -69,6 +69,8 @@ class YahooFinance:
         self._clock = clock
         self._opening = threading.Lock()
         self._closed = threading.Event()
+        self._ending = threading.Event()
+        """Set when no request may wait for the throttle any longer."""
         self._session: ThrottledSession | None = None
         self._data: Any = None
         """yfinance's `YfData`, one for the whole process."""
@@ -109,7 +111,7 @@ class YahooFinance:
             self._session = ThrottledSession(
                 self._throttle,
                 timeout=self._timeout,
-                cancelled=self._closed.is_set,
+                cancelled=self._ending.is_set,
                 now=self._clock,
                 proxy=self._proxy,
                 ca_file=str(self._ca_file) if self._ca_file else None,
@@ -199,9 +201,14 @@ class YahooFinance:
         session = self._session
         return replace(chart, seconds=session.seconds()) if session else chart
 
+    def cancel_waits(self) -> None:
+        """End the waits for the throttle with ThrottledError; requests that need not wait are sent all the same."""
+        self._ending.set()
+
     def close(self) -> None:
         """Cancel waits for the throttle and remove the cookies; running requests end by their timeout."""
         self._closed.set()
+        self._ending.set()
         try:
             if self._session is not None:
                 self._session.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -308,6 +309,57 @@ def test_the_second_step_ends_at_once_and_keeps_everything(start: EngineStarter,
     assert ledger.queued + ledger.in_flight == 0
     assert ledger.is_balanced
     assert run.pipeline.outcome().outcome == "interrupted"
+
+
+def test_a_requested_end_does_not_wait_for_the_request_limit(start: EngineStarter, database_url: str) -> None:
+    # given a worker that may send its request only after many seconds
+    run = start(database_url, symbols=FIFTY, batch_size=1, interval=60, requests_per_second=0.05)
+    run.waits_for(
+        lambda seen: any(worker.state is WorkerState.LIMIT for worker in seen.workers), "a worker that waits"
+    )
+    # when the run is to end
+    asked = time.monotonic()
+    run.pipeline.stop(ShutdownLevel.DRAIN)
+    # then that request is not sent, and nothing is reported as missing: the user ended the run
+    assert run.pipeline.join(60)
+    assert time.monotonic() - asked < 15
+    report = run.pipeline.outcome()
+    assert report.ledger.fetched == report.ledger.stored < SYMBOLS
+    assert (report.outcome, report.missing) == ("interrupted", ())
+
+
+def test_symbols_that_a_run_does_not_request_in_its_duration_are_missing(
+    start: EngineStarter, database_url: str
+) -> None:
+    run = start(
+        database_url,
+        symbols=FIFTY,
+        batch_size=1,
+        once=True,
+        requests_per_second=0.05,
+        duration=4.0,
+        drain_timeout=1.0,
+    )
+    assert run.pipeline.join(60)
+
+    report = run.pipeline.outcome()
+
+    assert len(report.missing) == SYMBOLS - report.ledger.fetched > 0
+    reasons = {each.reason for each in run.snapshot().missing}
+    assert reasons == {"not requested before the end of the run"}
+    assert exit_code(report) is ExitCode.INCOMPLETE
+
+
+def test_a_duration_that_ends_before_the_first_cycle_fails_the_run(
+    start: EngineStarter, database_url: str
+) -> None:
+    run = start(database_url, symbols=FEW, once=True, duration=0.001)
+    assert run.pipeline.join(60)
+
+    report = run.pipeline.outcome()
+
+    assert report.failure == "the duration of 0.001 s ended before the first cycle; raise --duration"
+    assert exit_code(report) is ExitCode.INCOMPLETE
 
 
 def test_a_killed_run_claims_no_count_of_rows(start: EngineStarter, database_url: str) -> None:

@@ -243,7 +243,7 @@ def test_discarding_keeps_leased_items() -> None:
     lease = queue.take(1)
     assert lease is not None
 
-    assert queue.discard_ready() == 2
+    assert queue.discard_ready() == [2, 3]
 
     assert queue.depth() == Depth(0, 1, 10, None)
 
