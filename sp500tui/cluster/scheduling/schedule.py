@@ -34,8 +34,8 @@ class SharedSchedule(CycleSchedule):
     @property
     def fulfilled(self) -> bool:
         """Whether the planned number of cycles has ended, whichever node started them."""
-        limit = self._plan.cycles
-        return limit is not None and (self._number > limit or (self._number == limit and not self._running))
+        limit, state = self._plan.cycles, self.state()
+        return limit is not None and (state.number > limit or (state.number == limit and not state.running))
 
     def next_action(self) -> ScheduleAction:
         """See `CycleSchedule.next_action`; nothing to do for a node that is not the scheduler."""
@@ -67,7 +67,7 @@ class SharedSchedule(CycleSchedule):
             FencedError: another node has become the scheduler.
             BrokerError: the broker is unavailable.
         """
-        fields = to_fields(self.state(), self._complete, self._offset())
+        fields = to_fields(self.state(), self._offset())
         if _same(fields, self._published):
             return
         keys = [self._broker.key("scheduler:token"), self._broker.key("cycle")]
@@ -84,16 +84,14 @@ class SharedSchedule(CycleSchedule):
         """Load the schedule that the scheduler published."""
         if fields:
             self.load(from_fields(fields, self._offset()))
-            self._complete = fields.get("complete") == "1"
 
     def take_over(self, fields: Mapping[str, str], *, reset: bool) -> None:
         """Continue the last scheduler's schedule; with `reset`, restart it now at this node's own interval."""
         if fields:
             record = resumed_state(fields, self._offset(), self._clock())
             if reset:
-                record = replace(record, due=self._clock(), interval=self._interval)
+                record = replace(record, due=self._clock(), interval=self.interval)
             self.load(record)
-            self._complete = True
         self._published = {}
 
     def _offset(self) -> float:

@@ -10,7 +10,7 @@ from sp500tui.config.settings import MAX_INTERVAL, MIN_INTERVAL
 from sp500tui.pipeline.stages.schedule import ScheduleState
 
 
-def to_fields(record: ScheduleState, complete: bool, offset: float) -> dict[str, str]:
+def to_fields(record: ScheduleState, offset: float) -> dict[str, str]:
     """Encode the schedule; `offset` is the broker's clock minus `time.monotonic()` of this node."""
     return {
         "number": str(record.number),
@@ -21,7 +21,7 @@ def to_fields(record: ScheduleState, complete: bool, offset: float) -> dict[str,
         "seconds": repr(record.seconds),
         "skipped": str(record.skipped),
         "interval": repr(record.interval),
-        "complete": str(int(complete)),
+        "complete": str(int(record.complete)),
     }
 
 
@@ -53,6 +53,7 @@ def from_fields(fields: Mapping[str, str], offset: float) -> ScheduleState:
         seconds=float(fields["seconds"]),
         skipped=int(fields["skipped"]),
         interval=float(fields["interval"]),
+        complete=fields["complete"] == "1",
     )
 
 
@@ -61,6 +62,6 @@ def resumed_state(fields: Mapping[str, str], offset: float, now: float) -> Sched
     record = from_fields(fields, offset)
     # The next cycle is due within one interval, whatever the broker contains.
     record = replace(record, due=min(record.due, now + record.interval))
-    if record.running and fields.get("complete") != "1":
-        return replace(record, number=record.number - 1, running=False, due=now)
-    return record
+    if record.running and not record.complete:
+        record = replace(record, number=record.number - 1, running=False, due=now)
+    return replace(record, complete=True)

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -58,19 +58,26 @@ def idle_time(plan: Plan, *, now: float, started: float, due: float, number: int
     return max(0.0, min(deadlines, default=math.inf) - now)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleState:
     """The state of the schedule. Times are monotonic, in seconds."""
 
-    number: int
-    total: int
-    running: bool
-    started_at: float
     due: float
-    seconds: float
-    """Duration of the last finished cycle."""
-    skipped: int
+    """The next start."""
     interval: float
+    """Seconds from start to start."""
+    number: int = 0
+    """Of the current or last cycle; 0 before the first one."""
+    total: int = 0
+    """Its symbols."""
+    running: bool = False
+    complete: bool = True
+    """Whether all of its tickers have been put on the queue."""
+    started_at: float = 0.0
+    seconds: float = 0.0
+    """Duration of the last finished cycle."""
+    skipped: int = 0
+    """Starts that were skipped while it was running."""
 
 
 class FinishedCycle(NamedTuple):
@@ -116,16 +123,9 @@ class CycleSchedule:
         self._plan = plan
         self._clock = clock
         self._lock = threading.Lock()
-        self._run_started_at = self._due = clock()
-        self._interval = interval
+        self._run_started_at = clock()
+        self._state = ScheduleState(due=self._run_started_at, interval=interval)
         self._requested = False
-        self._running = False
-        self._complete = True
-        self._number = 0
-        self._total = 0
-        self._skipped = 0
-        self._started_at = 0.0
-        self._seconds = 0.0
         self._ready_at: float | None = None
         """Monotonic time at which the stages were ready; None before that."""
         self._last_warmed_up = False
@@ -155,11 +155,12 @@ class CycleSchedule:
 
     def _is_warming_up(self, now: float) -> bool:
         """Whether the first cycle runs and is not held to the interval yet."""
-        return self._running and self._number == 1 and now < self._warm_at
+        state = self._state
+        return state.running and state.number == 1 and now < self._warm_at
 
     def _next_due(self, now: float) -> float:
         """Time of the next start; none is skipped during the warm-up."""
-        return max(self._due, self._warm_at) if self._is_warming_up(now) else self._due
+        return max(self._state.due, self._warm_at) if self._is_warming_up(now) else self._state.due
 
     def idle_time(self) -> float:
         """Seconds until `next_action` has to be called again, unless the schedule changes before."""
@@ -170,7 +171,7 @@ class CycleSchedule:
                 now=now,
                 started=self._run_started_at,
                 due=self._next_due(now),
-                number=self._number,
+                number=self._state.number,
             )
 
     def next_action(self) -> ScheduleAction:
@@ -182,43 +183,53 @@ class CycleSchedule:
                 now=now,
                 started=self._run_started_at,
                 due=self._next_due(now),
-                number=self._number,
-                running=self._running,
+                number=self._state.number,
+                running=self._state.running,
                 requested=self._requested,
             )
             if action is ScheduleAction.SKIP:
-                missed = 1 + int((now - self._due) / self._interval)
-                self._skipped += missed
-                self._due += missed * self._interval
+                state = self._state
+                missed = 1 + int((now - state.due) / state.interval)
+                self._state = replace(
+                    state, skipped=state.skipped + missed, due=state.due + missed * state.interval
+                )
             return action
 
     def begin(self, total: int) -> int:
         """Start a cycle over `total` symbols; returns its number."""
         with self._lock:
             now = self._clock()
+            state = self._state
             # Count from the due time, so that the interval is exact, unless the cycle is the first, late or requested.
-            restart = now - self._due >= self._interval or self._requested or not self._number
-            self._due = (now if restart else self._due) + self._interval
+            restart = now - state.due >= state.interval or self._requested or not state.number
             self._requested = False
-            self._running, self._started_at, self._total, self._skipped = True, now, total, 0
-            self._complete = False
-            self._number += 1
-            number = self._number
+            number = state.number + 1
+            self._state = replace(
+                state,
+                due=(now if restart else state.due) + state.interval,
+                number=number,
+                total=total,
+                running=True,
+                complete=False,
+                started_at=now,
+                skipped=0,
+            )
         self._notify()
         return number
 
     def mark_complete(self) -> None:
         """Record that every ticker of the cycle is on the queue."""
         with self._lock:
-            self._complete = True
+            self._state = replace(self._state, complete=True)
 
     def retract(self, number: int) -> None:
         """Undo the start of cycle `number`, whose tickers could not all be put; it is due again immediately."""
         with self._lock:
-            if self._running and not self._complete and self._number == number:
-                self._number -= 1
-                self._running, self._complete = False, True
-                self._due = self._clock()
+            state = self._state
+            if state.running and not state.complete and state.number == number:
+                self._state = replace(
+                    state, number=number - 1, running=False, complete=True, due=self._clock()
+                )
         self._notify()
 
     def finish(self) -> FinishedCycle:
@@ -226,17 +237,15 @@ class CycleSchedule:
         with self._lock:
             now = self._clock()
             self._last_warmed_up = self._is_warming_up(now)
-            self._running = False
-            self._seconds = now - self._started_at
-            finished = FinishedCycle(self._number, self._seconds)
+            state = self._state = replace(self._state, running=False, seconds=now - self._state.started_at)
         # The next cycle may begin at once, on another thread.
         self._notify()
-        return finished
+        return FinishedCycle(state.number, state.seconds)
 
     def request(self) -> bool:
         """Request the next cycle now; False while one is running."""
         with self._lock:
-            if self._running:
+            if self._state.running:
                 return False
             self._requested = True
         self._notify()
@@ -245,69 +254,57 @@ class CycleSchedule:
     def set_interval(self, seconds: float) -> None:
         """Change the interval; the next cycle is due one new interval after the last one started."""
         with self._lock:
-            self._interval = seconds
-            if self._number:
-                self._due = max(self._clock(), self._started_at + seconds)
+            state = self._state
+            due = max(self._clock(), state.started_at + seconds) if state.number else state.due
+            self._state = replace(state, interval=seconds, due=due)
         self._notify()
 
     def state(self) -> ScheduleState:
         """The present state."""
-        with self._lock:
-            return ScheduleState(
-                self._number,
-                self._total,
-                self._running,
-                self._started_at,
-                self._due,
-                self._seconds,
-                self._skipped,
-                self._interval,
-            )
+        return self._state
 
     def load(self, state: ScheduleState) -> None:
         """Continue from a state, such as that of another node."""
         with self._lock:
-            self._number, self._total, self._running = state.number, state.total, state.running
-            self._started_at, self._due, self._seconds = state.started_at, state.due, state.seconds
-            self._skipped, self._interval = state.skipped, state.interval
+            self._state = state
         self._notify()
 
     @property
     def running(self) -> bool:
         """Whether a cycle is running."""
-        return self._running
+        return self._state.running
 
     @property
     def complete(self) -> bool:
         """Whether a cycle is running and all of its tickers have been put on the queue."""
-        # Both at one moment: a cycle that is just beginning would count as complete, and be finished at once.
-        with self._lock:
-            return self._running and self._complete
+        state = self._state
+        return state.running and state.complete
 
     @property
     def number(self) -> int:
         """Number of the current or last cycle."""
-        return self._number
+        return self._state.number
 
     @property
     def interval(self) -> float:
         """Seconds from start to start."""
-        return self._interval
+        return self._state.interval
 
     def snapshot(self, outstanding: int, *, stopping: bool) -> CycleSnapshot:
         """The current or last cycle, of whose symbols `outstanding` are not finished yet."""
         with self._lock:
             now = self._clock()
-            last = self._plan.cycles is not None and self._number >= self._plan.cycles
+            state = self._state
+            last = self._plan.cycles is not None and state.number >= self._plan.cycles
             return CycleSnapshot(
-                number=self._number,
-                total=self._total,
-                done=max(0, self._total - outstanding) if self._running else self._total,
-                running=self._running,
-                seconds=now - self._started_at if self._running else self._seconds,
-                last_seconds=None if self._last_warmed_up else self._seconds or None,
-                next_in=None if stopping or last else max(0.0, self._due - now),
-                skipped=self._skipped,
-                interval=self._interval,
-                warming_up=self._is_warming_up(now) if self._running else self._last_warmed_up,
+                number=state.number,
+                total=state.total,
+                done=max(0, state.total - outstanding) if state.running else state.total,
+                running=state.running,
+                seconds=now - state.started_at if state.running else state.seconds,
+                last_seconds=None if self._last_warmed_up else state.seconds or None,
+                next_in=None if stopping or last else max(0.0, state.due - now),
+                skipped=state.skipped,
+                interval=state.interval,
+                warming_up=self._is_warming_up(now) if state.running else self._last_warmed_up,
             )

@@ -197,7 +197,7 @@ def test_an_outage_of_the_broker_at_the_start_of_a_cycle_loses_no_price(
     killed = threading.Event()
 
     def publish_to_a_dead_broker(self: SharedSchedule) -> None:
-        if self._running and not killed.is_set():
+        if self.running and not killed.is_set():
             killed.set()
             server.kill()
             threading.Timer(3.0, server.start).start()

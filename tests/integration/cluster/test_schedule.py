@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -108,17 +109,17 @@ def raise_away(*_: object, **__: object) -> None:
 
 class TestTakingOver:
     def test_the_schedule_means_the_same_on_every_clock(self) -> None:
-        fields = to_fields(RECORD, complete=True, offset=1_700_000_000.0)
+        fields = to_fields(RECORD, offset=1_700_000_000.0)
         assert from_fields(fields, offset=1_700_000_000.0) == RECORD
         shifted = from_fields(fields, offset=1_700_000_000.0 + 500)
         assert shifted.due == pytest.approx(RECORD.due - 500)
 
     def test_a_running_cycle_continues(self) -> None:
-        fields = to_fields(RECORD, complete=True, offset=0.0)
+        fields = to_fields(RECORD, offset=0.0)
         assert resumed_state(fields, 0.0, now=12.0) == RECORD
 
     def test_a_cycle_with_missing_tickers_starts_again(self) -> None:
-        fields = to_fields(RECORD, complete=False, offset=0.0)
+        fields = to_fields(replace(RECORD, complete=False), offset=0.0)
         found = resumed_state(fields, 0.0, now=12.0)
         assert (found.number, found.running, found.due) == (6, False, 12.0)
 
@@ -194,9 +195,7 @@ class TestFollowing:
         cycles.count_from(7)
         assert not cycles.fulfilled
         for number, running, fulfilled in ((9, True, False), (9, False, True), (10, True, True)):
-            cycles.load(
-                ScheduleState(number, 503, running, started_at=0, due=0, seconds=0, skipped=0, interval=15)
-            )
+            cycles.load(ScheduleState(number=number, total=503, running=running, due=0, interval=15))
             assert cycles.fulfilled is fulfilled
 
 
