@@ -12,10 +12,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 from urllib.parse import urlsplit
 
+from sp500tui.closable import Closable
 from sp500tui.config.child_processes import error_file, python_command, python_environment
 from sp500tui.errors import SourceError, resource_remedy
 from sp500tui.simulator.faults import TOKEN_HEADER, Faults
@@ -40,7 +40,7 @@ class _Ready:
     pid: int
 
 
-class DemoMarket:
+class DemoMarket(Closable):
     """A running demo market. It ends with `stop`, or when this process exits."""
 
     def __init__(self, process: subprocess.Popen[bytes], ready: _Ready, folder: Path | None) -> None:
@@ -97,7 +97,7 @@ class DemoMarket:
         """Whether the process is running."""
         return self._process.poll() is None
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Stop the process and remove its certificate; idempotent."""
         _stop(self._process)
         if self._folder is not None:
@@ -155,14 +155,6 @@ class DemoMarket:
         if response.status != http.client.OK:
             raise SourceError(f"the demo market refused {method} {path}: {answer.get('error')}")
         return answer
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def _started(command: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:

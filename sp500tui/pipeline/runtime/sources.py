@@ -61,7 +61,7 @@ class Sources:
             )
         except BaseException:
             if market is not None:
-                market.stop()
+                market.close()
             raise
         return cls(wikipedia, yahoo, market)
 
@@ -71,4 +71,4 @@ class Sources:
             self.yahoo.close()
         finally:
             if self.market is not None:
-                self.market.stop()
+                self.market.close()

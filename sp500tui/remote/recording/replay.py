@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from sp500tui import __version__
 from sp500tui.errors import DatabaseError, Sp500tuiError
 from sp500tui.logs.setup import LogLine
-from sp500tui.model import Constituent, Resolution
-from sp500tui.pipeline.api import FaultInjector, HistorySnapshot, ScaleResult, ShutdownLevel
+from sp500tui.model import Constituent
+from sp500tui.pipeline.api import FaultInjector, HistorySnapshot
 from sp500tui.pipeline.core.events import PipelineEvent, deliver
-from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import LivePrice, Snapshot
 from sp500tui.pipeline.core.timing.second_sample import SecondSample
 from sp500tui.pipeline.core.timing.spans import SpanReport, spans_of_seconds
@@ -178,66 +178,13 @@ class ReplayedPipeline:
 
     # Commands
 
-    def scale(self, stage: StageName, size: int) -> ScaleResult:  # noqa: ARG002  # the signature of the protocol
-        """Refused, like every command."""
-        raise RecordedError(self.refusal)
-
-    def scale_node(self, node: str, stage: StageName, size: int) -> ScaleResult:  # noqa: ARG002  # the signature of the protocol
-        """Refused, like every command."""
-        raise RecordedError(self.refusal)
-
-    def pause(self, stage: StageName | None = None) -> None:  # noqa: ARG002  # the signature of the protocol
-        """Refused, like every command."""
-        raise RecordedError(self.refusal)
-
-    def resume(self, stage: StageName | None = None) -> None:  # noqa: ARG002  # the signature of the protocol
-        """Refused, like every command."""
-        raise RecordedError(self.refusal)
-
-    def run_cycle_now(self) -> bool:
-        """Refused, like every command."""
-        raise RecordedError(self.refusal)
-
-    def heal(
-        self,
-        resolution: Resolution,  # noqa: ARG002  # the signature of the protocol
-        start: datetime,  # noqa: ARG002
-        end: datetime,  # noqa: ARG002
-        symbols: Sequence[str],  # noqa: ARG002
-    ) -> bool:
-        """Refused, like every command."""
-        raise RecordedError(self.refusal)
-
-    def check_coverage(
-        self,
-        resolution: Resolution,  # noqa: ARG002  # the signature of the protocol
-        start: datetime,  # noqa: ARG002
-        end: datetime,  # noqa: ARG002
-        symbols: Sequence[str],  # noqa: ARG002
-    ) -> bool:
-        """Refused, like every command."""
-        raise RecordedError(self.refusal)
-
     def history(self) -> HistorySnapshot:
         """Not recorded."""
         return HistorySnapshot()
 
-    def set_interval(self, seconds: float) -> float:  # noqa: ARG002  # the signature of the protocol
-        """Refused, like every command."""
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        """Refuse a command of `PipelineControl`."""
         raise RecordedError(self.refusal)
 
-    def stop(self, level: ShutdownLevel = ShutdownLevel.DRAIN) -> None:  # noqa: ARG002  # the signature of the protocol
-        """Refused, like every command."""
-        raise RecordedError(self.refusal)
-
-    def kill_worker(self, name: str) -> bool:  # noqa: ARG002  # the signature of the protocol
-        """Refused, like every command."""
-        raise RecordedError(self.refusal)
-
-    def announce(self, message: str) -> None:  # noqa: ARG002  # the signature of the protocol
-        """Refused, like every command."""
-        raise RecordedError(self.refusal)
-
-    def stop_database(self, seconds: float) -> bool:  # noqa: ARG002  # the signature of the protocol
-        """Refused, like every command."""
-        raise RecordedError(self.refusal)
+    scale = scale_node = pause = resume = run_cycle_now = set_interval = stop = _refuse
+    heal = check_coverage = kill_worker = announce = stop_database = _refuse

@@ -137,10 +137,10 @@ def test_events_reach_the_market_and_its_page(
 def test_stopping_ends_it_and_cleans_up(market: DemoMarket) -> None:
     assert market.alive()
     assert market.health()["status"] == "ok"
-    market.stop()
+    market.close()
     assert not market.alive()
     assert not market.ca_file.parent.exists()
-    market.stop()
+    market.close()
     with pytest.raises(SourceError, match="does not answer"):
         market.health()
 
@@ -182,7 +182,7 @@ def test_sigint_is_left_to_the_parent_and_sigterm_ends_it(market: DemoMarket) ->
 def test_one_that_hangs_is_killed(market: DemoMarket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_module, "_STOP_TIMEOUT", 0.1)
     os.kill(market.pid, signal.SIGSTOP)
-    market.stop()
+    market.close()
     assert not market.alive()
     assert not market.ca_file.parent.exists()
 
