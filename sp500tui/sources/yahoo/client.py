@@ -157,9 +157,8 @@ class YahooFinance:
             "lang": "en-US",
             "region": "US",
         }
-        result = self._query(_QUOTE_URL, params, read, on_phase)
-        session = self._session
-        return replace(result, seconds=session.seconds()) if session else result
+        result, seconds = self._query(_QUOTE_URL, params, read, on_phase)
+        return replace(result, seconds=seconds)
 
     def trading_periods(self, symbol: str = "AAPL") -> TradingPeriods:
         """Fetch the sessions of the exchange's current trading day, in one request.
@@ -169,7 +168,10 @@ class YahooFinance:
             SourceError: There is no response, or an invalid one.
         """
         params = {"range": "1d", "interval": "1d", "includePrePost": "false"}
-        return self._query(_chart_url(symbol), params, lambda body: parse_trading_periods(read_json(body)))
+        periods, _ = self._query(
+            _chart_url(symbol), params, lambda body: parse_trading_periods(read_json(body))
+        )
+        return periods
 
     def chart(self, request: ChartRequest) -> Chart:
         """Fetch the bars, trading sessions and corporate actions of one symbol in one request.
@@ -195,11 +197,10 @@ class YahooFinance:
             return parse_chart(read_chart(body), request, self._clock())
 
         try:
-            chart = self._query(_chart_url(request.symbol), params, read)
+            chart, seconds = self._query(_chart_url(request.symbol), params, read)
         except ChartRefusedError as error:
             raise refused(request, error.refusal, error.description) from error
-        session = self._session
-        return replace(chart, seconds=session.seconds()) if session else chart
+        return replace(chart, seconds=seconds)
 
     def cancel_waits(self) -> None:
         """End the waits for the throttle with ThrottledError; requests that need not wait are sent all the same."""
@@ -221,7 +222,8 @@ class YahooFinance:
         params: dict[str, str],
         read: Callable[[bytes], T],
         on_phase: OnPhase = ignore_phase,
-    ) -> T:
+    ) -> tuple[T, float]:
+        """What `read` makes of the response, and the seconds that the response took."""
         if self._closed.is_set():
             raise SourceError("Yahoo Finance: request cancelled, the run is ending")
         self.open()
@@ -254,7 +256,7 @@ class YahooFinance:
             raise failure from error
         else:
             self._throttle.succeeded()
-            return answer
+            return answer, session.seconds()
         finally:
             on_phase(RequestPhase.READING)
             if session.crumb_suspect:

@@ -93,19 +93,21 @@ def parse_quotes(
         SourceError: It is not a response of the quote service, or it reports an error.
     """
     found = _by_symbol(answer)
-    requested = {
-        *(name for symbol in symbols for name in answer_names(symbol)),
-        *(name for pair in fx_pairs for name in fx_names(*pair)),
-    }
+    unrequested = set(found)
+
+    def entry_of(names: Sequence[str]) -> Mapping[str, object] | None:
+        unrequested.difference_update(names)
+        return next((found[name] for name in names if name in found), None)
+
     quotes: list[Quote] = []
     missing: dict[str, str] = {}
     for symbol in dict.fromkeys(symbols):
         try:
-            quotes.append(_quote(symbol, _find_entry(symbol, found), now))
+            quotes.append(_quote(symbol, entry_of(answer_names(symbol)), now))
         except InvalidQuoteError as reason:
             missing[symbol] = str(reason)
-    rates = [rate for pair in dict.fromkeys(fx_pairs) if (rate := _rate(*pair, found, now)) is not None]
-    return FetchResult(tuple(quotes), tuple(rates), missing, frozenset(found.keys() - requested))
+    rates = [_rate(*pair, entry_of(fx_names(*pair)), now) for pair in dict.fromkeys(fx_pairs)]
+    return FetchResult(tuple(quotes), tuple(filter(None, rates)), missing, frozenset(unrequested))
 
 
 def _by_symbol(answer: object) -> dict[str, Mapping[str, object]]:
@@ -119,11 +121,6 @@ def _by_symbol(answer: object) -> dict[str, Mapping[str, object]]:
         if isinstance(symbol, str) and isinstance(entry, Mapping):
             found.setdefault(symbol, entry)
     return found
-
-
-def _find_entry(symbol: str, found: Mapping[str, Mapping[str, object]]) -> Mapping[str, object] | None:
-    """The entry of a requested symbol, which for dollar pairs may be under the short name."""
-    return next((found[name] for name in answer_names(symbol) if name in found), None)
 
 
 def _quote(symbol: str, entry: Mapping[str, object] | None, now: datetime) -> Quote:
@@ -147,10 +144,9 @@ def _quote(symbol: str, entry: Mapping[str, object] | None, now: datetime) -> Qu
     )
 
 
-def _rate(base: str, target: str, found: Mapping[str, Mapping[str, object]], now: datetime) -> FxRate | None:
+def _rate(base: str, target: str, entry: Mapping[str, object] | None, now: datetime) -> FxRate | None:
     if base == target:
         return FxRate(base, target, Decimal(1), now)
-    entry = next((found[name] for name in fx_names(base, target) if name in found), None)
     try:
         trade = _fx_trade(entry, target, now)
     except InvalidQuoteError as reason:
