@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sp500tui.errors import DatabaseError
 from sp500tui.logs.redaction import one_line, redact_url
 from sp500tui.storage.adaptation import register_loaders
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.transaction import Connection, transaction
+from sp500tui.storage.transaction import Connection, has_ended, transaction
 from sp500tui.storage.url import NO_PASSFILE, check_url, invalid_value_message, unusable_passfile
 
 _log = logging.getLogger(__name__)
@@ -163,6 +164,38 @@ def connect(
         connection.close()
         raise connection_error(url, error) from None
     return connection
+
+
+class KeptConnection:
+    """A connection that is opened when it is needed, and opened again once it has ended. For one thread at a time."""
+
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        """`connect` opens a connection."""
+        self._connect = connect
+        self._connection: Connection | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection; the server may have ended it."""
+        return self._connection is not None
+
+    def get(self) -> Connection:
+        """The connection.
+
+        Raises:
+            DatabaseError: It cannot be opened.
+        """
+        if self._connection is None or has_ended(self._connection):
+            self.close()
+            self._connection = self._connect()
+        return self._connection
+
+    def close(self) -> None:
+        """Close the connection, if there is one; `get` opens another one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg.Error):
+                connection.close()
 
 
 def _passfile_option() -> dict[str, str]:

@@ -7,17 +7,13 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-
-import psycopg
 
 from sp500tui.errors import DatabaseError
 from sp500tui.pipeline.core.latest_prices import LatestPrices
 from sp500tui.pipeline.core.service_thread import FOREVER, ServiceThread
-from sp500tui.storage.connection import connect
+from sp500tui.storage.connection import KeptConnection, connect
 from sp500tui.storage.reads import latest_since
-from sp500tui.storage.transaction import Connection, has_ended
 
 _log = logging.getLogger(__name__)
 
@@ -37,16 +33,17 @@ class PriceFeed:
     def __init__(self, latest_prices: LatestPrices, url: Callable[[], str], *, overlap: float) -> None:
         """`overlap`: seconds that a row may become visible, at its commit, after its `stored_at`."""
         self._latest_prices = latest_prices
-        self._url = url
         self._overlap = timedelta(seconds=overlap)
         self._changed = threading.Event()
         self._stored = -1
         self._since = _BEGINNING
         self._full_due = -math.inf
         """Monotonic time from which on all latest prices are read again."""
-        self._connection: Connection | None = None
+        self._connection = KeptConnection(
+            lambda: connect(url(), application_name="sp500tui prices", read_only=True)
+        )
         self._last_warning = ""
-        self.thread = ServiceThread("price-feed", self._step, on_exit=self._disconnect)
+        self.thread = ServiceThread("price-feed", self._step, on_exit=self._connection.close)
 
     def stored(self, rows: int) -> None:
         """Query the database soon if the number of rows stored by all nodes has changed."""
@@ -64,13 +61,13 @@ class PriceFeed:
             self._poll()
             self._last_warning = ""
         except DatabaseError as error:
-            self._disconnect()
+            self._connection.close()
             self._changed.set()
             if self._last_warning != str(error):
                 self._last_warning = str(error)
                 _log.warning("cannot read the prices of other nodes, retrying: %s", error)
         except Exception:
-            self._disconnect()
+            self._connection.close()
             self._changed.set()
             raise
         # Limits the query rate however often rows are stored.
@@ -78,22 +75,14 @@ class PriceFeed:
         return 0.0
 
     def _poll(self) -> None:
-        if self._connection is None or has_ended(self._connection):
-            self._disconnect()
-            self._connection = connect(self._url(), application_name="sp500tui prices", read_only=True)
+        connection = self._connection.get()
         now = time.monotonic()
         if now >= self._full_due:
             self._since, self._full_due = _BEGINNING, now + _FULL_INTERVAL
-        latest = latest_since(self._connection, self._since)
+        latest = latest_since(connection, self._since)
         self._latest_prices.update(latest.rows)
         if latest.stored_at is not None:
             self._since = latest.stored_at - self._overlap
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(psycopg.Error):
-                connection.close()
 
     def close(self) -> None:
         """Stop the thread."""

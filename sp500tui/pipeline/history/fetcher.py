@@ -22,7 +22,7 @@ from sp500tui.pipeline.history.calendar import FetchChart
 from sp500tui.pipeline.history.coverage import MAX_ATTEMPTS, CoverageState, coverage_state
 from sp500tui.pipeline.history.plan import HistoryTask
 from sp500tui.sources.yahoo.charts import Chart, ChartRequest
-from sp500tui.storage.connection import connect
+from sp500tui.storage.connection import KeptConnection, connect
 from sp500tui.storage.history.sessions import (
     CoverageRow,
     SessionCounts,
@@ -31,7 +31,6 @@ from sp500tui.storage.history.sessions import (
     store_coverage,
     store_sessions,
 )
-from sp500tui.storage.transaction import Connection, has_ended
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +120,9 @@ class HistoryWorkerTask:
     def __init__(self, stage: HistoryStage, worker: Worker) -> None:
         self._stage = stage
         self._worker = worker
-        self._connection: Connection | None = None
+        self._connection = KeptConnection(
+            lambda: connect(stage.url(), application_name=f"sp500tui {worker.name}")
+        )
         self._handed_over: list[_HandedOver] = []
 
     def run_once(self) -> float | None:
@@ -136,7 +137,7 @@ class HistoryWorkerTask:
             if worker.lease is not None:
                 worker.lease.release()
                 worker.lease = None
-            self._disconnect()
+            self._connection.close()
             worker.last_error = str(error)
             worker.wait(_DATABASE_RETRY, WorkerState.DATABASE, str(error))
             return None
@@ -189,11 +190,11 @@ class HistoryWorkerTask:
     def _stored(self, task: HistoryTask, absent: Sequence[datetime] = ()) -> SessionCounts:
         """The numbers of stored bars of a task's days."""
         sessions = [session for day in task.days for session in day.sessions]
-        return bars_by_session(self._connected(), task.symbol, str(task.resolution), sessions, absent)
+        return bars_by_session(self._connection.get(), task.symbol, str(task.resolution), sessions, absent)
 
     def _hand_over(self, lease: Lease[HistoryTask], task: HistoryTask, chart: Chart) -> None:
         """Store sessions and actions, and put the bars on the writers' queue."""
-        stage, connection = self._stage, self._connected()
+        stage, connection = self._stage, self._connection.get()
         begun = {session for session in chart.sessions if session.start_time < chart.fetched_at}
         if new := begun - stage.stored_sessions:
             store_sessions(connection, new, chart.fetched_at)
@@ -246,7 +247,7 @@ class HistoryWorkerTask:
             pointless = final or (first_trade is not None and day.end_time <= first_trade)
             state = coverage_state(day, slots, present, MAX_ATTEMPTS if pointless else requests, now, None)
             rows.append(CoverageRow(task.symbol, day.session_date, slots, present, str(state), requests))
-        store_coverage(self._connected(), str(task.resolution), rows, now)
+        store_coverage(self._connection.get(), str(task.resolution), rows, now)
         states = Counter(row.state for row in rows)
         progress = stage.progress
         with progress.lock:
@@ -287,20 +288,9 @@ class HistoryWorkerTask:
         self._worker.lease = None
         self._worker.wait(pause, WorkerState.BACKOFF, str(error))
 
-    def _connected(self) -> Connection:
-        if self._connection is None or has_ended(self._connection):
-            self._disconnect()
-            self._connection = connect(self._stage.url(), application_name=f"sp500tui {self._worker.name}")
-        return self._connection
-
     def close(self) -> None:
         """Release the tasks whose bars are not confirmed, and disconnect."""
         handed_over, self._handed_over = self._handed_over, []
         for each in handed_over:
             each.lease.release()
-        self._disconnect()
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._connection.close()

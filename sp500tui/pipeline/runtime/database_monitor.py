@@ -7,11 +7,8 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-
-import psycopg
 
 from sp500tui.errors import ConfigurationError, DatabaseError, Sp500tuiError
 from sp500tui.logs.redaction import redact_url
@@ -21,13 +18,13 @@ from sp500tui.pipeline.stages.current_constituents import CurrentConstituents
 from sp500tui.pipeline.writer.database_health import DatabaseHealth
 from sp500tui.sources.wikipedia.memberships import SOURCE as WIKIPEDIA
 from sp500tui.sources.wikipedia.memberships import derive_memberships
-from sp500tui.storage.connection import connect
+from sp500tui.storage.connection import KeptConnection, connect
 from sp500tui.storage.database import Database
 from sp500tui.storage.errors import is_outage
 from sp500tui.storage.history.memberships import observe_memberships, store_memberships
 from sp500tui.storage.reads import row_count
 from sp500tui.storage.schema.migrations import apply_schema
-from sp500tui.storage.transaction import Connection, has_ended
+from sp500tui.storage.transaction import Connection
 from sp500tui.storage.writes import upsert_constituents, upsert_symbols
 
 _log = logging.getLogger(__name__)
@@ -112,7 +109,7 @@ class DatabaseMonitor:
         self.first_attempt_done = threading.Event()
         """Set after the first attempt to open the database, successful or not."""
         self._database: Database | None = None
-        self._connection: Connection | None = None
+        self._connection = KeptConnection(lambda: _connect(self.url, _STATEMENT_TIMEOUT))
         self._upserted = 0
         self._rows_total: int | None = None
         self._counted_at = -math.inf
@@ -148,11 +145,11 @@ class DatabaseMonitor:
                 self._health.mark_failed(str(error), getattr(error, "sqlstate", None))
                 self._on_fatal(error)
                 return None
-            self._disconnect()
+            self._connection.close()
             self._unhealthy = True
             self._health.record_failure(str(error), getattr(error, "sqlstate", None))
         except BaseException as error:
-            self._disconnect()
+            self._connection.close()
             if not self._health.ready.is_set():
                 self._health.record_failure(_unexpected_error_message(error), None)
                 if self._retry_forever:
@@ -168,7 +165,7 @@ class DatabaseMonitor:
 
     def _finish(self) -> None:
         self.first_attempt_done.set()
-        self._disconnect()
+        self._connection.close()
 
     def _tick(self) -> None:
         """Open the database or check that it is alive, then sync the constituents and the row count."""
@@ -192,7 +189,7 @@ class DatabaseMonitor:
             self._create_tables_again(self._database.url)
         for act in (self._sync_constituents, self._count_regularly):
             self._unless_refused(act)
-        if self._unhealthy and self._connection is not None:
+        if self._unhealthy and self._connection.is_open:
             # It answers again, which ends the writers' back-off. Not after an error of a writer: a full or
             # read-only database answers too.
             self._unhealthy = False
@@ -221,14 +218,11 @@ class DatabaseMonitor:
         if self._database is None or time.monotonic() < self._refused_until.get(act.__name__, 0.0):
             return
         try:
-            if self._connection is None or has_ended(self._connection):
-                self._disconnect()
-                self._connection = _connect(self._database.url, _STATEMENT_TIMEOUT)
-            act(self._connection)
+            act(self._connection.get())
         except DatabaseError as error:
             if is_outage(error.sqlstate):
                 raise
-            self._disconnect()
+            self._connection.close()
             self._refused_until[act.__name__] = time.monotonic() + _REFUSED_INTERVAL
             _log.warning("%s; next attempt in %.0f s", error, _REFUSED_INTERVAL)
 
@@ -264,12 +258,6 @@ class DatabaseMonitor:
             if recent and not self.thread.stopping:
                 return
         self._rows_total, self._stored_when_counted, self._counted_at = rows, stored, now
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(psycopg.Error):
-                connection.close()
 
     def snapshot(self, stored: int = 0) -> DatabaseSnapshot:
         """The state of the database once this run has stored `stored` rows."""
@@ -319,12 +307,10 @@ class DatabaseMonitor:
     def _bring_up_to_date(self, url: str) -> None:
         """Store the current constituents and count the rows."""
         try:
-            self._connection = _connect(url, _LAST_STATEMENT_TIMEOUT)
-            self._count(self._connection)
-            self._sync_constituents(self._connection)
+            with _connect(url, _LAST_STATEMENT_TIMEOUT) as connection:
+                self._count(connection)
+                self._sync_constituents(connection)
         except DatabaseError as error:
             _log.warning("could not update the database before closing it: %s", error)
         except Exception as error:  # noqa: BLE001  # the database is closed in any case
             _log.error("could not update the database before closing it: %s", error, exc_info=error)
-        finally:
-            self._disconnect()

@@ -40,9 +40,9 @@ from typing import Any
 from sp500tui.errors import DatabaseError
 from sp500tui.logs.redaction import redact_url
 from sp500tui.pipeline.core.service_thread import ServiceThread
-from sp500tui.storage.connection import connect
+from sp500tui.storage.connection import KeptConnection, connect
 from sp500tui.storage.errors import is_transient
-from sp500tui.storage.transaction import Connection, has_ended
+from sp500tui.storage.transaction import Connection
 from sp500tui.storage.writes import insert
 
 NUMBER_BYTES = 8
@@ -84,7 +84,7 @@ class _Writer:
         self._url: str = configuration["url"]
         self._name: str = configuration["name"]
         self._statement_timeout: float = configuration["statement_timeout"]
-        self._connection: Connection | None = None
+        self._connection = KeptConnection(self._connect)
 
     def _answer(self, **fields: Any) -> None:
         self._pipe.send_bytes(json.dumps(fields).encode())
@@ -95,31 +95,29 @@ class _Writer:
     def handshake(self) -> None:
         """Connect to the database and send the result."""
         try:
-            self._connected()
+            self._connection.get()
         except DatabaseError as error:
             self._answer(kind="failed", number=0, sqlstate=error.sqlstate, message=str(error))
         else:
             self._answer(kind="ready", number=0)
 
-    def _connected(self) -> Connection:
-        if self._connection is None or has_ended(self._connection):
-            self.disconnect()
-            self._connection = connect(
-                self._url,
-                application_name=f"sp500tui {self._name}",
-                statement_timeout=self._statement_timeout,
-            )
-            self._log(f"connected to {redact_url(self._url)}")
-        return self._connection
+    def _connect(self) -> Connection:
+        connection = connect(
+            self._url,
+            application_name=f"sp500tui {self._name}",
+            statement_timeout=self._statement_timeout,
+        )
+        self._log(f"connected to {redact_url(self._url)}")
+        return connection
 
     def write(self, number: int, payload: bytes) -> None:
         """Commit one batch and send the result."""
         started = time.perf_counter()
         try:
-            stored = insert(self._connected(), payload)
+            stored = insert(self._connection.get(), payload)
         except DatabaseError as error:
             if error.sqlstate is None or is_transient(error.sqlstate):
-                self.disconnect()
+                self._connection.close()
             self._answer(kind="failed", number=number, sqlstate=error.sqlstate, message=str(error))
         else:
             self._answer(
@@ -128,9 +126,7 @@ class _Writer:
 
     def disconnect(self) -> None:
         """Close the connection, if there is one."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._connection.close()
 
 
 if __name__ == "__main__":
