@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sp500tui.logs.redaction import plain
@@ -61,6 +61,23 @@ def loads(data: bytes) -> Any:
         )
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def loads_as(data: bytes, kind: Any) -> Any:
+    """Parse JSON as `loads`, and make an object of the type `kind` of it.
+
+    Raises:
+        ValueError: it is no such JSON, or does not describe a `kind`.
+    """
+    return _adapter(kind).validate_python(loads(data))
+
+
+@cache
+def _adapter(kind: Any) -> Any:
+    # Imported here because pydantic is slow to import and only nodes need it.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def _reject_constant(name: str) -> Any:

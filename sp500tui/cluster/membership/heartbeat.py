@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
 from typing import Any
 
-from sp500tui.cluster.broker.values import loads, warn_invalid
+from sp500tui.cluster.broker.values import loads, loads_as, warn_invalid
 from sp500tui.logs.redaction import plain
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Latency, Phase, SourceSnapshot, StageSnapshot, WorkerSnapshot
@@ -63,24 +63,13 @@ def encode(heartbeat: Heartbeat) -> bytes:
     return json.dumps(asdict(heartbeat)).encode()
 
 
-@cache
-def _adapter(type_: Any) -> Any:
-    """A validator that builds `type_` from parsed JSON."""
-    # Imported here because pydantic is slow to import and only nodes need it.
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(type_)
-
-
 def decode(name: str, text: bytes) -> Heartbeat:
     """Decode a heartbeat; if this version cannot read it, the result has only name, host and version."""
-    found: Any = None
     try:
-        found = loads(text)
-        heartbeat: Heartbeat = _adapter(Heartbeat).validate_python(found)
+        heartbeat: Heartbeat = loads_as(text, Heartbeat)
     except ValueError:
         warn_invalid(f"the heartbeat of {name}", text)
-        known = found if isinstance(found, dict) else {}
+        known = _readable_part(text)
         host, version = str(known.get("host", name)), str(known.get("version", "unknown"))
         return Heartbeat(name, plain(host), plain(version), trouble="unreadable heartbeat")
     return replace(
@@ -92,6 +81,13 @@ def decode(name: str, text: bytes) -> Heartbeat:
     )
 
 
+def _readable_part(text: bytes) -> dict[str, Any]:
+    with suppress(ValueError):
+        if isinstance(found := loads(text), dict):
+            return found
+    return {}
+
+
 def encode_workers(workers: tuple[WorkerSnapshot, ...]) -> bytes:
     """A node's workers as JSON."""
     return json.dumps([asdict(worker) for worker in workers]).encode()
@@ -100,9 +96,7 @@ def encode_workers(workers: tuple[WorkerSnapshot, ...]) -> bytes:
 def decode_workers(node: str, text: bytes) -> tuple[WorkerSnapshot, ...]:
     """Decode a node's workers and set their node; empty when they are unreadable."""
     try:
-        workers: tuple[WorkerSnapshot, ...] = _adapter(tuple[WorkerSnapshot, ...]).validate_python(
-            loads(text)
-        )
+        workers: tuple[WorkerSnapshot, ...] = loads_as(text, tuple[WorkerSnapshot, ...])
     except ValueError:
         warn_invalid(f"the workers of {node}", text)
         return ()

@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import cache
-from typing import Any
 
 from sp500tui.cluster.broker.client import Broker
-from sp500tui.cluster.broker.values import loads, warn_invalid
+from sp500tui.cluster.broker.values import loads, loads_as, warn_invalid
 from sp500tui.logs.redaction import plain
 from sp500tui.model import Constituent, FxRate, IndexChange
 from sp500tui.pipeline.core.events import PipelineEvent
@@ -177,7 +175,7 @@ class SharedConstituents(CurrentConstituents):
 
     def _load(self, data: bytes) -> None:
         try:
-            record: _Record = _record_adapter().validate_python(loads(data))
+            record: _Record = loads_as(data, _Record)
         except ValueError:
             warn_invalid("the list of constituents", data)
             return
@@ -202,11 +200,3 @@ class _Record:
     chosen: tuple[str, ...]
     changes: tuple[IndexChange, ...] = ()
     """Not published by nodes of version 0.1."""
-
-
-@cache
-def _record_adapter() -> Any:
-    # Imported here because pydantic is slow to import and only nodes need it.
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(_Record)
