@@ -28,6 +28,21 @@ _CONSUMERS = {
 }
 _UNSERVED_AFTER = 5.0
 """Seconds that an item may wait before its stage counts as unserved: a node may be starting."""
+RUN_NOW_KEY = "run_now"
+"""Desired value that starts a cycle now."""
+INTERVAL_KEY = "interval"
+"""Desired seconds between cycle starts."""
+_PAUSED = "paused|"
+
+
+def pause_key(stage: StageName) -> str:
+    """The desired value that pauses a stage on all nodes."""
+    return f"{_PAUSED}{stage}"
+
+
+def size_key(node: str, stage: StageName) -> str:
+    """The desired value of the number of workers of one stage on one node."""
+    return f"{node}|{stage}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +101,12 @@ class ClusterView:
 
     def desired_size(self, node: str, stage: StageName) -> int | None:
         """The desired number of workers of one stage on one node; None when unset."""
-        return to_int(self.desired.get(f"{node}|{stage}"), MIN_WORKERS, MAX_WORKERS)
+        return to_int(self.desired.get(size_key(node, stage)), MIN_WORKERS, MAX_WORKERS)
 
     @property
     def interval(self) -> float | None:
         """The desired seconds between cycle starts; None when unset."""
-        return to_float(self.desired.get("interval"), MIN_INTERVAL, MAX_INTERVAL)
+        return to_float(self.desired.get(INTERVAL_KEY), MIN_INTERVAL, MAX_INTERVAL)
 
 
 def unresponsive(last_seen: Mapping[str, float], now: float) -> tuple[str, ...]:
@@ -144,9 +159,9 @@ def _valid_desired(values: Mapping[str, str]) -> dict[str, str]:
         stage = name.rpartition("|")[2]
         is_invalid = (
             to_float(value, MIN_INTERVAL, MAX_INTERVAL) is None
-            if name == "interval"
+            if name == INTERVAL_KEY
             else value not in ("0", "1")
-            if name == "run_now" or name.startswith("paused|")
+            if name == RUN_NOW_KEY or name.startswith(_PAUSED)
             else stage in _STAGES and to_int(value) is None
         )
         if is_invalid:

@@ -11,7 +11,14 @@ from collections.abc import Callable
 from sp500tui.cluster.broker.errors import BrokerAwayError, FencedError
 from sp500tui.cluster.membership.heartbeat import REQUESTING_STAGES, Heartbeat
 from sp500tui.cluster.membership.membership import short_name
-from sp500tui.cluster.membership.view import HEARTBEAT_TIMEOUT, ClusterView, unserved_stages
+from sp500tui.cluster.membership.view import (
+    HEARTBEAT_TIMEOUT,
+    RUN_NOW_KEY,
+    ClusterView,
+    pause_key,
+    size_key,
+    unserved_stages,
+)
 from sp500tui.cluster.node.broker_state import BrokerState, read_state
 from sp500tui.cluster.node.snapshot import counted_items, own_workers
 from sp500tui.cluster.node.wiring import NodeComponents
@@ -39,19 +46,6 @@ _POLL_INTERVAL = 0.5
 """Seconds between two readings of the queues and the ledger, with and without a front end."""
 _UNSERVED_BEATS = 10
 """Heartbeats after which a stage that no node runs is logged."""
-RUN_NOW_KEY = "run_now"
-"""Desired value that starts a cycle now."""
-INTERVAL_KEY = "interval"
-
-
-def pause_key(stage: StageName) -> str:
-    """The desired value that pauses a stage on all nodes."""
-    return f"paused|{stage}"
-
-
-def size_key(node: str, stage: StageName) -> str:
-    """The desired value of the number of workers of one stage on one node."""
-    return f"{node}|{stage}"
 
 
 class ControlLoop:

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from sp500tui.cluster.broker.client import Broker
 from sp500tui.cluster.broker.values import to_int
 from sp500tui.cluster.membership.membership import node_name
-from sp500tui.cluster.membership.view import distribute
-from sp500tui.cluster.node.control_loop import INTERVAL_KEY, RUN_NOW_KEY, ControlLoop, pause_key, size_key
+from sp500tui.cluster.membership.view import INTERVAL_KEY, RUN_NOW_KEY, distribute, pause_key, size_key
+from sp500tui.cluster.node.control_loop import ControlLoop
 from sp500tui.cluster.node.lifecycle import NodeLifecycle
 from sp500tui.cluster.node.snapshot import (
     completed_only,
@@ -28,11 +28,7 @@ from sp500tui.cluster.node.wiring import NodeComponents
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import MAX_INTERVAL, MAX_WORKERS, MIN_INTERVAL, MIN_WORKERS, Settings
 from sp500tui.errors import ExitCode
-from sp500tui.pipeline.api import (
-    ScaleResult,
-    ShutdownLevel,
-    clamp_workers,
-)
+from sp500tui.pipeline.api import ScaleResult, ShutdownLevel, clamp_workers
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.names import StageName
@@ -56,10 +52,7 @@ class ClusterNode(PipelineBase):
     _lifecycle: NodeLifecycle
 
     def __init__(
-        self,
-        settings: Settings,
-        paths: Paths,
-        sizes: Mapping[StageName, int] | None = None,
+        self, settings: Settings, paths: Paths, sizes: Mapping[StageName, int] | None = None
     ) -> None:
         """`sizes`: the stages of this node and their worker counts; None takes them from the settings.
 
