@@ -44,8 +44,5 @@ def opened_sources(configuration: Configuration) -> Iterator[Sources]:
 
     settings = configuration.settings
     paths = start(configuration, Paths.prepare_cache)
-    sources = Sources.open(settings, paths, Throttle(settings.requests_per_second))
-    try:
+    with Sources.open(settings, paths, Throttle(settings.requests_per_second)) as sources:
         yield sources
-    finally:
-        sources.close()

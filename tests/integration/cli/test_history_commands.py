@@ -40,15 +40,13 @@ DAYS = [trading_day(day) for day in weekdays((NOW - timedelta(days=9)).date(), 4
 def charts(monkeypatch: pytest.MonkeyPatch) -> FakeCharts:
     """Charts in the place of Yahoo Finance; the index has two members."""
     charts = FakeCharts(list(DAYS), NOW)
-    sources = SimpleNamespace(
-        yahoo=SimpleNamespace(chart=charts, close=lambda: None),
-        wikipedia=SimpleNamespace(
-            load=lambda: SimpleNamespace(
-                constituents=[SimpleNamespace(symbol="AAPL"), SimpleNamespace(symbol="MSFT")]
-            )
-        ),
-        close=lambda: None,
+    wikipedia = SimpleNamespace(
+        load=lambda: SimpleNamespace(
+            constituents=[SimpleNamespace(symbol="AAPL"), SimpleNamespace(symbol="MSFT")]
+        )
     )
+    yahoo = SimpleNamespace(chart=charts, close=lambda: None)
+    sources = Sources(wikipedia, yahoo)  # type: ignore[arg-type]
     monkeypatch.setattr(Sources, "open", lambda *_, **__: sources)
     return charts
 
