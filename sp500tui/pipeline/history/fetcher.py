@@ -6,8 +6,8 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
@@ -83,31 +83,24 @@ class _HandedOver:
     """Bars fetched by all workers up to these."""
 
 
+@dataclass(eq=False)
 class HistoryStage:
     """The dependencies shared by all workers of the stage."""
 
-    def __init__(
-        self,
-        tasks: LeasedQueue[HistoryTask],
-        bars: LeasedQueue[Bar],
-        fetch: FetchChart,
-        *,
-        url: Callable[[], str],
-        counters: LedgerCounters,
-        outstanding: Callable[[], int],
-        background: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> None:
-        """`outstanding`: bars that are neither stored nor refused; `background`: makes a request wait for others."""
-        self.tasks = tasks
-        self.bars = bars
-        self.fetch = fetch
-        self.url = url
-        self.counters = counters
-        self.outstanding = outstanding
-        self.background = background
-        self.progress = HistoryProgress()
-        self.stored_sessions: set[TradingSession] = set()
-        """Sessions that are in the database as the source states them: all symbols of a market have the same."""
+    tasks: LeasedQueue[HistoryTask]
+    bars: LeasedQueue[Bar]
+    fetch: FetchChart
+    _: KW_ONLY
+    url: Callable[[], str]
+    """Returns the URL of the database."""
+    counters: LedgerCounters
+    outstanding: Callable[[], int]
+    """Returns the number of bars that are neither stored nor refused."""
+    background: Callable[[], AbstractContextManager[None]]
+    """Makes the request of its block wait for others."""
+    progress: HistoryProgress = field(default_factory=HistoryProgress, init=False)
+    stored_sessions: set[TradingSession] = field(default_factory=set, init=False)
+    """Sessions that are in the database as the source states them: all symbols of a market have the same."""
 
     def make_task(self, worker: Worker) -> HistoryWorkerTask:
         """The task of one worker; it connects to the database with its first request."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from sp500tui.model import ConvertedQuote, FetchedQuote
 from sp500tui.pipeline.core.latest_prices import LatestPrices
@@ -16,21 +17,14 @@ _LEASE_SIZE = 500
 _POLL_INTERVAL = 0.2
 
 
+@dataclass(eq=False)
 class ConverterStage:
     """The dependencies shared by all converters."""
 
-    def __init__(
-        self,
-        quotes: LeasedQueue[FetchedQuote],
-        rows: LeasedQueue[ConvertedQuote],
-        *,
-        fx: FxRates,
-        latest_prices: LatestPrices,
-    ) -> None:
-        self.quotes = quotes
-        self.rows = rows
-        self.fx = fx
-        self.latest_prices = latest_prices
+    quotes: LeasedQueue[FetchedQuote]
+    rows: LeasedQueue[ConvertedQuote]
+    fx: FxRates
+    latest_prices: LatestPrices
 
     def make_task(self, worker: Worker) -> ConverterTask:
         """Create the task of one converter."""

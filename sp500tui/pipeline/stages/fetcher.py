@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import count
 from typing import Protocol
 
@@ -110,34 +111,26 @@ def omitted_tickers(tickers: Iterable[Ticker], missing: Mapping[str, str]) -> li
     ]
 
 
+@dataclass(eq=False)
 class FetchStage:
     """The dependencies shared by all price workers."""
 
-    def __init__(
-        self,
-        source: Callable[[], PriceSource],
-        tickers: LeasedQueue[Ticker],
-        quotes: LeasedQueue[FetchedQuote],
-        *,
-        counters: LedgerCounters,
-        fx: FxRates,
-        missing: MissingSymbols,
-        batch_size: int,
-        max_attempts: int,
-        retry_timeout: float,
-        watches: SourceWatches,
-    ) -> None:
-        self.watches = watches
-        self.source = source
-        self.tickers = tickers
-        self.quotes = quotes
-        self.counters = counters
-        self.fx = fx
-        self.missing = missing
-        self.batch_size = batch_size
-        self.max_attempts = max_attempts
-        self.retry_timeout = retry_timeout
-        self.batch_numbers = count(1)
+    source: Callable[[], PriceSource]
+    """Returns the source; raises Sp500tuiError until it is open."""
+    tickers: LeasedQueue[Ticker]
+    quotes: LeasedQueue[FetchedQuote]
+    _: KW_ONLY
+    counters: LedgerCounters
+    fx: FxRates
+    missing: MissingSymbols
+    batch_size: int
+    """Symbols of one request."""
+    max_attempts: int
+    """Failed requests after which a symbol is missing in its cycle."""
+    retry_timeout: float
+    """Seconds in the cycle after which it is missing."""
+    watches: SourceWatches
+    batch_numbers: Iterator[int] = field(default_factory=lambda: count(1), init=False)
 
     def make_task(self, worker: Worker) -> FetchTask:
         """Create the task of one price worker; blocks until the source is open."""

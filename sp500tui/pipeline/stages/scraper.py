@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from sp500tui.errors import SourceError
 from sp500tui.model import Ticker
@@ -17,23 +18,16 @@ from sp500tui.pipeline.stages.index_changes import describe_change
 from sp500tui.pipeline.stages.schedule import CycleSchedule, ScheduleAction, SkippedStarts
 
 
+@dataclass(eq=False)
 class ScraperStage:
     """The dependencies of the scraper."""
 
-    def __init__(
-        self,
-        current_constituents: CurrentConstituents,
-        cycles: CycleSchedule,
-        tickers: LeasedQueue[Ticker],
-        *,
-        on_cycles_ended: Callable[[], None],
-    ) -> None:
-        """`on_cycles_ended` is called when the schedule starts no further cycle."""
-        self.current_constituents = current_constituents
-        self.cycles = cycles
-        self.tickers = tickers
-        self.skipped = SkippedStarts()
-        self.on_cycles_ended = on_cycles_ended
+    current_constituents: CurrentConstituents
+    cycles: CycleSchedule
+    tickers: LeasedQueue[Ticker]
+    on_cycles_ended: Callable[[], None]
+    """Called when the schedule starts no further cycle."""
+    skipped: SkippedStarts = field(default_factory=SkippedStarts, init=False)
 
     def make_task(self, worker: Worker) -> ScraperTask:
         """Create the task of the scraper."""

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Generic
 
 from sp500tui.errors import DatabaseError, JournalError
@@ -49,40 +50,32 @@ _SERVER_SHARE = 0.8
 """Statement time-out as a share of the commit time-out: the server's error is more specific than a time-out here."""
 
 
+@dataclass(eq=False)
 class WriterStage(Generic[B]):
     """The dependencies shared by all writers."""
 
-    def __init__(
-        self,
-        rows: LeasedQueue[ConvertedQuote],
-        batch_store: BatchStore[B],
-        *,
-        health: DatabaseHealth,
-        dead_letters: DeadLetters,
-        latest_prices: LatestPrices | None,
-        end_to_end: LatencyHistogram,
-        url: Callable[[], str],
-        batch_size: int,
-        commit_timeout: float,
-    ) -> None:
-        """`latest_prices`: where committed prices are marked; None for rows that are no prices."""
-        self.rows = rows
-        self.batch_store = batch_store
-        self.health = health
-        self.dead_letters = dead_letters
-        self.latest_prices = latest_prices
-        self.end_to_end = end_to_end
-        self.url = url
-        self.batch_size = batch_size
-        self.commit_timeout = commit_timeout
-        self.spooling_since: float | None = None
-        """Monotonic time at which `ShutdownLevel.SPOOL` was reached: rows go to the batch store from then on."""
-        self.taken_at = time.monotonic()
-        """Monotonic time at which a writer last took a batch."""
-        self.connected: set[WriterTask[B]] = set()
-        """The writers that have a connection to the database."""
-        self.lacks_connections = False
-        """Whether a writer waits because the server has no connection left for it."""
+    rows: LeasedQueue[ConvertedQuote]
+    batch_store: BatchStore[B]
+    _: KW_ONLY
+    health: DatabaseHealth
+    dead_letters: DeadLetters
+    latest_prices: LatestPrices | None
+    """Where committed prices are marked; None for rows that are no prices."""
+    end_to_end: LatencyHistogram
+    url: Callable[[], str]
+    """Returns the URL of the database."""
+    batch_size: int
+    """Rows of one commit."""
+    commit_timeout: float
+    """Seconds."""
+    spooling_since: float | None = field(default=None, init=False)
+    """Monotonic time at which `ShutdownLevel.SPOOL` was reached: rows go to the batch store from then on."""
+    taken_at: float = field(default_factory=time.monotonic, init=False)
+    """Monotonic time at which a writer last took a batch."""
+    connected: set[WriterTask[B]] = field(default_factory=set, init=False)
+    """The writers that have a connection to the database."""
+    lacks_connections: bool = field(default=False, init=False)
+    """Whether a writer waits because the server has no connection left for it."""
 
     def encode(self, lease: Lease[ConvertedQuote]) -> bytes | None:
         """The payload of the rows of a lease.
