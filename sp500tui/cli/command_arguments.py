@@ -20,9 +20,9 @@ def _attach(parser: ArgumentParser) -> None:
     parser.add_argument("--read-only", action="store_true", help="show the pipeline without steering it")
 
 
-def _json(parser: argparse._ActionsContainer) -> None:
+def _json(parser: argparse._ActionsContainer, help_text: str = "print JSON") -> None:
     parser.add_argument(
-        "--json", dest="json_output", action="store_true", default=argparse.SUPPRESS, help="print JSON"
+        "--json", dest="json_output", action="store_true", default=argparse.SUPPRESS, help=help_text
     )
 
 
@@ -96,7 +96,7 @@ def _database(parser: ArgumentParser) -> None:
         status="print size, tables and connections",
         prepare="distribute the tables with Citus or TimescaleDB",
     )
-    _json(parser)
+    _json(parser, "status: print JSON")
     parser.add_argument("--dry-run", action="store_true", help="prepare: print the SQL without running it")
 
 

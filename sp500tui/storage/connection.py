@@ -34,6 +34,7 @@ _KEEPALIVE = {
 _SQL_ASCII = "SQL_ASCII"
 _PREPARE_THRESHOLD = 5
 """Executions after which a statement is prepared by name; psycopg's default."""
+_NO_PRIVILEGE = "42501"
 _AMBIGUOUS_SQLSTATES = (None, "08P01")
 """SQLSTATEs that do not identify the cause: libpq sets none before log-in, PgBouncer 08P01 for every error."""
 
@@ -253,8 +254,10 @@ def connection_error(url: str, error: psycopg.Error) -> DatabaseError:
 
 
 def query_error(what: str, error: psycopg.Error) -> DatabaseError:
-    """The error for a failed query, with the server's message and SQLSTATE (08006 if the connection broke)."""
+    """The error for a failed query, with the server's message, its remedy and SQLSTATE (08006 if the connection broke)."""
     reason = _first_line(error.diag.message_primary or str(error) or type(error).__name__)
+    if error.sqlstate == _NO_PRIVILEGE:
+        reason += "; grant the privilege to this user, or use another user"
     sqlstate = error.sqlstate or ("22021" if isinstance(error, psycopg.DataError) else "08006")
     return DatabaseError(f"{what}: {reason}", sqlstate)
 

@@ -168,7 +168,9 @@ class Supervisor(Lifecycle):
         elif not components.cycles.snapshot(0, stopping=True).number:
             duration = self._settings.duration or 0.0
             self.fail(
-                Sp500tuiError(f"the duration of {duration:g} s ended before the first cycle; raise --duration")
+                Sp500tuiError(
+                    f"the duration of {duration:g} s ended before the first cycle; raise --duration"
+                )
             )
 
     def _fail_if_rows_are_lost(self) -> None:

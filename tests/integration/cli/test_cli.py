@@ -247,6 +247,8 @@ class TestDeadLetters:
         assert code == ExitCode.INCOMPLETE
         assert capsys.readouterr().out == "1 stored, 1 rejected again\n"
         assert [letter.row["price"] for letter in letters.listing()] == ["not-a-price"]
+        assert cli.main(["dead-letters", "replay", "--json", "--database", database_url]) == code
+        assert json.loads(capsys.readouterr().out) == {"stored": 0, "rejected": 1}
         with psycopg.connect(database_url) as connection:
             assert connection.execute("select symbol, price::text from prices").fetchall() == [
                 ("AAPL", "187.22")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sp500tui.cli import main as cli
 from sp500tui.cli.commands.data import database as database_command
 from sp500tui.cli.commands.data.database import psql_command, status_json, status_lines
 from sp500tui.errors import ConfigurationError, DatabaseError
@@ -64,9 +65,24 @@ class TestStatus:
         apply_schema(tcp_postgres.url)
         tcp_postgres.execute("CREATE ROLE blind LOGIN PASSWORD 'x'")
         database = Database.open(tcp_postgres.url_for("blind", "x"), tmp_path)
-        with pytest.raises(DatabaseError, match="permission denied"):
+        with pytest.raises(DatabaseError, match="permission denied for .*; grant the privilege to this user"):
             read_status(database)
         tcp_postgres.execute("DROP ROLE blind")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("url --json", "--json is for `database status`; leave it out with `database url`"),
+        ("prepare --json", "--json is for `database status`; leave it out with `database prepare`"),
+        ("status --dry-run", "--dry-run is for `database prepare`; leave it out with `database status`"),
+    ],
+)
+def test_an_option_of_another_action_is_refused(
+    capsys: pytest.CaptureFixture[str], line: str, message: str
+) -> None:
+    assert cli.main(["database", *line.split(), "--database", "postgresql://me@127.0.0.1:1/x"]) == 2
+    assert message in capsys.readouterr().err
 
 
 class TestPsql:

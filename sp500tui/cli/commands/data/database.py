@@ -30,6 +30,7 @@ def run(namespace: Namespace) -> int:
     """Run the action; an embedded server is started where it is not running."""
     from sp500tui.storage.database import Database
 
+    _check_options(namespace)
     configuration = configuration_of(namespace)
     settings = configuration.settings
     paths = start(configuration, Paths.prepare) if settings.database is None else start(configuration)
@@ -45,6 +46,18 @@ def run(namespace: Namespace) -> int:
     finally:
         # The user wants to connect to the URL.
         database.close(keep_running=namespace.action == "url")
+
+
+def _check_options(namespace: Namespace) -> None:
+    """Refuse the options of another action, as a script would wait for what they promise."""
+    for option, action, given in (
+        ("--json", "status", hasattr(namespace, "json_output")),
+        ("--dry-run", "prepare", namespace.dry_run),
+    ):
+        if given and namespace.action != action:
+            raise ConfigurationError(
+                f"{option} is for `database {action}`; leave it out with `database {namespace.action}`"
+            )
 
 
 def _url(database: Database) -> int:

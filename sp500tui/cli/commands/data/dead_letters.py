@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,14 @@ def run(namespace: Namespace) -> int:
     letters = DeadLetters(paths.dead_letters)
     if namespace.action == "list":
         return _list(letters, as_json_array=configuration.settings.json_output)
-    return _replay(letters, configuration, paths)
+    stored, rejected = _replay(letters, configuration, paths)
+    if configuration.settings.json_output:
+        write_json(json.dumps({"stored": stored, "rejected": rejected}) + "\n")
+    else:
+        write_output(
+            f"{stored} stored, {rejected} rejected again\n" if stored or rejected else "no dead letters\n"
+        )
+    return ExitCode.INCOMPLETE if rejected else ExitCode.OK
 
 
 def _list(letters: DeadLetters, *, as_json_array: bool) -> int:
@@ -57,8 +65,8 @@ def _line(letter: DeadLetter) -> tuple[str, ...]:
     )
 
 
-def _replay(letters: DeadLetters, configuration: Configuration, paths: Paths) -> int:
-    """Insert every dead letter; those that the database rejects again remain.
+def _replay(letters: DeadLetters, configuration: Configuration, paths: Paths) -> tuple[int, int]:
+    """Insert every dead letter; those that the database rejects again remain. Returns the numbers of both.
 
     Raises:
         DatabaseError: the database cannot be reached.
@@ -71,8 +79,7 @@ def _replay(letters: DeadLetters, configuration: Configuration, paths: Paths) ->
     from sp500tui.storage.writes import insert
 
     if not letters.listing():
-        write_output("no dead letters\n")
-        return ExitCode.OK
+        return 0, 0
     paths.prepare()
     with Database.open(configuration.settings.database, paths.data) as database:
         apply_schema(database.url)
@@ -87,6 +94,4 @@ def _replay(letters: DeadLetters, configuration: Configuration, paths: Paths) ->
                     return False
                 return True
 
-            stored, rejected = letters.replay(accept)
-    write_output(f"{stored} stored, {rejected} rejected again\n")
-    return ExitCode.INCOMPLETE if rejected else ExitCode.OK
+            return letters.replay(accept)

@@ -23,6 +23,13 @@ class TestDeadLetters:
             assert cli.main(["dead-letters", action, "--data-dir", str(tmp_path / "d")]) == ExitCode.OK
             assert capsys.readouterr().out == "no dead letters\n"
 
+    @pytest.mark.parametrize(("action", "found"), [("list", []), ("replay", {"stored": 0, "rejected": 0})])
+    def test_json_of_none(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path, action: str, found: object
+    ) -> None:
+        assert cli.main(["dead-letters", action, "--json", "--data-dir", str(tmp_path)]) == ExitCode.OK
+        assert json.loads(capsys.readouterr().out) == found
+
     def test_dead_letters_are_listed_with_their_reason(
         self, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
