@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -31,9 +32,19 @@ settings.register_profile("fast", deadline=None, max_examples=20)
 FAULTS = Path(__file__).parent / "faults"
 SCREENS = {
     Path(__file__).parent / "tui" / name
-    for name in ("coverage", "database", "demo", "journeys", "lessons", "nodes", "symbol", "timeline")
+    for name in (
+        "coverage",
+        "database",
+        "demo",
+        "journeys",
+        "lessons",
+        "nodes",
+        "replay",
+        "symbol",
+        "timeline",
+    )
 }
-"""Tests of the screens that have a number."""
+"""Tests of the screens that are opened from the main screen, and of the past."""
 USUAL_SIZE = (120, 40)
 """Columns and lines of the pictures that every run compares."""
 
@@ -57,6 +68,10 @@ pytest_plugins = [
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="slow tests run too, as where CI is set")
+    parser.addoption(
+        "--thorough", action="store_true", help="thorough and slow tests run too; before a release"
+    )
     parser.addoption(
         "--long", action="store_true", help="the soak runs too: hundreds of kills, twenty minutes"
     )
@@ -66,13 +81,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     long = config.getoption("long", default=False)
     thorough = _is_thorough(config)
+    slow = _is_slow(config)
     # Updated together, or an old picture of another size would stay behind.
     every_size = config.getoption("all_sizes") or config.getoption("update_snapshots", default=False)
     for item in items:
         if item.get_closest_marker("soak") and not long:
             item.add_marker(pytest.mark.skip(reason="a soak run: give --long"))
+        if _drives_a_screen(item):
+            item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("thorough") and not thorough:
-            item.add_marker(pytest.mark.skip(reason="takes its time: runs where CI is set, or with --long"))
+            item.add_marker(pytest.mark.skip(reason="thorough: runs with --thorough, as before a release"))
+        if item.get_closest_marker("slow") and not slow:
+            item.add_marker(
+                pytest.mark.skip(reason="slow: runs with --slow, where CI is set or its file is named")
+            )
         if _picture_size(item) not in (None, USUAL_SIZE) and not every_size:
             item.add_marker(pytest.mark.skip(reason="a picture of another size: runs with --all-sizes"))
         if not _is_traced(item):
@@ -103,11 +125,16 @@ def _is_traced(item: pytest.Item) -> bool:
     """
     if item.path.stem.endswith("pictures"):
         return True
-    if item.get_closest_marker("thorough") or item.path.stem.endswith("keys"):
+    if item.get_closest_marker("thorough") or item.get_closest_marker("slow"):
         return False
-    if item.path.parent in SCREENS:
-        return not inspect.iscoroutinefunction(getattr(item, "function", None))
     return not item.path.is_relative_to(FAULTS)
+
+
+def _drives_a_screen(item: pytest.Item) -> bool:
+    """Whether a test runs the dashboard to press keys on a screen that is opened from the main screen."""
+    if item.path.parent not in SCREENS or item.path.stem.endswith("pictures"):
+        return False
+    return inspect.iscoroutinefunction(getattr(item, "function", None))
 
 
 def _picture_size(item: pytest.Item) -> object:
@@ -120,12 +147,31 @@ def pytest_configure(config: pytest.Config) -> None:
     _restore_default_signals()
     settings.load_profile(_examples(config))
     config.addinivalue_line("markers", "soak: takes minutes; runs only with --long")
-    config.addinivalue_line("markers", "thorough: takes its time; runs where CI is set, or with --long")
+    config.addinivalue_line("markers", "thorough: takes its time; runs with --thorough, as before a release")
+    config.addinivalue_line("markers", "slow: runs where CI is set, with --slow, or when its file is named")
 
 
 def _is_thorough(config: pytest.Config) -> bool:
     """Whether the thorough tests run too."""
-    return bool(config.getoption("long", default=False) or os.environ.get("CI"))
+    return bool(config.getoption("thorough", default=False) or config.getoption("long", default=False))
+
+
+def _is_slow(config: pytest.Config) -> bool:
+    """Whether the slow tests run too."""
+    named: bool = (
+        config.workerinput["named"]
+        if hasattr(config, "workerinput")
+        else config.args_source is pytest.Config.ArgsSource.ARGS
+    )
+    return bool(named or config.getoption("slow", default=False) or os.environ.get("CI")) or _is_thorough(
+        config
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Let the workers know whether the command line names tests: to them, all tests seem to be named."""
+    node.workerinput["named"] = node.config.args_source is pytest.Config.ArgsSource.ARGS
 
 
 def _examples(config: pytest.Config) -> str:

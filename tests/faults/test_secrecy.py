@@ -48,6 +48,7 @@ def test_the_embedded_server_listens_on_no_port(engine: EngineStarter) -> None:
     assert stat.S_IMODE(socket.stat().st_mode) & 0o077 == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("password", rest_thorough(["wrong", "right"]))
 def test_no_output_contains_a_password(launch: Launcher, tcp_postgres: TcpPostgres, password: str) -> None:
     url = tcp_postgres.url if password == "right" else tcp_postgres.url_for("admin", "wr0ng/secret word")

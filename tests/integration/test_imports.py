@@ -13,6 +13,7 @@ HEAVY = ("textual", "pydantic", "yfinance", "pandas", "psycopg", "rich", "reques
 EMBEDDED = "sp500tui.storage.embedded.server"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "forbidden"),
     [

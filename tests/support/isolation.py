@@ -15,7 +15,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 UNIT = TESTS / "unit"
-SLOW = ("processes", "thorough", "soak")
+SLOW = ("processes", "slow", "thorough", "soak")
 FORBIDDEN = {
     "os.fork": "starts a process",
     "os.posix_spawn": "starts a process",

@@ -23,8 +23,6 @@ from tests.support.tui.canned_reader import CannedReader
 from tests.support.tui.fake_pipeline import FakePipeline, degraded
 from tests.tui.conftest import until, until_shown
 
-pytestmark = pytest.mark.thorough
-
 Compare = Callable[..., bool]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=["80x24", "120x40", "200x60"])
 

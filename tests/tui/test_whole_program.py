@@ -35,6 +35,7 @@ def stored(arguments: list[str], home: Path) -> dict[str, int]:
     return found
 
 
+@pytest.mark.slow
 def test_from_the_start_to_q(home: Path) -> None:
     arguments = ["--demo", "--data-dir", str(home / "data")]
     # given the program in a terminal of its own

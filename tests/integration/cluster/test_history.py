@@ -58,6 +58,7 @@ def no_request_left(node: NodeUnderTest) -> bool:
     return bool(queue.high_water and not queue.ready and not queue.in_flight)
 
 
+@pytest.mark.slow
 def test_all_nodes_with_the_stage_request_bars_and_none_twice(join: ClusterUnderTest) -> None:
     # given two nodes, of which one only requests bars
     one = join(f"{LIVE},history=1", **CALM)
@@ -141,6 +142,7 @@ def test_a_node_without_the_stage_refuses(join: ClusterUnderTest) -> None:
     assert not node.node.heal(Resolution.DAY, now - timedelta(days=9), now, SYMBOLS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 5])
 def test_the_stage_is_scaled_and_paused_for_all_nodes(join: ClusterUnderTest, size: int) -> None:
     node = join(f"{LIVE},history=2", **CALM)

@@ -40,6 +40,7 @@ def marks(folder: Path) -> str:
     return mark.read_text() if mark.exists() else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "site"),
     [

@@ -72,6 +72,7 @@ def databases(server: EmbeddedServer) -> set[str]:
         return {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lesson",
     [pytest.param(lesson, id=lesson.name, marks=markers(lesson)) for lesson in LESSONS],
@@ -96,6 +97,7 @@ def test_a_lesson_shows_its_effect_and_sets_everything_back(
     assert databases(embedded_server) == there
 
 
+@pytest.mark.slow
 def test_a_lesson_that_is_left_half_way_sets_everything_back(demo: Pipeline) -> None:
     # given a lesson that changes workers and faults, on a paused pipeline
     demo.pause()

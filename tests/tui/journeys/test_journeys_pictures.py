@@ -13,8 +13,6 @@ from sp500tui.tui.journeys.screen import JourneysScreen
 from tests.tui.conftest import until, until_shown
 from tests.tui.journeys.test_journeys import scene
 
-pytestmark = pytest.mark.thorough
-
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=["80x24", "120x40", "200x60"])
 def test_the_journeys(

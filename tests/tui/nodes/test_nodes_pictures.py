@@ -16,8 +16,6 @@ from tests.support.tui.fake_pipeline import FakePipeline, running
 from tests.tui.test_main_pictures import Compare, whole
 from tests.tui.test_screen_pictures import SIZES
 
-pytestmark = pytest.mark.thorough
-
 
 def nodes(marked: str) -> Callable[[Pilot[Any]], Any]:
     """Opens the screen and marks a node."""

@@ -150,6 +150,7 @@ def test_malformed_input_does_not_end_it(browser: Browser, home: Path, data: byt
     assert troubles(home) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     rest_thorough([b'{"type":"resize","width":"x","height":null}', b"{", b"[]", b"\xff"]),
@@ -166,6 +167,7 @@ def test_a_malformed_packet_does_not_end_it(browser: Browser, home: Path, conten
     assert troubles(home) == []
 
 
+@pytest.mark.slow
 def test_a_closed_browser_drains(browser: Browser, home: Path) -> None:
     assert browser.program.stdin is not None
     browser.program.stdin.close()

@@ -52,6 +52,7 @@ async def test_an_open_screen_is_drawn_after_its_first_refresh() -> None:
         await until(pilot, lambda: screen.drawn, "the drawing")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "key", rest_thorough(["ctrl+p", "8", "enter", "2", "3", "4", "5", "6", "9", "P", "question_mark"], 3)
 )

@@ -51,6 +51,7 @@ def weak(driven: Driven) -> set[tuple[str, float]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", rest_thorough(theme.name for theme in OWN_THEMES))
 async def test_everything_on_every_screen_stands_out(drive: Drive, theme: str) -> None:
     fake = FakePipeline(degraded())

@@ -56,6 +56,7 @@ def test_signs_that_differ_still_differ_in_ascii(signs: str) -> None:
     assert len({as_ascii(sign) for sign in signs}) == len(signs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", rest_thorough([degraded, running]), ids=["degraded", "calm"])
 async def test_every_sign_on_every_screen_has_a_form(drive: Drive, state: object) -> None:
     fake = FakePipeline(degraded() if state is degraded else running())

@@ -13,8 +13,6 @@ from sp500tui.tui.timeline.screen import TimelineScreen
 from tests.support.tui.timeline_scenes import SCENES
 from tests.tui.conftest import until, until_shown
 
-pytestmark = pytest.mark.thorough
-
 Compare = Callable[..., bool]
 CURSORS = {
     "idle": ("price-1", 0.3),
