@@ -18,7 +18,7 @@ from sp500tui.headless.service_manager import ServiceManager
 from sp500tui.logs.redaction import plain, redact_url
 from sp500tui.logs.setup import log_uncaught, log_unexpected
 from sp500tui.logs.standard_streams import OutputError, write_error, write_json, write_output
-from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, ShutdownLevel, escalate
+from sp500tui.pipeline.api import ShutdownLevel, escalate
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Snapshot
 from sp500tui.pipeline.report import RunReport, exit_code
 from sp500tui.pipeline.runtime.stop_signals import StoppedBySignal, StopSignals, exit_at_once
@@ -55,6 +55,10 @@ class Run(Protocol):
 
     def outcome(self) -> RunReport:
         """See `PipelineControl.outcome`."""
+
+    @property
+    def shutdown_messages(self) -> Mapping[ShutdownLevel, str]:
+        """See `PipelineBase.shutdown_messages`."""
 
     @property
     def stalled(self) -> float:
@@ -94,9 +98,7 @@ OpenRun = Callable[["Settings", "Paths"], AbstractContextManager[Run]]
 def run_headless(configuration: Configuration, open_run: OpenRun = open_run) -> int:
     """Run the pipeline that `open_run` builds until it ends, print the summary, and return the exit code."""
     with StopSignals(exit_when_blocked=True) as signals:
-        runner = HeadlessRunner(
-            signals, configuration.settings.drain_timeout, _shutdown_messages(configuration.settings)
-        )
+        runner = HeadlessRunner(signals, configuration.settings.drain_timeout)
         report = _report_of(runner, signals, configuration, open_run)
         if signals.first is not None:
             report = report.with_signal(signals.first)
@@ -112,14 +114,6 @@ def report_stopped(configuration: Configuration, number: Signals) -> int:
     report = _early_report(configuration.settings).with_signal(number)
     print_summary(report, as_json=configuration.settings.json_output)
     return exit_code(report)
-
-
-def _shutdown_messages(settings: Settings) -> Mapping[ShutdownLevel, str]:
-    if settings.broker is None:
-        return SHUTDOWN_MESSAGES
-    from sp500tui.cluster.node.node import SHUTDOWN_MESSAGES as NODE_MESSAGES
-
-    return NODE_MESSAGES
 
 
 def _report_of(
@@ -159,15 +153,9 @@ def _early_report(settings: Settings) -> RunReport:
 class HeadlessRunner:
     """Runs one pipeline from start to end; every signal raises the shutdown level by one."""
 
-    def __init__(
-        self,
-        signals: StopSignals,
-        drain_timeout: float,
-        shutdown_messages: Mapping[ShutdownLevel, str] = SHUTDOWN_MESSAGES,
-    ) -> None:
+    def __init__(self, signals: StopSignals, drain_timeout: float) -> None:
         self._signals = signals
         self._drain_timeout = drain_timeout
-        self._shutdown_messages = shutdown_messages
         self._service_manager = ServiceManager()
         self._step = ShutdownLevel.NONE
         self.abandoned = False
@@ -206,8 +194,9 @@ class HeadlessRunner:
     def _escalate(self, pipeline: Run) -> None:
         while (number := self._signals.take()) is not None:
             self._step = escalate(self._step)
-            _log.warning("%s: %s", number.name, self._shutdown_messages[self._step])
-            self._service_manager.stopping(self._shutdown_messages[self._step])
+            message = pipeline.shutdown_messages[self._step]
+            _log.warning("%s: %s", number.name, message)
+            self._service_manager.stopping(message)
             pipeline.stop(self._step)
 
 

@@ -44,7 +44,8 @@ class PipelineBase:
     ) -> None:
         """`levels`: log levels of the run's own events, INFO if absent; `shutdown_messages`: one for each level."""
         self._levels = levels
-        self._shutdown_messages = shutdown_messages
+        self.shutdown_messages = shutdown_messages
+        """The effect of each level, and of the next one."""
         self._events = EventLog()
         self._listeners: list[Callable[[PipelineEvent], None]] = []
         self._stopped_early = False
@@ -117,7 +118,7 @@ class PipelineBase:
             return
         self._stopped_early = True
         try:
-            self._emit(EventKind.PHASE, self._shutdown_messages[level])
+            self._emit(EventKind.PHASE, self.shutdown_messages[level])
         finally:
             self._lifecycle.stop(level)
 

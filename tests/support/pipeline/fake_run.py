@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from sp500tui.errors import Sp500tuiError
 from sp500tui.model import Constituent
-from sp500tui.pipeline.api import ShutdownLevel
+from sp500tui.pipeline.api import SHUTDOWN_MESSAGES, ShutdownLevel
 from sp500tui.pipeline.core.ledger import Ledger
 from sp500tui.pipeline.core.metrics import Durations
 from sp500tui.pipeline.core.names import QueueName, StageName
@@ -82,6 +82,8 @@ def a_snapshot(ledger: Ledger = STORED, missing: Sequence[str] = ()) -> Snapshot
 
 class FakeRun:
     """Implements the run protocol of `headless.runner`."""
+
+    shutdown_messages = SHUTDOWN_MESSAGES
 
     def __init__(
         self,
