@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from sp500tui.config.paths import user_folder
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from sp500tui.sources.yahoo.session import ThrottledSession
 
 _log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 _QUOTE_URL = "https://query1.finance.yahoo.com/v7/finance/quote"
 _CHART_URL = f"https://query1.finance.yahoo.com{CHART_PATH}"
@@ -141,13 +140,6 @@ class YahooFinance:
         requested = [*dict.fromkeys(yahoo_symbol(symbol) for symbol in symbols), *pairs]
         if not requested:
             return parse_quotes(_EMPTY_RESPONSE, (), fx_pairs, self._clock())
-
-        def read(body: bytes) -> FetchResult:
-            result = parse_quotes(read_json(body), symbols, fx_pairs, self._clock())
-            self._warn_unrequested(result.unrequested)
-            self._report_new_states({quote.market_state for quote in result.quotes})
-            return result
-
         params = {
             "symbols": ",".join(requested),
             "fields": ",".join(FIELDS),
@@ -157,7 +149,10 @@ class YahooFinance:
             "lang": "en-US",
             "region": "US",
         }
-        result, seconds = self._query(_QUOTE_URL, params, read, on_phase)
+        with self._answer(_QUOTE_URL, params, on_phase) as (body, seconds):
+            result = parse_quotes(read_json(body), symbols, fx_pairs, self._clock())
+            self._warn_unrequested(result.unrequested)
+            self._report_new_states({quote.market_state for quote in result.quotes})
         return replace(result, seconds=seconds)
 
     def trading_periods(self, symbol: str = "AAPL") -> TradingPeriods:
@@ -168,10 +163,8 @@ class YahooFinance:
             SourceError: There is no response, or an invalid one.
         """
         params = {"range": "1d", "interval": "1d", "includePrePost": "false"}
-        periods, _ = self._query(
-            _chart_url(symbol), params, lambda body: parse_trading_periods(read_json(body))
-        )
-        return periods
+        with self._answer(_chart_url(symbol), params) as (body, _):
+            return parse_trading_periods(read_json(body))
 
     def chart(self, request: ChartRequest) -> Chart:
         """Fetch the bars, trading sessions and corporate actions of one symbol in one request.
@@ -192,12 +185,9 @@ class YahooFinance:
             "includePrePost": "false",
             "events": "div,splits,capitalGains",
         }
-
-        def read(body: bytes) -> Chart:
-            return parse_chart(read_chart(body), request, self._clock())
-
         try:
-            chart, seconds = self._query(_chart_url(request.symbol), params, read)
+            with self._answer(_chart_url(request.symbol), params) as (body, seconds):
+                chart = parse_chart(read_chart(body), request, self._clock())
         except ChartRefusedError as error:
             raise refused(request, error.refusal, error.description) from error
         return replace(chart, seconds=seconds)
@@ -216,14 +206,11 @@ class YahooFinance:
         finally:
             self._remove_cache()
 
-    def _query(
-        self,
-        url: str,
-        params: dict[str, str],
-        read: Callable[[bytes], T],
-        on_phase: OnPhase = ignore_phase,
-    ) -> tuple[T, float]:
-        """What `read` makes of the response, and the seconds that the response took."""
+    @contextmanager
+    def _answer(
+        self, url: str, params: dict[str, str], on_phase: OnPhase = ignore_phase
+    ) -> Iterator[tuple[bytes, float]]:
+        """The body of a response, and the seconds that it took; the throttle learns whether the block could use it."""
         if self._closed.is_set():
             raise SourceError("Yahoo Finance: request cancelled, the run is ending")
         self.open()
@@ -238,7 +225,7 @@ class YahooFinance:
         try:
             body = _body(self._response(session, data, url, params))
             on_phase(RequestPhase.READING)
-            answer = read(body)
+            yield body, session.seconds()
         except ThrottledError:
             raise
         except ChartRefusedError:
@@ -256,7 +243,6 @@ class YahooFinance:
             raise failure from error
         else:
             self._throttle.succeeded()
-            return answer, session.seconds()
         finally:
             on_phase(RequestPhase.READING)
             if session.crumb_suspect:

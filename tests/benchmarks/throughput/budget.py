@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,16 +74,15 @@ class FromSocket:
         self._symbols = listed_symbols()[:_ANSWER]
         self._yahoo.open()
         self._fetch = self._yahoo.fetch
-        ask = self._yahoo._query
+        answer = self._yahoo._answer
 
-        def asked(url: str, params: dict[str, str], read: Callable[[bytes], object], *more: Any) -> object:
-            def kept(body: bytes) -> object:
+        @contextmanager
+        def kept(*arguments: Any) -> Iterator[tuple[bytes, float]]:
+            with answer(*arguments) as (body, seconds):
                 self.bodies.append(body)
-                return read(body)
+                yield body, seconds
 
-            return ask(url, params, kept, *more)
-
-        self._yahoo._query = asked  # type: ignore[method-assign,assignment]
+        self._yahoo._answer = kept  # type: ignore[method-assign,assignment]
         self._fetch(self._symbols)
 
     def measure(self, steps: _Steps) -> Sequence[Quote]:
