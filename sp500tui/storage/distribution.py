@@ -6,11 +6,9 @@ from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
-from sp500tui.storage.connection import connect, query_error
+from sp500tui.storage.connection import connect
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.retry import with_retry
+from sp500tui.storage.retry import execute
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection, run
 
@@ -143,7 +141,4 @@ def _execute(connection: Connection, query: str, description: str) -> list[tuple
         cursor = run(connection, QUERIES[query])
         return cursor.fetchall() if cursor.description else []
 
-    try:
-        return with_retry(once)
-    except psycopg.Error as error:
-        raise query_error(f"the database did not {description}", error) from None
+    return execute(f"the database did not {description}", once)

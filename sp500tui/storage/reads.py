@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import psycopg
-
 from sp500tui.errors import DatabaseError
 from sp500tui.model import ConvertedQuote, Quote
-from sp500tui.storage.connection import query_error
-from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.retry import with_retry
-from sp500tui.storage.transaction import Connection, run
+from sp500tui.storage.retry import fetch_rows
+from sp500tui.storage.transaction import Connection
 
 _NO_SUCH_FUNCTION = "42883"
 MAX_POINTS = 2000
@@ -115,40 +111,40 @@ def history(
         DatabaseError: With its SQLSTATE, as in every function of this module.
     """
     arguments = {"symbol": symbol, "since": since, "points": max(1, min(points, MAX_POINTS))}
-    return tuple(PricePoint(*row) for row in _rows(connection, "history", arguments))
+    return tuple(PricePoint(*row) for row in fetch_rows(connection, "history", arguments))
 
 
 def last_rows(connection: Connection, symbol: str | None, limit: int) -> tuple[StoredRow, ...]:
     """The newest rows, of one symbol or of all, newest trade first; at most 200."""
     arguments: dict[str, object] = {"limit": max(1, min(limit, MAX_ROWS))}
     if symbol is None:
-        rows = _rows(connection, "last_rows", arguments)
+        rows = fetch_rows(connection, "last_rows", arguments)
     else:
-        rows = _rows(connection, "last_rows_of_symbol", {**arguments, "symbol": symbol})
+        rows = fetch_rows(connection, "last_rows_of_symbol", {**arguments, "symbol": symbol})
     return tuple(StoredRow(*row) for row in rows)
 
 
 def row_total(connection: Connection) -> RowTotal:
     """The number of rows: counted while the table is small, otherwise estimated from the server's last ANALYZE."""
     try:
-        table, with_key, estimate = _rows(connection, "table_size")[0]
+        table, with_key, estimate = fetch_rows(connection, "table_size")[0]
     except DatabaseError as error:
         if error.sqlstate != _NO_SUCH_FUNCTION:
             raise
         # A PostgreSQL-compatible database without the size functions.
-        return RowTotal(_rows(connection, "row_count")[0][0], exact=True, bytes=None)
+        return RowTotal(fetch_rows(connection, "row_count")[0][0], exact=True, bytes=None)
     distributed = _distributed_size(connection)
     if distributed is not None:
         table, with_key, estimate = distributed
     counted = table <= COUNTED_BYTES or estimate is None
-    rows = _rows(connection, "row_count")[0][0] if counted else estimate
+    rows = fetch_rows(connection, "row_count")[0][0] if counted else estimate
     return RowTotal(rows, exact=counted, bytes=with_key, distributed=distributed is not None)
 
 
 def _distributed_size(connection: Connection) -> tuple[Any, ...] | None:
     """The row of `table_size` for a distributed table; None if the table is not distributed."""
-    for (extension,) in _rows(connection, "extensions"):
-        for size in _rows(connection, f"table_size_{extension}"):
+    for (extension,) in fetch_rows(connection, "extensions"):
+        for size in fetch_rows(connection, f"table_size_{extension}"):
             return size
     return None
 
@@ -160,26 +156,26 @@ def row_count(connection: Connection) -> int:
 
 def latest_trade(connection: Connection) -> LatestTrade:
     """The newest trade and the number of symbols that have a price."""
-    return LatestTrade(*_rows(connection, "latest_trade")[0])
+    return LatestTrade(*fetch_rows(connection, "latest_trade")[0])
 
 
 def statistics(connection: Connection) -> Statistics:
     """The current statistics of the server and the table."""
-    version, taken_at, connections, most, inserted = _rows(connection, "server")[0]
+    version, taken_at, connections, most, inserted = fetch_rows(connection, "server")[0]
     total = row_total(connection)
-    counts = not total.distributed and not _rows(connection, "is_replica")[0][0]
+    counts = not total.distributed and not fetch_rows(connection, "is_replica")[0][0]
     return Statistics(total, version, taken_at, connections, most, inserted if counts else None)
 
 
 def price_keys(connection: Connection, since: datetime) -> tuple[int, int]:
     """How many rows, and how many different keys, were stored at `since` or later."""
-    rows, keys = _rows(connection, "price_keys", {"since": since})[0]
+    rows, keys = fetch_rows(connection, "price_keys", {"since": since})[0]
     return rows, keys
 
 
 def latest_since(connection: Connection, since: datetime) -> LatestRows:
     """The latest row of each symbol that was stored at `since` or later."""
-    found = _rows(connection, "latest_since", {"since": since})
+    found = fetch_rows(connection, "latest_since", {"since": since})
     stored_at = max((row[-1] for row in found), default=None)
     return LatestRows(tuple(_converted_quote(row) for row in found), stored_at)
 
@@ -195,15 +191,6 @@ def insert_rate(earlier: Statistics, later: Statistics) -> float | None:
     ):
         return None
     return (later.inserted - earlier.inserted) / seconds
-
-
-def _rows(
-    connection: Connection, query: str, arguments: Mapping[str, object] | None = None
-) -> list[tuple[Any, ...]]:
-    try:
-        return with_retry(lambda: run(connection, QUERIES[query], arguments).fetchall())
-    except psycopg.Error as error:
-        raise query_error(f"the database did not answer the query {query}", error) from None
 
 
 def _converted_quote(row: Sequence[Any]) -> ConvertedQuote:

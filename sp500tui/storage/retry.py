@@ -1,13 +1,17 @@
-"""Retries after serialization failures and deadlocks."""
+"""Statements that are retried after serialization failures and deadlocks, and whose errors name what failed."""
 
 from __future__ import annotations
 
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
+
+from sp500tui.storage.connection import query_error
+from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.transaction import Arguments, Connection, run
 
 T = TypeVar("T")
 
@@ -37,3 +41,27 @@ def with_retry(statement: Callable[[], T], pause: Callable[[float], object] = ti
                 raise
             pause(random.uniform(0, min(_MAX_PAUSE, 0.02 * 2**attempt)))  # noqa: S311
     return statement()
+
+
+def execute(failure: str, statement: Callable[[], T]) -> T:
+    """Run a statement as `with_retry` does.
+
+    Raises:
+        DatabaseError: `failure` and the server's message, with the SQLSTATE.
+    """
+    try:
+        return with_retry(statement)
+    except psycopg.Error as error:
+        raise query_error(failure, error) from None
+
+
+def fetch_rows(connection: Connection, query: str, arguments: Arguments = None) -> list[tuple[Any, ...]]:
+    """The rows of a query of `QUERIES`, given by name.
+
+    Raises:
+        DatabaseError: With its SQLSTATE.
+    """
+    return execute(
+        f"the database did not answer the query {query}",
+        lambda: run(connection, QUERIES[query], arguments).fetchall(),
+    )

@@ -8,15 +8,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import psycopg
-
 from sp500tui.errors import DatabaseError
 from sp500tui.model import Constituent
 from sp500tui.storage.adaptation import python_codec
 from sp500tui.storage.batch_codec import layout_of, parameters
-from sp500tui.storage.connection import query_error
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.retry import with_retry
+from sp500tui.storage.retry import execute
 from sp500tui.storage.transaction import Connection, run, run_raw
 
 _log = logging.getLogger(__name__)
@@ -37,10 +34,7 @@ def insert(connection: Connection, payload: bytes) -> int:
         DatabaseError: With its SQLSTATE, for `is_transient` and `is_bad_row`.
     """
     query, columns = layout_of(payload).query, parameters(payload)
-    try:
-        return with_retry(lambda: run_raw(connection, query, columns))
-    except psycopg.Error as error:
-        raise query_error("the database did not store a batch", error) from None
+    return execute("the database did not store a batch", lambda: run_raw(connection, query, columns))
 
 
 def upsert_constituents(
@@ -109,7 +103,7 @@ def upsert_symbols(connection: Connection, symbols: Iterable[str]) -> None:
 
 
 def _execute(connection: Connection, query: str, values: Mapping[str, object]) -> None:
-    try:
-        with_retry(lambda: run(connection, QUERIES[query], values))
-    except psycopg.Error as error:
-        raise query_error("the database did not store the list of constituents", error) from None
+    execute(
+        "the database did not store the list of constituents",
+        lambda: run(connection, QUERIES[query], values),
+    )

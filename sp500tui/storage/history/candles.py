@@ -8,17 +8,12 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 from itertools import groupby
-from typing import Any
-
-import psycopg
 
 from sp500tui.model import ActionKind, Resolution
-from sp500tui.storage.connection import query_error
 from sp500tui.storage.history.periods import OFFSET, PERIODS, ZONE_NAME, Period, window_start
 from sp500tui.storage.history.sessions import QUOTES
-from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.retry import with_retry
-from sp500tui.storage.transaction import Connection, run
+from sp500tui.storage.retry import fetch_rows
+from sp500tui.storage.transaction import Connection
 
 MAX_CANDLES = 1000
 EMPTY_PERIOD = PERIODS[0]
@@ -144,7 +139,7 @@ def read_candles(
     most = max(1, min(most, MAX_CANDLES))
     spans: dict[str, tuple[datetime, datetime]] = {
         name: (oldest, newest)
-        for name, oldest, newest in _rows(
+        for name, oldest, newest in fetch_rows(
             connection, "candle_sources", {"symbol": symbol, "resolutions": list(_COVERED)}
         )
     }
@@ -156,7 +151,7 @@ def read_candles(
         return StoredCandles(symbol, EMPTY_PERIOD)
     actions = tuple(
         ChartAction(ActionKind(kind), *rest)
-        for kind, *rest in _rows(connection, "actions_since", {"symbol": symbol, "start": start})
+        for kind, *rest in fetch_rows(connection, "actions_since", {"symbol": symbol, "start": start})
     )
     window = _Window(connection, symbol, start, now + timedelta(seconds=1), actions)
     parts: list[_Part] = []
@@ -231,7 +226,7 @@ class _Window:
             "splits": [each.effective_time for each in splits],
             **more,
         }
-        for resolution, passed, opened, closed, *prices, volume, currency, number in _rows(
+        for resolution, passed, opened, closed, *prices, volume, currency, number in fetch_rows(
             self.connection, query, arguments
         ):
             factor = reduce(lambda product, each: product * each.factor, splits[passed:], Decimal(1))
@@ -297,10 +292,3 @@ def _result(window: _Window, period: Period, parts: Sequence[_Part]) -> StoredCa
         any(part.adjusted for part in parts),
         any(name != QUOTES for name in origin),
     )
-
-
-def _rows(connection: Connection, query: str, arguments: Mapping[str, object]) -> list[tuple[Any, ...]]:
-    try:
-        return with_retry(lambda: run(connection, QUERIES[query], arguments).fetchall())
-    except psycopg.Error as error:
-        raise query_error(f"the database did not answer the query {query}", error) from None

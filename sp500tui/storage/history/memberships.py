@@ -10,7 +10,7 @@ import psycopg
 from sp500tui.model import Constituent, IndexChange, Membership
 from sp500tui.storage.connection import query_error
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.retry import with_retry
+from sp500tui.storage.retry import execute
 from sp500tui.storage.transaction import Connection, run, run_together
 
 OBSERVED = "observed"
@@ -69,7 +69,4 @@ def read_memberships(connection: Connection) -> list[Membership]:
 
 
 def _execute(connection: Connection, queries: Sequence[str], values: dict[str, object]) -> None:
-    try:
-        with_retry(lambda: run_together(connection, queries, values))
-    except psycopg.Error as error:
-        raise query_error("the database did not store the memberships", error) from None
+    execute("the database did not store the memberships", lambda: run_together(connection, queries, values))

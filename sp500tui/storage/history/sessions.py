@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-import psycopg
-
 from sp500tui.model import CorporateAction, MarketState, Resolution, TradingSession
-from sp500tui.storage.connection import query_error
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.retry import with_retry
+from sp500tui.storage.retry import execute, fetch_rows
 from sp500tui.storage.transaction import Connection, fetch_raw, run, run_raw, run_together
 
 QUOTES = "quotes"
@@ -59,19 +56,17 @@ def store_sessions(connection: Connection, sessions: Iterable[TradingSession], f
     ]
     columns = _columns(("market", "kind", "start_time", "end_time", "session_date"), rows)
     arguments = {**columns, "fetched_at": fetched_at}
-    try:
-        with_retry(
-            lambda: run_together(connection, ("delete_replaced_sessions", "upsert_sessions"), arguments)
-        )
-    except psycopg.Error as error:
-        raise query_error("the database did not store the sessions", error) from None
+    execute(
+        "the database did not store the sessions",
+        lambda: run_together(connection, ("delete_replaced_sessions", "upsert_sessions"), arguments),
+    )
 
 
 def stored_sessions(
     connection: Connection, market: str, start: datetime, end: datetime
 ) -> tuple[TradingSession, ...]:
     """The regular sessions of a market that start in a window, in order."""
-    rows = _rows(connection, "sessions_between", {"market": market, "start": start, "end": end})
+    rows = fetch_rows(connection, "sessions_between", {"market": market, "start": start, "end": end})
     return tuple(
         TradingSession(
             market=market, session_date=day, kind=MarketState.REGULAR, start_time=opened, end_time=closed
@@ -95,7 +90,10 @@ def store_actions(connection: Connection, actions: Sequence[CorporateAction]) ->
     )
     if actions:
         rows = [tuple(getattr(action, name) for name in names) for action in actions]
-        _execute(connection, "insert_actions", _columns(names, rows))
+        execute(
+            "the database did not run insert_actions",
+            lambda: run(connection, QUERIES["insert_actions"], _columns(names, rows)),
+        )
 
 
 def store_coverage(
@@ -108,10 +106,10 @@ def store_coverage(
         columns = ([str(getattr(row, name)) for row in ordered] for name in names)
         parameters = [_texts(column) for column in columns]
         parameters += [resolution.encode(), now.isoformat().encode()]
-        try:
-            with_retry(lambda: run_raw(connection, "upsert_coverage", parameters))
-        except psycopg.Error as error:
-            raise query_error("the database did not store the coverage", error) from None
+        execute(
+            "the database did not store the coverage",
+            lambda: run_raw(connection, "upsert_coverage", parameters),
+        )
 
 
 def present_by_day(
@@ -155,7 +153,7 @@ def _counts_by_day(
     edges = _edges(sessions)
     arguments = {"symbols": list(symbols), "edges": edges, "start": edges[0], "end": edges[-1], **more}
     counts: Counter[tuple[str, date]] = Counter()
-    for symbol, number, count in _rows(connection, query, arguments):
+    for symbol, number, count in fetch_rows(connection, query, arguments):
         if (session := _session_at(number, sessions)) is not None:
             counts[symbol, session.session_date] += count
     return counts
@@ -180,7 +178,7 @@ def attempts_by_day(
 ) -> dict[tuple[str, date], Attempts]:
     """The sessions of symbols that were requested."""
     arguments = {"resolution": resolution, "symbols": list(symbols), "first": first, "last": last}
-    rows = _rows(connection, "coverage_attempts", arguments)
+    rows = fetch_rows(connection, "coverage_attempts", arguments)
     return {(symbol, day): Attempts(count, asked_at, final) for symbol, day, count, asked_at, final in rows}
 
 
@@ -203,10 +201,10 @@ def bars_by_session(
 ) -> SessionCounts:
     """How many bars of a symbol sessions have, which are in order; `absent` are starts of bars not to count."""
     parameters = [symbol.encode(), resolution.encode(), _times(_edges(sessions)), _times(absent)]
-    try:
-        rows = with_retry(lambda: fetch_raw(connection, "bars_by_session", parameters))
-    except psycopg.Error as error:
-        raise query_error("the database did not count the bars of a symbol", error) from None
+    rows = execute(
+        "the database did not count the bars of a symbol",
+        lambda: fetch_raw(connection, "bars_by_session", parameters),
+    )
     bars: Counter[date] = Counter()
     held = 0
     for number, count, present in rows:
@@ -221,17 +219,17 @@ def bar_starts(
 ) -> frozenset[datetime]:
     """When the stored bars of a symbol start, UTC."""
     arguments = {"symbol": symbol, "resolution": resolution, "start": start, "end": end}
-    return frozenset(row[0] for row in _rows(connection, "bar_starts", arguments))
+    return frozenset(row[0] for row in fetch_rows(connection, "bar_starts", arguments))
 
 
 def listed_symbols(connection: Connection) -> tuple[str, ...]:
     """The symbols of the stored constituents that are in the index."""
-    return tuple(row[0] for row in _rows(connection, "listed_symbols", {}))
+    return tuple(row[0] for row in fetch_rows(connection, "listed_symbols", {}))
 
 
 def created_at(connection: Connection) -> datetime:
     """When the tables were created, UTC: nothing was collected before."""
-    created: datetime = _rows(connection, "created_at", {})[0][0]
+    created: datetime = fetch_rows(connection, "created_at", {})[0][0]
     return created
 
 
@@ -248,17 +246,3 @@ def _times(times: Iterable[datetime]) -> bytes:
 
 def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, object]:
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
-
-
-def _rows(connection: Connection, query: str, arguments: Mapping[str, object]) -> list[tuple[Any, ...]]:
-    try:
-        return with_retry(lambda: run(connection, QUERIES[query], arguments).fetchall())
-    except psycopg.Error as error:
-        raise query_error(f"the database did not answer the query {query}", error) from None
-
-
-def _execute(connection: Connection, query: str, arguments: Mapping[str, object]) -> None:
-    try:
-        with_retry(lambda: run(connection, QUERIES[query], arguments))
-    except psycopg.Error as error:
-        raise query_error(f"the database did not run {query}", error) from None
