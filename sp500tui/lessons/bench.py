@@ -19,7 +19,7 @@ from sp500tui.config.settings import MAX_INTERVAL
 from sp500tui.errors import Sp500tuiError
 from sp500tui.lessons.lesson import LessonError
 from sp500tui.pipeline.api import FaultInjector, PipelineControl
-from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.names import INTAKE, StageName
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot
 from sp500tui.storage.connection import connect, query_error
 from sp500tui.storage.schema.migrations import apply_schema
@@ -230,7 +230,7 @@ def restored(pipeline: PipelineControl) -> Iterator[None]:
 
         intake: tuple[StageName, ...] = ()
         if before.phase is Phase.PAUSED:
-            intake = (StageName.SCRAPER, StageName.PRICE)
+            intake = INTAKE
             afterwards("the pause", pipeline.pause)
         for stage in before.stages:
             if stage.paused and stage.name not in intake:

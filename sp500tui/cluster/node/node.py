@@ -31,7 +31,7 @@ from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import ScaleResult, ShutdownLevel, clamp_workers
 from sp500tui.pipeline.core.events import EventKind
 from sp500tui.pipeline.core.ledger import Ledger
-from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.names import INTAKE, StageName
 from sp500tui.pipeline.core.snapshot import DatabaseSnapshot, Health, NodeSnapshot, Phase, Snapshot
 from sp500tui.pipeline.monitoring.source_snapshot import source_snapshot
 from sp500tui.pipeline.report import RunReport
@@ -126,7 +126,7 @@ class ClusterNode(PipelineBase):
         return (self._desired_size(node, stage) or found.size) if found is not None else 0
 
     def _set_paused(self, stage: StageName | None, *, paused: bool) -> None:
-        for name in (StageName.SCRAPER, StageName.PRICE) if stage is None else (stage,):
+        for name in INTAKE if stage is None else (stage,):
             self._control_loop.set_desired(pause_key(name), str(int(paused)))
         self._emit_paused(stage, paused=paused, where=" of the cluster")
 
@@ -216,10 +216,7 @@ class ClusterNode(PipelineBase):
 
     def _phase(self) -> Phase:
         phase = self._lifecycle.phase
-        paused = all(
-            self._control_loop.desired(pause_key(name)) == "1"
-            for name in (StageName.SCRAPER, StageName.PRICE)
-        )
+        paused = all(self._control_loop.desired(pause_key(name)) == "1" for name in INTAKE)
         return Phase.PAUSED if paused and phase is Phase.RUNNING else phase
 
     def _database(self) -> DatabaseSnapshot:

@@ -15,6 +15,10 @@ class StageName(StrEnum):
     HISTORY = "history"
 
 
+INTAKE = (StageName.SCRAPER, StageName.PRICE)
+"""The stages that take quotes in: those that pausing the pipeline pauses."""
+
+
 class QueueName(StrEnum):
     """The queues: three between the stages in the order of the data flow, and the requests for bars."""
 

@@ -112,7 +112,7 @@ class JournalEpisode:
         if self._since is None or now - self._failed_at < _CALM:
             return None
         seconds, self._since = self._failed_at - self._since, None
-        message = f"the journal takes rows again after {seconds:.1f} s"
+        message = f"the journal accepts rows again after {seconds:.1f} s"
         return Notice(EventKind.JOURNAL_BACK, message, logging.INFO, StageName.WRITER, seconds)
 
 
@@ -148,7 +148,7 @@ class ReplayEpisode:
         if ended is not None:
             took = max(0.0, now - ended.ended_at)
             message = (
-                f"the database was away for {ended.seconds:.1f} s: "
+                f"the database was down for {ended.seconds:.1f} s: "
                 f"{rows:,} rows replayed from the journal in {took:.1f} s, {lost}"
             )
         seconds = None if ended is None else ended.seconds

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sp500tui.config.settings import MAX_WORKERS
 from sp500tui.duration_text import share_of_time
-from sp500tui.pipeline.core.names import QueueName, StageName
+from sp500tui.pipeline.core.names import INTAKE, QueueName, StageName
 from sp500tui.pipeline.core.snapshot import CycleSnapshot, Health, Phase, Snapshot, WorkerState
 from sp500tui.pipeline.core.timing.second_sample import SecondSample, share_of
 from sp500tui.pipeline.core.verdict import ADDS_ONE, RESUMES, RESUMES_STAGE, Severity, Verdict, VerdictKind
@@ -74,7 +74,7 @@ def _not_running(snapshot: Snapshot, _: Sequence[SecondSample]) -> Verdict | Non
 def _paused(snapshot: Snapshot, _: Sequence[SecondSample]) -> Verdict | None:
     paused = [stage.name for stage in snapshot.stages if stage.paused and stage.name in _WORKERS]
     if snapshot.phase is Phase.PAUSED:
-        paused += [name for name in (StageName.SCRAPER, StageName.PRICE) if name not in paused]
+        paused += [name for name in INTAKE if name not in paused]
     if not paused:
         return None
     names = " and ".join(f"the {_WORKERS[name]}" for name in _WORKERS if name in paused)

@@ -11,7 +11,7 @@ from sp500tui.config.settings import MAX_INTERVAL, MIN_INTERVAL, Settings
 from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import ScaleResult, clamp_workers
 from sp500tui.pipeline.core.events import EventKind
-from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.names import INTAKE, StageName
 from sp500tui.pipeline.core.snapshot import Phase, Snapshot
 from sp500tui.pipeline.monitoring.source_snapshot import source_snapshot
 from sp500tui.pipeline.report import RunReport
@@ -32,7 +32,6 @@ class Pipeline(PipelineBase):
         self._demo = settings.demo
         self._replica = settings.read_database
         self._started = time.monotonic()
-        self._paused = False
         self._lifecycle = Supervisor(settings, paths, connect=connect, emit=self._emit)
         self.components = self._lifecycle.components = PipelineComponents(
             settings,
@@ -58,11 +57,9 @@ class Pipeline(PipelineBase):
         return ScaleResult(stage, present, present)
 
     def _set_paused(self, stage: StageName | None, *, paused: bool) -> None:
-        for name in (StageName.SCRAPER, StageName.PRICE) if stage is None else (stage,):
+        for name in INTAKE if stage is None else (stage,):
             pool = self.components.stages[name]
             (pool.pause if paused else pool.resume)()
-        if stage is None:
-            self._paused = paused
         self._emit_paused(stage, paused=paused)
 
     def run_cycle_now(self) -> bool:
@@ -98,9 +95,11 @@ class Pipeline(PipelineBase):
         workers += components.history.writer_snapshots()
         database = components.database_monitor.snapshot(ledger.stored)
         phase = lifecycle.phase
+        # A stage of the intake may have been resumed on its own.
+        paused = all(components.stages[name].paused for name in INTAKE)
         snapshot = Snapshot(
             taken_at=datetime.now(UTC),
-            phase=Phase.PAUSED if self._paused and phase is Phase.RUNNING else phase,
+            phase=Phase.PAUSED if paused and phase is Phase.RUNNING else phase,
             demo=self._demo,
             uptime=time.monotonic() - self._started,
             ledger=ledger,

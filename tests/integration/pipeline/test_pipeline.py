@@ -207,7 +207,7 @@ def test_an_outage_of_the_database_is_reported_with_what_was_replayed(start: Eng
         re.fullmatch(r"[0-9,]+ rows replayed from the journal, none missing", each.message) for each in others
     )
     assert re.fullmatch(
-        r"the database was away for [0-9.]+ s: [0-9,]+ rows replayed from the journal in [0-9.]+ s, none missing",
+        r"the database was down for [0-9.]+ s: [0-9,]+ rows replayed from the journal in [0-9.]+ s, none missing",
         replayed.message,
     )
     assert replayed.seconds == back.seconds is not None
@@ -230,6 +230,11 @@ def test_requests_of_a_front_end_are_carried_out(start: EngineStarter, database_
     run.waits_for(lambda s: s.cycle.number == 2 and not s.cycle.running, "the second cycle")
     run.pipeline.pause()
     assert run.snapshot().phase is Phase.PAUSED
+    # a stage of the intake that is resumed on its own is not reported as paused
+    run.pipeline.resume(StageName.PRICE)
+    assert run.snapshot().phase is Phase.RUNNING
+    assert run.snapshot().verdict.sentence == "paused: the scraper takes no work"
+    run.pipeline.pause()
     run.pipeline.pause(StageName.WRITER)
     run.waits_for(
         lambda s: all(w.state is WorkerState.PAUSED for w in s.workers if w.stage is StageName.WRITER),

@@ -135,7 +135,7 @@ class TestJournal:
         assert back is not None
         assert (back.kind, back.message) == (
             EventKind.JOURNAL_BACK,
-            "the journal takes rows again after 3.0 s",
+            "the journal accepts rows again after 3.0 s",
         )
         assert episode.update(120.0, "") is None
 
@@ -156,7 +156,7 @@ class TestReplay:
         # then it is reported with the duration of the outage and of the replay
         assert report is not None
         assert report.message == (
-            "the database was away for 10.4 s: 2,515 rows replayed from the journal in 0.2 s, none missing"
+            "the database was down for 10.4 s: 2,515 rows replayed from the journal in 0.2 s, none missing"
         )
         assert (report.kind, report.count, report.seconds) == (EventKind.REPLAYED, 2515, 10.4)
         assert self.update(episode, 111.0, outage=outage, replayed=2515) is None
