@@ -15,7 +15,7 @@ from sp500tui.pipeline.core.snapshot import (
     Snapshot,
     WorkerState,
 )
-from sp500tui.pipeline.core.verdict import ADDS_ONE, RESUMES, RESUMES_STAGE, Severity, VerdictKind
+from sp500tui.pipeline.core.verdict import ADDS_ONE, RESUMES, RESUMES_STAGE, Severity, Verdict, VerdictKind
 from sp500tui.tui.render.cluster_labels import lost_label
 from sp500tui.tui.render.formats import clean, span
 from sp500tui.tui.render.lines import Role
@@ -80,6 +80,7 @@ _WORKER_STATES: Mapping[WorkerState, str] = {
 }
 """States whose label differs from their value."""
 
+EXCHANGE = "NYSE"
 _SESSIONS: Mapping[str, str] = {
     MarketState.PREPRE: "NYSE closed",
     MarketState.PRE: "NYSE pre-market",
@@ -88,7 +89,7 @@ _SESSIONS: Mapping[str, str] = {
     MarketState.POSTPOST: "NYSE closed",
     MarketState.CLOSED: "NYSE closed",
     MarketState.OVERNIGHT: "NYSE overnight",
-    MarketState.UNKNOWN: "NYSE",
+    MarketState.UNKNOWN: EXCHANGE,
 }
 _CHANGES = {
     MarketState.PRE: "pre-market in",
@@ -144,7 +145,7 @@ def phase_word(snapshot: Snapshot) -> tuple[str, str, Role]:
 def session_label(market: MarketSnapshot, now: datetime) -> tuple[str, str]:
     """The session (`NYSE open`) and the time to its next change (`closes in 2 h 14 min`), each may be empty."""
     if market.state is None:
-        return "NYSE", "session not known yet"
+        return EXCHANGE, "session not known yet"
     session = _SESSIONS.get(market.state) or f"NYSE {clean(market.state).lower()}"
     if market.next_change is None or market.next_state is None:
         return session, ""
@@ -162,12 +163,15 @@ def trend(queue: QueueSnapshot) -> tuple[str, str]:
     return ("▲", "fills") if difference > 0 else ("▼", "drains")
 
 
-def verdict_label(snapshot: Snapshot, key_of: Callable[[str], str] | None = None) -> tuple[str, Role]:
+def verdict_label(
+    snapshot: Snapshot, key_of: Callable[[str], str] | None = None, selected: StageName | None = None
+) -> tuple[str, Role]:
     """What holds the pipeline up and what helps, or that it keeps up: the words with a sign, and their role.
 
     Args:
         snapshot: Of the pipeline.
         key_of: The key of a binding as configured, empty where it has no effect; by default that of the advice.
+        selected: The stage that the scaling keys act on; by default the one that the advice is about.
     """
     verdict = snapshot.verdict
     reasons = [
@@ -175,7 +179,7 @@ def verdict_label(snapshot: Snapshot, key_of: Callable[[str], str] | None = None
     ]
     well = verdict.severity in (Severity.OK, Severity.NOTE)
     # While cycles end in time there is nothing to do, and the health of the sources needs the room.
-    own = [verdict.sentence, "" if well else _with_key(verdict.advice, key_of)]
+    own = [verdict.sentence, "" if well else _with_key(verdict, key_of, selected)]
     sign, role = _verdict_sign(snapshot)
     if reasons and well and verdict.kind is not VerdictKind.ENDING:
         sign, role = "!", Role.WARN
@@ -183,12 +187,15 @@ def verdict_label(snapshot: Snapshot, key_of: Callable[[str], str] | None = None
     return clean(f"{sign} " + "; ".join(part for part in parts if part)), role
 
 
-def _with_key(advice: str, key_of: Callable[[str], str] | None) -> str:
-    """Advice with the key as configured; nothing where the key has no effect."""
+def _with_key(verdict: Verdict, key_of: Callable[[str], str] | None, selected: StageName | None) -> str:
+    """Advice with the key as configured; nothing where the key has no effect, no key where it acts on another stage."""
+    advice, stage = verdict.advice, verdict.stage
     key_id = _ADVISED_KEYS.get(advice)
     if key_id is None or key_of is None:
         return advice
     key, effect = key_of(key_id), advice.partition(" ")[2]
+    if key and advice == ADDS_ONE and stage is not None and selected not in (None, stage):
+        return f"one more {STAGE_TITLES[stage].removesuffix('s')} would help"
     return f"{key} {effect}" if key else ""
 
 

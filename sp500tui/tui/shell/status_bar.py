@@ -28,6 +28,7 @@ from sp500tui.tui.render.formats import (
     short_span,
 )
 from sp500tui.tui.render.labels import (
+    EXCHANGE,
     HEALTH_SIGNS,
     NAMES_THE_SESSION,
     market_label,
@@ -64,12 +65,15 @@ class View:
     """Speed of the demo's trading day."""
     key_of: Callable[[str], str] | None = None
     """The key of a binding as configured, empty where it has no effect; by default those of the verdict."""
+    selected: StageName | None = None
+    """The stage that the scaling keys act on; by default the one that the verdict is about."""
 
     @classmethod
     def of(cls, dashboard: DashboardContext, *, frozen: bool = False) -> View:
         """What a dashboard shows now."""
         now, speed = dashboard.clock(), dashboard.settings.market_speed
-        return cls(f"{now.astimezone():%H:%M:%S}", now, frozen, speed, dashboard.offered_key)
+        time, keys = f"{now.astimezone():%H:%M:%S}", dashboard.offered_key
+        return cls(time, now, frozen, speed, keys, dashboard.selected_stage)
 
 
 def status_lines(snapshot: Snapshot, view: View, width: int, height: int) -> list[Line]:
@@ -79,7 +83,7 @@ def status_lines(snapshot: Snapshot, view: View, width: int, height: int) -> lis
     """
     margin = " " if width >= _MARGIN_FROM else ""
     inner = width - 2 * len(margin)
-    first, verdict = _first_line(snapshot, view, inner, height), _verdict(snapshot, view.key_of, inner)
+    first, verdict = _first_line(snapshot, view, inner, height), _verdict(snapshot, view, inner)
     if height > 3:
         top, rest = equation_on_two_lines(snapshot.ledger, inner)
         second = rest or next(iter(_missing_variants(snapshot)[-2:]), ()) or _fx(snapshot)
@@ -132,6 +136,8 @@ def _beside(left: Line, variants: Iterable[Line], width: int) -> Line:
 def _markets(snapshot: Snapshot, now: datetime) -> list[Line]:
     """The session and its next change, from long to short."""
     session, change = session_label(snapshot.market, now)
+    if session == EXCHANGE:  # of a session that is not known: the name alone would say nothing
+        return [(Span(session), Span(f", {change}", _LABEL)), (Span(change, _LABEL),), ()] if change else [()]
     alone: list[Line] = [(Span(session),), (Span(session.removeprefix("NYSE ")),)]
     if not change:
         return alone
@@ -296,9 +302,9 @@ def _missing_variants(snapshot: Snapshot) -> list[Line]:
 # The verdict and the health of what the pipeline depends on
 
 
-def _verdict(snapshot: Snapshot, key_of: Callable[[str], str] | None, width: int) -> Line:
+def _verdict(snapshot: Snapshot, view: View, width: int) -> Line:
     """The verdict without padding, in fewer words where it is too long; last as many clauses as fit, and `…`."""
-    words, role = verdict_label(snapshot, key_of)
+    words, role = verdict_label(snapshot, view.key_of, view.selected)
     brief = shortened(words)
     briefest = _SHOWN_ELSEWHERE.sub("", brief)
     clauses = briefest.split("; ")

@@ -130,6 +130,13 @@ def test_without_room_for_its_age_the_exchange_rate_is_shown_beside_the_named_se
     assert bar(running(), 60)[0].endswith("NYSE open")
 
 
+@pytest.mark.parametrize("state", [None, MarketState.UNKNOWN])
+def test_the_exchange_is_not_named_without_a_session(state: MarketState | None) -> None:
+    snapshot = replace(running(), market=MarketSnapshot(state))
+    for width in range(40, 200):
+        assert not re.search(r"NYSE(?!,)", " ".join(bar(snapshot, width))), width
+
+
 def test_the_equation_continues_on_the_next_line_without_rounding() -> None:
     _, second, third, _ = bar(degraded(), 60, 4)
     assert second.strip() == "fetched 25,126 = stored 20,871 + duplicate 203"
@@ -398,6 +405,21 @@ class TestVerdict:
         assert verdict_label(snapshot, {key_id: "f8"}.__getitem__)[0] == f"! behind{shown}"
         assert verdict_label(snapshot, lambda _: "")[0] == "! behind"
         assert advice.startswith(f"{DEFAULTS[key_id]} "), "advice is printed with the default key elsewhere"
+
+    @pytest.mark.parametrize(
+        ("selected", "shown"),
+        [
+            (StageName.WRITER, "; + adds one"),
+            (StageName.PRICE, "; one more writer would help"),
+            (None, "; + adds one"),
+        ],
+    )
+    def test_a_key_is_advised_only_where_it_acts_on_the_stage_in_question(
+        self, selected: StageName | None, shown: str
+    ) -> None:
+        verdict = Verdict(VerdictKind.BEHIND, Severity.WARNING, "behind", ADDS_ONE, StageName.WRITER)
+        keys = {"stage.more": "+"}.__getitem__
+        assert verdict_label(replace(running(), verdict=verdict), keys, selected)[0] == f"! behind{shown}"
 
     def test_nothing_is_claimed_before_the_first_cycle(self) -> None:
         fresh = replace(running(), cycle=CycleSnapshot(interval=15.0))
