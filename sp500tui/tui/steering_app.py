@@ -33,8 +33,13 @@ class SteeringApp(TimeApp):
 
     def offers(self, key_id: str | None) -> bool:
         """Whether a key has an effect: those that act on the pipeline have none in the past, or where it is refused."""
-        refused = self.refusal or self.time_controls.replayed is not None
-        return not (refused and key_id in STEERING)
+        return not (self._refused and key_id in STEERING)
+
+    @property
+    def _refused(self) -> str:
+        """Why a key cannot act on the pipeline now: always, or in the past; empty if it can."""
+        replayed = self.time_controls.replayed
+        return self.refusal or (replayed.refusal if replayed is not None else "")
 
     def offered_key(self, key_id: str) -> str:
         """The first key of a binding as configured, by the binding's id; empty where it has no effect."""
@@ -68,8 +73,8 @@ class SteeringApp(TimeApp):
 
     def ask(self, question: str, act: Callable[[], object]) -> None:
         """Ask a question in a dialog and call `act` if the answer is yes."""
-        if self.refusal:
-            self.show_message(self.refusal)
+        if self._refused:
+            self.show_message(self._refused)
             return
 
         def decide(yes: bool | None) -> None:
@@ -81,8 +86,8 @@ class SteeringApp(TimeApp):
 
     def _run_action(self, action: Callable[[PipelineControl], str]) -> None:
         pipeline = self.feed.pipeline
-        if self.refusal or pipeline is None:
-            self.show_message(self.refusal or "The pipeline is still starting")
+        if self._refused or pipeline is None:
+            self.show_message(self._refused or "The pipeline is still starting")
             return
         try:
             self.show_message(action(pipeline))
@@ -109,8 +114,8 @@ class SteeringApp(TimeApp):
         """Ask for the number of workers of the selected stage and set it."""
         stage = self.selected_stage
         limits = pipeline_actions.worker_limits(self.snapshot, stage)
-        if self.refusal or limits is None:
-            self.show_message(self.refusal or pipeline_actions.SCRAPER_STAYS)
+        if self._refused or limits is None:
+            self.show_message(self._refused or pipeline_actions.SCRAPER_STAYS)
             return
         present = self.snapshot.stage(stage).size
         self.push_screen(
@@ -136,7 +141,7 @@ class SteeringApp(TimeApp):
         if self.snapshot.stage(stage).paused:
             toggle()
         else:
-            self.ask(f"Pause {STAGE_TITLES[stage]}?", toggle)
+            self.ask(f"Pause the {STAGE_TITLES[stage]}?", toggle)
 
     def action_run_cycle(self) -> None:
         """Start a cycle now."""

@@ -67,7 +67,7 @@ def slow_lines(quotes: Sequence[SlowQuote], now: float, width: int) -> list[Line
     The time of a quote that is not committed yet begins with `>`.
     """
     head = fit("symbol", _SYMBOL) + fit("took", _TIME, "right") + fit("began ago", _TIME, "right")
-    lines = [cut((Span(f"{head}   way, to scale", Role.LABEL),), width)]
+    lines = [cut((Span(f"{head}   journey, to scale", Role.LABEL),), width)]
     room = max(0, width - _SYMBOL - 2 * _TIME - 3)
     longest = max((quote.journey.elapsed(now) for quote in quotes), default=0.0)
     for symbol, journey in quotes:

@@ -24,7 +24,7 @@ from sp500tui.tui.widgets.titles import set_titles
 _SECONDS = 30.0
 """Time over which the percentiles are made."""
 _LOADING = "Reading the journeys …"
-_NOT_RECORDED = "A recording does not contain the way of a quote."
+_NOT_RECORDED = "A recording does not contain the journeys of quotes."
 _NONE = f"No quote was committed in the last {_SECONDS:g} s."
 _NONE_OF_THIS_NODE = (
     f"No quote that this node fetched was committed by it in the last {_SECONDS:g} s. Those of other nodes are not "

@@ -6,7 +6,7 @@ from sp500tui.pipeline.api import HistorySnapshot
 from sp500tui.tui.render.formats import clean, plural
 from sp500tui.tui.render.history_progress import progress_text
 
-NOTHING_MISSING = "nothing is missing that Yahoo Finance has"
+NOTHING_MISSING = "all bars that Yahoo Finance has are stored"
 
 
 class BarsRequest:

@@ -12,6 +12,7 @@ from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.journeys import Journey, Moment, journeys_of
 from sp500tui.pipeline.trace import MAX_SECONDS
+from sp500tui.remote.recording.replay import ReplayedPipeline
 from sp500tui.tui.context import DashboardContext
 from sp500tui.tui.render.formats import clean, milliseconds
 from sp500tui.tui.render.lines import Role, Span, cut
@@ -21,7 +22,9 @@ from sp500tui.tui.widgets.lines_widget import LinesWidget
 from sp500tui.tui.widgets.titles import set_titles
 
 _READ_EVERY = 2.0
-_UNKNOWN = "not known: it was fetched too long ago, by another node, or in a recording"
+_TITLE = "journey of its newest quote"
+_UNKNOWN = "not known: it was fetched too long ago, or by another node"
+_NOT_RECORDED = "a recording does not contain the journeys of quotes"
 
 
 class QuoteWay(LinesWidget):
@@ -44,16 +47,25 @@ class QuoteWay(LinesWidget):
             self.read()
         self._draw()
 
+    @property
+    def _pipeline(self) -> PipelineControl | None:
+        return cast("DashboardContext", self.app).feed.pipeline
+
     def show(self, symbol: str) -> None:
         """Show another symbol."""
         if symbol != self._symbol:
-            self._symbol, self._journey, self._message = symbol, None, ""
-            self.read()
-            self._draw()
+            self._symbol = symbol
+            self.read_again()
+
+    def read_again(self) -> None:
+        """Forget what was read, of another symbol or time, and read."""
+        self._journey, self._message = None, ""
+        self.read()
+        self._draw()
 
     def read(self) -> None:
         """Read in the background, unless it is hidden."""
-        pipeline = cast("DashboardContext", self.app).feed.pipeline
+        pipeline = self._pipeline
         if pipeline is not None and self._symbol and self.size.width:
             # Not a coroutine yet: a worker that is cancelled before it starts would leave one that is never awaited.
             self._reading = self.run_worker(
@@ -66,8 +78,9 @@ class QuoteWay(LinesWidget):
         except Sp500tuiError as error:
             journey, message = None, clean(str(error))
         else:
-            message = "" if journey is not None else _UNKNOWN
-        if symbol == self._symbol:
+            nothing = _NOT_RECORDED if isinstance(pipeline, ReplayedPipeline) else _UNKNOWN
+            message = nothing if journey is None else ""
+        if symbol == self._symbol and pipeline is self._pipeline:
             self._journey, self._message = journey, message
             self._draw()
 
@@ -76,10 +89,10 @@ class QuoteWay(LinesWidget):
         if journey is None:
             lines = wrap(self._message, max(10, width))
             self.show_lines([cut((Span(line, Role.LABEL),), width) for line in lines])
-            set_titles(self, "way of its newest quote")
+            set_titles(self, _TITLE)
             return
         so_far = "" if Moment.COMMITTED in journey.moments else " so far"
-        set_titles(self, f"way of its newest quote · {milliseconds(journey.total * 1000)}{so_far}")
+        set_titles(self, f"{_TITLE} · {milliseconds(journey.total * 1000)}{so_far}")
         self.show_lines(waterfall_lines(journey, width, max(1, self.size.height)))
 
 

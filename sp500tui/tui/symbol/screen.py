@@ -158,6 +158,7 @@ class SymbolScreen(BaseScreen):
     def forget_answers(self) -> None:
         """Show no candles and rows of another time beside the quote."""
         self.stored = self.candles = None
+        self.query_one(QuoteWay).read_again()
 
     def show_answer(self, answer: object) -> None:
         """Show the result of the queries."""

@@ -40,13 +40,15 @@ DAYS = [trading_day(day) for day in weekdays((NOW - timedelta(days=9)).date(), 4
 def charts(monkeypatch: pytest.MonkeyPatch) -> FakeCharts:
     """Charts in the place of Yahoo Finance; the index has two members."""
     charts = FakeCharts(list(DAYS), NOW)
-    wikipedia = SimpleNamespace(
-        load=lambda: SimpleNamespace(
-            constituents=[SimpleNamespace(symbol="AAPL"), SimpleNamespace(symbol="MSFT")]
-        )
+    sources = SimpleNamespace(
+        yahoo=SimpleNamespace(chart=charts, close=lambda: None),
+        wikipedia=SimpleNamespace(
+            load=lambda: SimpleNamespace(
+                constituents=[SimpleNamespace(symbol="AAPL"), SimpleNamespace(symbol="MSFT")]
+            )
+        ),
+        close=lambda: None,
     )
-    yahoo = SimpleNamespace(chart=charts, close=lambda: None)
-    sources = Sources(wikipedia, yahoo)  # type: ignore[arg-type]
     monkeypatch.setattr(Sources, "open", lambda *_, **__: sources)
     return charts
 
@@ -76,7 +78,7 @@ def test_gaps_are_listed_and_filled(
     assert main(["gaps"]) == 0
     assert capsys.readouterr().out == "8 of 8 days are complete\n"
     assert main(["backfill"]) == 0
-    assert capsys.readouterr().out == "nothing is missing that Yahoo Finance has\n"
+    assert capsys.readouterr().out == "all bars that Yahoo Finance has are stored\n"
 
 
 def test_gaps_name_the_holes_in_json(
@@ -139,7 +141,7 @@ def test_bars_that_were_replaced_by_longer_ones_are_not_missing(
     gap = json.loads(capsys.readouterr().out)[0]
     assert (gap["state"], gap["present"], gap["replaced"], gap["expected"]) == ("replaced", 0, 390, 390)
     assert main(["backfill", "--symbols", "AAPL"]) == 0
-    assert capsys.readouterr().out == "nothing is missing that Yahoo Finance has\n"
+    assert capsys.readouterr().out == "all bars that Yahoo Finance has are stored\n"
 
 
 @pytest.mark.parametrize("command", ["gaps", "backfill"])
@@ -241,7 +243,7 @@ def test_a_session_that_is_running_is_named(charts: FakeCharts, capsys: pytest.C
     )
     seen = capsys.readouterr()
     assert f"the session of {opened.date()} has not ended" in seen.err
-    assert seen.out == "nothing is missing that Yahoo Finance has\n"
+    assert seen.out == "all bars that Yahoo Finance has are stored\n"
 
 
 def test_an_interrupted_backfill_shows_how_to_continue(
@@ -335,7 +337,7 @@ def test_a_running_pipeline_fetches_the_bars(
     assert report["pipeline"] == os.getpid()
     # and a second time there is nothing to request
     assert main(["backfill"]) == 0
-    assert capsys.readouterr().out == "nothing is missing that Yahoo Finance has\n"
+    assert capsys.readouterr().out == "all bars that Yahoo Finance has are stored\n"
     assert len([call for call in pipeline.calls if call[0] == "heal"]) == 1
 
 

@@ -139,7 +139,7 @@ class TestWayOfAQuote:
         pipeline = scene()
         async with drive(pipeline, size=(140, 55)) as driven:
             driven.app.post_message(SymbolSelected("ABBV"))
-            await driven.until(lambda: "way of its newest quote ·" in driven.text())
+            await driven.until(lambda: "journey of its newest quote ·" in driven.text())
             for leg in ("request limit", "request", "commit"):
                 assert leg in driven.text()
 

@@ -232,6 +232,13 @@ class TestLookingBack:
             assert dashboard.said == "This is the past: return to the present first"
             assert [call for call in dashboard.pipeline.calls if call[0] != "start"] == []
 
+    @pytest.mark.parametrize("key", ["P", "equals_sign"])
+    async def test_nothing_is_asked_that_could_not_be_done_in_the_past(self, live: Show, key: str) -> None:
+        async with live() as dashboard:
+            await dashboard.press("comma", key)
+            assert dashboard.said == "This is the past: return to the present first"
+            assert dashboard.app.screen is dashboard.main
+
     async def test_keys_that_steer_are_listed_at_the_present_only(self, live: Show) -> None:
         async with live() as dashboard:
             assert "scale" in key_bar(dashboard)
@@ -334,7 +341,7 @@ class TestLookingBack:
             await dashboard.press("comma")
             await at(dashboard, "5 s ago")
             await dashboard.until(
-                lambda: "A recording does not contain the way of a quote" in dashboard.text()
+                lambda: "A recording does not contain the journeys of quotes" in dashboard.text()
             )
             assert "No quote" not in dashboard.text()
 
@@ -384,6 +391,7 @@ class TestLookingBack:
             await dashboard.press("comma")
             await at(dashboard, "5 s ago")
             await dashboard.until(lambda: dashboard.text().count("a recording has no database") == 2)
+            await dashboard.until(lambda: "does not contain the journeys" in dashboard.text())
             assert "candles" not in str(screen.chart.border_title)
             # and at the present they are there again
             reader.failure = None

@@ -32,7 +32,7 @@ class TestQuestion:
     async def test_no_changes_nothing(self, drive: Drive, answer: str) -> None:
         async with drive() as driven:
             await driven.press("P")
-            assert "Pause price workers?" in driven.text()
+            assert "Pause the price workers?" in driven.text()
             await driven.press(answer)
 
             assert driven.main.is_current

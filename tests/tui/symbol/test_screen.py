@@ -335,7 +335,7 @@ class TestFetching:
         ("after", "words"),
         rest_thorough(
             [
-                (HistorySnapshot(), "nothing is missing that Yahoo Finance has"),
+                (HistorySnapshot(), "all bars that Yahoo Finance has are stored"),
                 (
                     HistorySnapshot(requests=1, requests_done=1, failed=1, problem="no data found"),
                     "no data found",

@@ -8,12 +8,11 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sp500tui.cli.commands.data.backfill_beside import Outcome, hand_over, running_pipeline
 from sp500tui.cli.commands.data.backfill_progress import Progress, progress_report
-from sp500tui.cli.commands.data.survey import HistoryRequest, history_request, opened, surveyed
+from sp500tui.cli.commands.data.survey import HistoryRequest, history_request, opened, surveyed, utc_now
 from sp500tui.cli.context import configuration_of
 from sp500tui.cli.runtime_tuning import tune_gc
 from sp500tui.errors import ConfigurationError, DatabaseError, ExitCode, SourceError
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from sp500tui.storage.database import Database
 
 _POLL_INTERVAL = 0.1
-_NOTHING_MISSING = "nothing is missing that Yahoo Finance has\n"
+_NOTHING_MISSING = "all bars that Yahoo Finance has are stored\n"
 
 
 def run(namespace: Namespace) -> int:
@@ -45,7 +44,7 @@ def run(namespace: Namespace) -> int:
 
     tune_gc()
     configuration = configuration_of(namespace)
-    request = history_request(namespace, configuration, datetime.now(UTC))
+    request = history_request(namespace, configuration, utc_now())
     as_json = configuration.settings.json_output
     with opened(configuration) as (sources, database, paths):
         with connect(database.url, application_name="sp500tui backfill") as connection:
