@@ -44,5 +44,8 @@ def opened_sources(configuration: Configuration) -> Iterator[Sources]:
 
     settings = configuration.settings
     paths = start(configuration, Paths.prepare_cache)
-    with Sources.open(settings, paths, Throttle(settings.requests_per_second)) as sources:
+    sources = Sources.open(settings, paths, Throttle(settings.requests_per_second))
+    try:
         yield sources
+    finally:
+        sources.close()

@@ -61,7 +61,7 @@ def _one_at_a_time(bench: Bench) -> Iterator[None]:
         Cancelled: see `Bench.sleep`.
     """
     while not _running.acquire(timeout=0.05):
-        bench.report("waiting until the lesson before has set everything back")
+        bench.report("waiting until the previous lesson has set everything back")
         bench.sleep(0.0)
     try:
         yield

@@ -173,7 +173,7 @@ class DatabaseMonitor:
             return
         if (remaining := self._stopped_until - time.monotonic()) > 0:
             raise DatabaseError(
-                f"stopped as a demonstration, started again in {remaining:.0f} s",
+                f"stopped for a demonstration, starts again in {remaining:.0f} s",
                 "57P01",
             )
         if self._database is None:

@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sp500tui.closable import Closable
 from sp500tui.config.paths import Paths
 from sp500tui.config.settings import USER_AGENT, Settings
 from sp500tui.simulator.process import DemoMarket
@@ -17,7 +16,7 @@ from sp500tui.sources.yahoo.client import YahooFinance
 
 
 @dataclass(slots=True)
-class Sources(Closable):
+class Sources:
     """Both sources, and the demo market if there is one."""
 
     wikipedia: Wikipedia

@@ -130,7 +130,8 @@ def _strengths_and_count(entry: FaultOption | DemoAction, counts: Mapping[str, o
     )
     texts = ["strengths: " + ", ".join(strengths)]
     if entry.counter and counts is not None:
-        texts.append(f"injected {counts.get(entry.counter, 0)} times since the start")
+        number = counts.get(entry.counter, 0)
+        texts.append(f"injected {number} {'time' if number == 1 else 'times'} since the start")
     return texts
 
 

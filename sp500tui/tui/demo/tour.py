@@ -23,6 +23,7 @@ from sp500tui.tui.render.formats import count, span
 LOG = logging.getLogger(__name__)
 PREFIX = "tour: "
 """Begins every announcement."""
+INTRODUCTION = "two minutes of faults; any key ends and undoes them"
 ADDED_WORKERS = 6
 BURST_INTERVAL = 0.5
 _CALM = 60.0
@@ -104,7 +105,7 @@ class Tour:
         """Perform the rounds one after another, and set everything back in any case."""
         try:
             self._faults = dict(self.market.faults())
-            self.announce("faults on a schedule for two minutes; any key stops it and sets everything back")
+            self.announce(INTRODUCTION)
             while self._round(first_round()) and self._round(later_round(self.rng)):
                 pass
         except Sp500tuiError as error:
@@ -171,7 +172,7 @@ class Tour:
         ledger = self.pipeline.snapshot().ledger
         adds_up = "adds up ✓" if ledger.is_balanced else "does not add up ✗"
         done = f"{count(ledger.fetched)} fetched, {adds_up}"
-        return f"all faults over: {done}. Press {self._faults_key} to inject faults yourself"
+        return f"faults over: {done}; {self._faults_key} injects faults"
 
     def _restore(self) -> None:
         """Set back faults, interval and workers; what fails is logged and does not keep the rest."""
@@ -199,7 +200,7 @@ def first_round() -> Iterator[TourStep]:
     )
     yield TourStep(46, f"{added} price workers added", lambda tour: tour.add_workers(added))
     yield TourStep(52, "Yahoo answers as before", lambda tour: tour.set_faults())
-    yield TourStep(58, f"the {added} price workers leave", lambda tour: tour.add_workers(0))
+    yield TourStep(58, f"the {added} price workers removed", lambda tour: tour.add_workers(0))
     yield TourStep(65, "", Tour.kill_writer)
     yield TourStep(85, f"the database is stopped for {outage}", Tour.stop_database)
     yield TourStep(

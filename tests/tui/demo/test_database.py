@@ -40,7 +40,7 @@ def test_it_stays_away_and_comes_back(
         assert database_monitor.stop_server(2.0)
         # then the state has the reason, and when it comes back
         eventually(
-            lambda: "stopped as a demonstration, started again in" in database_monitor.snapshot().message
+            lambda: "stopped for a demonstration, starts again in" in database_monitor.snapshot().message
         )
         eventually(lambda: health.status is Health.OK)
         assert time.monotonic() - stopped >= 2.0

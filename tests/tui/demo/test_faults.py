@@ -147,6 +147,8 @@ class TestLines:
     def test_the_number_of_injected_faults(self) -> None:
         words = text(explanation_lines(titled("429 too many requests"), {"throttle": 3}, 80, 30))
         assert "injected 3 times" in words
+        words = text(explanation_lines(titled("429 too many requests"), {"throttle": 1}, 80, 30))
+        assert "injected 1 time since" in words
 
 
 class TestEvents:

@@ -67,14 +67,16 @@ def test_the_first_round_breaks_each_part_in_turn() -> None:
         (40, "Yahoo answers 500 ms later for 12 s"),
         (46, "6 price workers added"),
         (52, "Yahoo answers as before"),
-        (58, "the 6 price workers leave"),
+        (58, "the 6 price workers removed"),
         (65, "writer-1 killed while it committed"),
         (85, "the database is stopped for 10 s"),
         (110, "Yahoo answers 10 % of the requests with 429 for 10 s"),
         (120, "no more 429; the request limit rises"),
-        (130, "all faults over: 21,126 fetched, adds up ✓. Press 3 to inject faults yourself"),
+        (130, "faults over: 21,126 fetched, adds up ✓; 3 injects faults"),
     ]
     assert all(text.startswith("tour: ") for text in rehearsal.texts())
+    # and each announcement fits the border of the pipeline in a window of 80 columns
+    assert max(len(f"pipeline · {text}") for text in rehearsal.texts()) <= 76
     price = rehearsal.pipeline.now_shows.stage(StageName.PRICE).size
     assert [call for call in rehearsal.pipeline.calls if call[0] != "start"] == [
         ("set_interval", 0.5),
@@ -128,7 +130,7 @@ def test_later_rounds_follow_the_seed_and_repeat_no_fault_within_a_round() -> No
 def test_rounds_continue_after_a_calm_minute() -> None:
     rehearsal = Rehearsal(600).run()
 
-    over = [at for at, text in rehearsal.said if "all faults over" in text]
+    over = [at for at, text in rehearsal.said if "faults over" in text]
     assert over[:2] == [130, ROUND + 80]
     assert not [at for at, _ in rehearsal.said if 130 < at < ROUND]
 
@@ -183,7 +185,7 @@ async def test_a_key_starts_it_and_any_key_stops_it_and_nothing_else(drive: Driv
         await driven.press("ctrl+t")
         await driven.until(lambda: any(event.kind is EventKind.TOUR for event in driven.app.events))
         assert fake.events_since(0)[1][0].kind is EventKind.TOUR, "viewers and recordings have it too"
-        assert "tour: faults on a schedule" in driven.said
+        assert "tour: two minutes of faults" in driven.said
         await driven.pilot.resize_terminal(80, 24)
         assert driven.app.tour.is_running
 

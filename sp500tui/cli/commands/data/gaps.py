@@ -6,10 +6,9 @@ import json
 from argparse import Namespace
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sp500tui.cli.commands.data.survey import history_request, opened, surveyed
+from sp500tui.cli.commands.data.survey import history_request, opened, surveyed, utc_now
 from sp500tui.cli.context import configuration_of
 from sp500tui.cli.output import as_columns
 from sp500tui.errors import ExitCode
@@ -30,7 +29,7 @@ def run(namespace: Namespace) -> int:
     from sp500tui.storage.history.sessions import QUOTES
 
     configuration = configuration_of(namespace)
-    request = history_request(namespace, configuration, datetime.now(UTC))
+    request = history_request(namespace, configuration, utc_now())
     with (
         opened(configuration) as (sources, database, _),
         connect(database.url, application_name="sp500tui gaps") as connection,

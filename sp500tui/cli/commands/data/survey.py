@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sp500tui.cli.commands.data.export import symbols_of
@@ -113,5 +113,13 @@ def opened(configuration: Configuration) -> Iterator[tuple[Sources, Database, Pa
     paths = start(configuration, Paths.prepare)
     with Database.open(settings.database, paths.data) as database:
         apply_schema(database.url)
-        with Sources.open(settings, paths, Throttle(settings.requests_per_second)) as sources:
+        sources = Sources.open(settings, paths, Throttle(settings.requests_per_second))
+        try:
             yield sources, database, paths
+        finally:
+            sources.close()
+
+
+def utc_now() -> datetime:
+    """The present time, UTC."""
+    return datetime.now(UTC)
