@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sp500tui.storage.connection import connect
-from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.queries import extension_query
 from sp500tui.storage.retry import execute
 from sp500tui.storage.schema.migrations import apply_schema
 from sp500tui.storage.transaction import Connection, run
@@ -43,11 +43,21 @@ _STEPS = {
         Step("distribute_memberships", "memberships", "co-locate the memberships with the prices"),
         Step("distribute_sessions", "sessions", "replicate the sessions to every node"),
         Step("fill_known_symbols", "latest_prices", "record the symbols that already have prices"),
-        Step("latest_prices_citus", "latest_prices", "make the view latest_prices read each node locally"),
+        Step(
+            "latest_prices_of_known_symbols",
+            "latest_prices",
+            "make the view latest_prices read each node locally",
+        ),
     ),
     TIMESCALEDB: (
         Step("make_hypertable", "prices", "partition the table prices by trade time, a day in each chunk"),
         Step("make_bars_hypertable", "bars", "partition the table bars by start time, a week in each chunk"),
+        Step("fill_known_symbols", "latest_prices", "record the symbols that already have prices"),
+        Step(
+            "latest_prices_of_known_symbols",
+            "latest_prices",
+            "make the view latest_prices read the newest chunk of each symbol",
+        ),
     ),
 }
 """Steps by extension, in order."""
@@ -62,16 +72,19 @@ class Server:
     created: str | None
     """The extension in this database, Citus before TimescaleDB; None for neither."""
     created_version: str = ""
+    schema: str = "public"
+    """Of the functions of the extension in this database, as a quoted identifier."""
     only_installed: tuple[str, ...] = ()
     """Extensions available on the server but not created in this database."""
 
     @classmethod
     def of(cls, rows: Collection[tuple[Any, ...]], version: str) -> Server:
         """Parse the rows of `available_extensions`."""
-        created = {name: own for name, own in rows if own is not None}
-        missing = tuple(sorted(name for name, own in rows if own is None))
-        first = next((name for name in _STEPS if name in created), None)
-        return cls(version, first, created[first] if first else "", () if first else missing)
+        created = {name: (own, schema) for name, own, schema in rows if own is not None}
+        for name in _STEPS:
+            if name in created:
+                return cls(version, name, *created[name])
+        return cls(version, None, only_installed=tuple(sorted(name for name, _, _ in rows)))
 
     def line(self) -> str:
         """One line that describes the server."""
@@ -106,10 +119,11 @@ def prepare(url: str, *, dry_run: bool = False) -> Generator[str, None, None]:
         pending = pending_steps(server.created, _distributed(connection, server.created))
         for step in pending:
             if dry_run:
+                sql = extension_query(step.query, server.schema)
                 yield f"would     {step.description}:"
-                yield from (f"          {line}" for line in QUERIES[step.query].rstrip().splitlines())
+                yield from (f"          {line}" for line in sql.rstrip().splitlines())
             else:
-                _execute(connection, step.query, step.description)
+                _execute(connection, step.query, step.description, server.schema)
                 yield f"done      {step.description}"
         if not pending:
             yield "nothing   to do: the tables are already distributed"
@@ -136,9 +150,9 @@ def _distributed(connection: Connection, extension: str) -> set[str]:
     }
 
 
-def _execute(connection: Connection, query: str, description: str) -> list[tuple[Any, ...]]:
+def _execute(connection: Connection, query: str, description: str, schema: str = "") -> list[tuple[Any, ...]]:
     def once() -> list[tuple[Any, ...]]:
-        cursor = run(connection, QUERIES[query])
+        cursor = run(connection, extension_query(query, schema))
         return cursor.fetchall() if cursor.description else []
 
     return execute(f"the database did not {description}", once)

@@ -133,7 +133,7 @@ def row_total(connection: Connection) -> RowTotal:
             raise
         # A PostgreSQL-compatible database without the size functions.
         return RowTotal(fetch_rows(connection, "row_count")[0][0], exact=True, bytes=None)
-    distributed = _distributed_size(connection)
+    distributed = read_distributed(connection, "table_size")
     if distributed is not None:
         table, with_key, estimate = distributed
     counted = table <= COUNTED_BYTES or estimate is None
@@ -141,11 +141,14 @@ def row_total(connection: Connection) -> RowTotal:
     return RowTotal(rows, exact=counted, bytes=with_key, distributed=distributed is not None)
 
 
-def _distributed_size(connection: Connection) -> tuple[Any, ...] | None:
-    """The row of `table_size` for a distributed table; None if the table is not distributed."""
-    for (extension,) in fetch_rows(connection, "extensions"):
-        for size in fetch_rows(connection, f"table_size_{extension}"):
-            return size
+def read_distributed(connection: Connection, query: str) -> tuple[Any, ...] | None:
+    """The row of a query for a table that an extension distributes or partitions; None if no extension does.
+
+    The server's own catalog describes such a table without its rows, which are in shards or chunks.
+    """
+    for extension, schema in fetch_rows(connection, "extensions"):
+        for row in fetch_rows(connection, f"{query}_{extension}", schema=schema):
+            return row
     return None
 
 

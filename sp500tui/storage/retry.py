@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from sp500tui.storage.connection import query_error
-from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.queries import extension_query
 from sp500tui.storage.transaction import Arguments, Connection, run
 
 T = TypeVar("T")
@@ -55,13 +55,16 @@ def execute(failure: str, statement: Callable[[], T]) -> T:
         raise query_error(failure, error) from None
 
 
-def fetch_rows(connection: Connection, query: str, arguments: Arguments = None) -> list[tuple[Any, ...]]:
-    """The rows of a query of `QUERIES`, given by name.
+def fetch_rows(
+    connection: Connection, query: str, arguments: Arguments = None, *, schema: str = ""
+) -> list[tuple[Any, ...]]:
+    """The rows of a query of `QUERIES`, given by name; one for an extension needs its `schema`.
 
     Raises:
         DatabaseError: With its SQLSTATE.
     """
+    text = extension_query(query, schema)
     return execute(
         f"the database did not answer the query {query}",
-        lambda: run(connection, QUERIES[query], arguments).fetchall(),
+        lambda: run(connection, text, arguments).fetchall(),
     )

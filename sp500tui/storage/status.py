@@ -11,7 +11,7 @@ from sp500tui.errors import DatabaseError
 from sp500tui.storage.connection import connect, query_error
 from sp500tui.storage.database import Database
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.reads import LatestTrade, Statistics, latest_trade, statistics
+from sp500tui.storage.reads import LatestTrade, Statistics, latest_trade, read_distributed, statistics
 from sp500tui.storage.transaction import Connection, run
 
 _UNDEFINED_TABLE = "42P01"
@@ -80,6 +80,8 @@ def _history_totals(connection: Connection) -> HistoryTotals | None:
         if error.sqlstate == _UNDEFINED_TABLE:
             return None
         raise
+    if distributed := read_distributed(connection, "bars_estimate"):
+        estimate = distributed[0] or 0
     exact = estimate <= _COUNTED_BARS
     bars = (_number(connection, "bars_count") or 0) if exact else estimate
     return HistoryTotals(bars, exact, *_row(connection, "history_counts"))

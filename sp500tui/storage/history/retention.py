@@ -11,7 +11,7 @@ import psycopg
 
 from sp500tui.errors import DatabaseError
 from sp500tui.storage.connection import query_error
-from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.queries import QUERIES, extension_query
 from sp500tui.storage.retry import with_retry
 from sp500tui.storage.transaction import Connection, run, transaction
 
@@ -56,7 +56,9 @@ def replace_old(
     )
     deleted = 0
     try:
-        for (symbol,) in _rows(connection, f"symbols_with_{replacement.rows}", {"cutoff": cutoff}):
+        hypertable_schema = _hypertable_schema(connection) if replacement is PRICES else None
+        symbols = f"symbols_with_{replacement.rows}{'_timescaledb' if hypertable_schema else ''}"
+        for (symbol,) in _rows(connection, symbols, {"cutoff": cutoff}):
             kept: datetime | None = None
             while not cancelled():
                 found = _rows(connection, replacement.oldest, {"symbol": symbol})
@@ -69,8 +71,8 @@ def replace_old(
                 # Another program may have deleted them meanwhile; then the next ones are others.
                 kept = None if replaced else oldest
                 deleted += replaced
-        if deleted and replacement is PRICES:
-            _drop_chunks(connection, cutoff)
+        if deleted and hypertable_schema:
+            _drop_chunks(connection, hypertable_schema, cutoff)
     except psycopg.Error as error:
         raise query_error(f"old {replacement.rows} could not be replaced by bars", error) from None
     return deleted
@@ -98,22 +100,28 @@ def _replace_portion(
     return with_retry(once)
 
 
-def _drop_chunks(connection: Connection, cutoff: datetime) -> None:
+def _hypertable_schema(connection: Connection) -> str | None:
+    """The schema of TimescaleDB's functions where prices are a hypertable, otherwise None."""
+    schema: str | None = dict(_rows(connection, "extensions")).get("timescaledb")
+    if schema and ("prices",) in _rows(connection, "distributed_tables_timescaledb"):
+        return schema
+    return None
+
+
+def _drop_chunks(connection: Connection, schema: str, cutoff: datetime) -> None:
     """Drop the emptied chunks of a hypertable; none if a price arrived late, which the next run replaces first."""
-    if ("timescaledb",) not in _rows(connection, "extensions", {}):
-        return
-    if ("prices",) not in _rows(connection, "distributed_tables_timescaledb", {}):
-        return
 
     def once() -> None:
         with transaction(connection):
             connection.execute(QUERIES["lock_prices"])
             older = connection.execute(QUERIES["has_older_prices"], {"cutoff": cutoff}).fetchone()
             if older == (False,):
-                connection.execute(QUERIES["drop_chunks_prices"], {"cutoff": cutoff})
+                connection.execute(extension_query("drop_chunks_prices", schema), {"cutoff": cutoff})
 
     with_retry(once)
 
 
-def _rows(connection: Connection, query: str, arguments: dict[str, object]) -> list[tuple[Any, ...]]:
+def _rows(
+    connection: Connection, query: str, arguments: dict[str, object] | None = None
+) -> list[tuple[Any, ...]]:
     return with_retry(lambda: run(connection, QUERIES[query], arguments).fetchall())

@@ -11,3 +11,13 @@ def _load(folder: Path) -> dict[str, str]:
 
 QUERIES: dict[str, str] = _load(Path(__file__).parent)
 """Name of the file without its suffix → SQL text as it is sent."""
+
+
+def extension_query(name: str, schema: str) -> str:
+    """A statement that calls functions of an extension, as it is sent.
+
+    Args:
+        name: In `QUERIES`; `@extschema@` stands for the schema, as in PostgreSQL's extension scripts.
+        schema: Where the extension is created, as a quoted identifier. It need not be in the search path.
+    """
+    return QUERIES[name].replace("@extschema@", schema)

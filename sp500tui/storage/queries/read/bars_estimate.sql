@@ -1,2 +1,2 @@
--- The number of bars as of the last ANALYZE; -1 before the first, 0 or -1 where the rows are in shards or chunks.
+-- The number of bars as of the last ANALYZE; -1 before the first, 0 or -1 where they are in shards or chunks.
 SELECT reltuples::bigint FROM pg_class WHERE oid = 'public.bars'::regclass

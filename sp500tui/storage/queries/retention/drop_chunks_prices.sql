@@ -1,2 +1,2 @@
 -- TimescaleDB: remove the chunks of prices that lie wholly before a time, whose rows have been deleted already.
-SELECT drop_chunks('public.prices', older_than => %(cutoff)s::timestamptz)
+SELECT @extschema@.drop_chunks('public.prices', older_than => %(cutoff)s::timestamptz)

@@ -247,6 +247,17 @@ class TestTimescale:
         assert number(connection, f"{older} 'AAPL'") == 0
         assert number(connection, "SELECT count(*) FROM dropped") == 1
 
+    def test_prices_of_a_symbol_that_is_not_known_are_replaced_too(
+        self, connection: Connection, migrated_url: str
+    ) -> None:
+        # given a hypertable, and prices of a symbol that no program has recorded
+        list(prepare(migrated_url))
+        connection.execute(LATE_PRICE.replace("AAPL", "ZTS").encode())
+        assert number(connection, "SELECT count(*) FROM latest_prices WHERE symbol = 'ZTS'") == 0
+        # then they do not keep the chunks from being dropped
+        assert replace_old(connection, PRICES, CUTOFF) == 2 * (180 + 180 + 90) + 1
+        assert number(connection, "SELECT count(*) FROM dropped") == 1
+
     def test_a_table_that_was_not_prepared_is_left_alone(self, connection: Connection) -> None:
         assert replace_old(connection, PRICES, CUTOFF) == 2 * (180 + 180 + 90)
         assert number(connection, "SELECT count(*) FROM dropped") == 0
