@@ -254,7 +254,7 @@ def connection_error(url: str, error: psycopg.Error) -> DatabaseError:
 
 
 def query_error(what: str, error: psycopg.Error) -> DatabaseError:
-    """The error for a failed query, with the server's message, its remedy and SQLSTATE (08006 if the connection broke)."""
+    """The error for a failed query, with the server's message and its SQLSTATE (08006 if the connection broke)."""
     reason = _first_line(error.diag.message_primary or str(error) or type(error).__name__)
     if error.sqlstate == _NO_PRIVILEGE:
         reason += "; grant the privilege to this user, or use another user"

@@ -65,7 +65,9 @@ class TestStatus:
         apply_schema(tcp_postgres.url)
         tcp_postgres.execute("CREATE ROLE blind LOGIN PASSWORD 'x'")
         database = Database.open(tcp_postgres.url_for("blind", "x"), tmp_path)
-        with pytest.raises(DatabaseError, match="permission denied for .*; grant the privilege to this user"):
+        with pytest.raises(
+            DatabaseError, match=r"permission denied for .*; grant the privilege to this user"
+        ):
             read_status(database)
         tcp_postgres.execute("DROP ROLE blind")
 
