@@ -239,14 +239,16 @@ class HistoryWorkerTask:
             # There are no bars before the first trade.
             pointless = final or (first_trade is not None and day.end_time <= first_trade)
             state = coverage_state(day, slots, present, MAX_ATTEMPTS if pointless else requests, now, None)
-            rows.append(CoverageRow(task.symbol, day.session_date, slots, present, str(state), requests))
+            # A request during the session does not show what the source has after its end.
+            counted = 0 if state is CoverageState.NOT_YET else requests
+            rows.append(CoverageRow(task.symbol, day.session_date, slots, present, str(state), counted))
         store_coverage(self._connection.get(), str(task.resolution), rows, now)
         states = Counter(row.state for row in rows)
         progress = stage.progress
         with progress.lock:
             progress.done += 1
             progress.complete += states[CoverageState.COMPLETE]
-            progress.incomplete += len(rows) - states[CoverageState.COMPLETE]
+            progress.incomplete += len(rows) - states[CoverageState.COMPLETE] - states[CoverageState.NOT_YET]
 
     def _refused(self, lease: Lease[HistoryTask], task: HistoryTask, error: ChartRefusedError) -> None:
         """Record that the source has no chart for a task."""

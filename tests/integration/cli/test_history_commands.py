@@ -341,6 +341,23 @@ def test_a_running_pipeline_fetches_the_bars(
     assert len([call for call in pipeline.calls if call[0] == "heal"]) == 1
 
 
+def test_a_running_pipeline_is_not_asked_for_a_session_that_has_not_ended(
+    beside: Callable[..., HealingPipeline], charts: FakeCharts
+) -> None:
+    # given a session that is running besides those that lack bars
+    opened = NOW - timedelta(minutes=30)
+    today = trading_day(opened.date()).sessions[0]
+    charts.days.append(
+        TradingDay(opened.date(), (replace(today, start_time=opened, end_time=NOW + timedelta(hours=6)),))
+    )
+    pipeline = beside()
+    # when everything is to be fetched
+    assert main(["backfill"]) == 0
+    # then the request ends where that session begins
+    (call,) = [call for call in pipeline.calls if call[0] == "heal"]
+    assert call[3] == opened
+
+
 def test_what_the_pipeline_could_not_fetch_ends_with_1(
     beside: Callable[..., HealingPipeline], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -127,7 +127,7 @@ def _beside(session: Session, job: _Job, database: Database, sources: Sources) -
         symbols = sorted({task.symbol for task in job.tasks})
         with progress_report(quiet=job.as_json) as report:
             done = hand_over(
-                session, Resolution(request.resolution), (request.start, request.end), symbols, report
+                session, Resolution(request.resolution), (request.start, _fetched_until(job)), symbols, report
             )
         if done is None:
             return None
@@ -142,6 +142,14 @@ def _beside(session: Session, job: _Job, database: Database, sources: Sources) -
     if job.tasks and not outcome.requests and outcome.problem:
         raise SourceError(f"the running pipeline requested nothing: {outcome.problem}")
     return ExitCode.INCOMPLETE if outcome.failed or job.survey.unknown else ExitCode.OK
+
+
+def _fetched_until(job: _Job) -> datetime:
+    """The end of the window, or the start of a session that is running, for which nothing is fetched."""
+    from sp500tui.pipeline.history.coverage import CoverageState
+
+    running = (each.day.start_time for each in job.survey.coverage if each.state is CoverageState.NOT_YET)
+    return min(running, default=job.request.end)
 
 
 def _report_beside(pid: int, job: _Job, outcome: Outcome, stored: int) -> None:

@@ -217,6 +217,12 @@ def test_the_finished_bars_of_a_running_session_are_fetched_for_named_symbols(
             )
         eventually(lambda: not maintenance.progress().busy)
         assert 55 <= count(url, "bars") <= 60
+        assert maintenance.progress().sessions_incomplete == 0
+    # and none of these requests counts when the session has ended
+    with connect(url, application_name="test") as connection:
+        assert connection.execute(
+            "SELECT state, attempts FROM coverage WHERE symbol = 'AAPL'"
+        ).fetchall() == [("not yet", 0)]
 
 
 def test_a_front_end_has_missing_bars_fetched(url: str, tmp_path: Path, eventually: Wait) -> None:
