@@ -52,8 +52,7 @@ class Pipeline(PipelineBase):
 
     def scale_node(self, node: str, stage: StageName, size: int) -> ScaleResult:  # noqa: ARG002  # no nodes
         """See `PipelineControl.scale_node`."""
-        pool = self.components.stages[stage]
-        present = pool.snapshot(pool.workers).size
+        present = self.components.stages[stage].size
         return ScaleResult(stage, present, present)
 
     def _set_paused(self, stage: StageName | None, *, paused: bool) -> None:
