@@ -16,7 +16,7 @@ import pytest
 
 from sp500tui.config.settings import Settings
 from sp500tui.remote.commands import Poll
-from sp500tui.remote.control_socket import ControlSocket
+from sp500tui.remote.run_services import ControlSocket
 from sp500tui.remote.session import Session
 from sp500tui.remote.wire import PROTOCOL, Hello, Position, Update, frame
 from tests.faults.checker import Checker

@@ -17,7 +17,7 @@ from sp500tui.config.settings import Settings
 from sp500tui.errors import Sp500tuiError
 from sp500tui.remote import address, server
 from sp500tui.remote.address import Claim, NoAnswerError, NoPipelineError, PipelineRunsError
-from sp500tui.remote.control_socket import ControlSocket
+from sp500tui.remote.run_services import ControlSocket
 from sp500tui.remote.session import (
     Session,
 )
