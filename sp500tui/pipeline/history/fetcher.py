@@ -248,7 +248,7 @@ class HistoryWorkerTask:
         with progress.lock:
             progress.done += 1
             progress.complete += states[CoverageState.COMPLETE]
-            progress.incomplete += len(rows) - states[CoverageState.COMPLETE] - states[CoverageState.NOT_YET]
+            progress.incomplete += len(rows) - states[CoverageState.COMPLETE]
 
     def _refused(self, lease: Lease[HistoryTask], task: HistoryTask, error: ChartRefusedError) -> None:
         """Record that the source has no chart for a task."""

@@ -21,6 +21,8 @@ from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_json, write_message, write_output
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sp500tui.config.loader import Configuration
     from sp500tui.config.paths import Paths
     from sp500tui.pipeline.core.snapshot import HistoryFailure
