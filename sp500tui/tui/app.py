@@ -40,7 +40,7 @@ from sp500tui.tui.steering_app import SteeringApp
 from sp500tui.tui.widgets.bindings import bind
 
 _PALETTE_SYMBOLS = 8
-"""Most symbols that the command palette offers."""
+"""Maximum number of symbols that the command palette offers."""
 
 
 def utc_now() -> datetime:
@@ -54,9 +54,9 @@ class DashboardApp(SteeringApp):
     Args:
         state_file: Stores the theme.
         export_folder: Exported tables are written here.
-        recent: The last minutes of the pipeline, for looking back; None before anything is recorded.
+        recent: The last minutes of the pipeline, kept in memory; None before anything is recorded.
         replayed: A recording that is shown instead of a live pipeline.
-        refusal: Why the pipeline cannot be steered; empty if it can.
+        refusal: Why the pipeline cannot be controlled; empty if it can.
     """
 
     TITLE = "sp500tui"
@@ -107,7 +107,7 @@ class DashboardApp(SteeringApp):
         self.set_keymap(settings.keymap)
 
     def commands(self) -> list[KeyCommand]:
-        """All key bindings with an id that have an effect here, by panel."""
+        """All key bindings that have an id and an effect here, by panel."""
         apps = (kind for kind in type(self).__mro__ if issubclass(kind, DashboardApp))
         found = commands_of([*apps, *registry.binding_classes()])
         return [command for command in found if self.offers(command.binding.id)]
@@ -117,7 +117,7 @@ class DashboardApp(SteeringApp):
         return MainScreen()
 
     def on_mount(self) -> None:
-        """Store every later choice of a theme."""
+        """Store the theme whenever another one is chosen."""
         self.theme_changed_signal.subscribe(self, self._remember_theme)
 
     # The tour of the demo
@@ -149,7 +149,7 @@ class DashboardApp(SteeringApp):
     # Actions on the pipeline
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave the arrow keys to text inputs, the log and the other screens, and the tour to the demo."""
+        """Disable the arrow keys in text inputs, the log and the other screens, and the tour outside the demo."""
         if action == "start_tour":
             return self.settings.demo
         if action == "select_stage":
@@ -159,7 +159,7 @@ class DashboardApp(SteeringApp):
     # Screens
 
     def action_show_screen(self, name: str) -> None:
-        """Open the screen behind a number key."""
+        """Open the screen of a number key."""
         entry = registry.entry_of(name)
         if not entry.available(demo=self.settings.demo):
             self.notify(f"{entry.title} require the demo market: start sp500tui --demo", severity="warning")
@@ -187,7 +187,7 @@ class DashboardApp(SteeringApp):
         )
 
     def palette_matches(self, query: str) -> Iterable[PaletteEntry]:
-        """The entries that a query itself names: symbols to go to, and a number of workers to set."""
+        """Entries derived from the query: symbols to open, and a number of workers to set."""
         for constituent in self.constituents_matching(query):
             yield PaletteEntry(
                 f"Go to {constituent.symbol}",
@@ -202,7 +202,7 @@ class DashboardApp(SteeringApp):
             )
 
     def constituents_matching(self, query: str) -> Sequence[Constituent]:
-        """The constituents whose symbol begins with the query's last word, the exact one first."""
+        """The constituents whose symbol begins with the query's last word, an exact match first."""
         word = query.split()[-1].upper() if query.split() else ""
         pipeline = self.feed.pipeline
         if not word or pipeline is None:
@@ -211,7 +211,7 @@ class DashboardApp(SteeringApp):
         return sorted(found, key=lambda each: (len(each.symbol), each.symbol))[:_PALETTE_SYMBOLS]
 
     def take_screenshot(self) -> None:
-        """Save the screen where exports go."""
+        """Save a screenshot in the export folder."""
         name = f"sp500tui-screen-{self.clock():%Y%m%d-%H%M%S}.svg"
         try:
             path = self.save_screenshot(name, str(self.export_folder))
@@ -221,7 +221,7 @@ class DashboardApp(SteeringApp):
             self.show_message(f"Screenshot saved to {path}")
 
     def offered_screens(self) -> Mapping[str, str]:
-        """The screens beside the main one: their names in the key bar by the action that opens them."""
+        """The screens other than the main one: names for the key bar by the action that opens them."""
         demo, cluster = self.settings.demo, bool(self.settings.broker)
         return {
             f"show_screen('{entry.name}')": entry.short or entry.name

@@ -1,4 +1,4 @@
-"""The app's life cycle: it opens a pipeline, polls it a few times a second and shuts it down."""
+"""The app's life cycle: opens a pipeline, polls it a few times a second and shuts it down."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ from sp500tui.tui.terminal.driver import driver_class
 
 LOG = logging.getLogger(__name__)
 UNFOCUSED_RATE = 1.0
-"""Refreshes per second, at most, while another window has the focus."""
+"""Maximum refreshes per second while another window has the focus."""
 _REPEAT_AFTER = 30.0
-"""Seconds before the same error is notified again."""
+"""Seconds before a notification of the same error is repeated."""
 _RECENT = 30.0
-"""Seconds for which an event is worth a notification."""
+"""Maximum age in seconds of an event that is notified."""
 _EVENTS = 200
 """Events kept."""
 _NOTIFIED = (EventKind.NODE_JOINED, EventKind.NODE_LEFT, EventKind.NODE_LOST, EventKind.SCHEDULER)
-"""Notified at every level: they change which nodes do the work."""
+"""Kinds notified at every level: they change which nodes do the work."""
 
 
 class PipelineApp(DiffingApp[int]):
@@ -98,7 +98,7 @@ class PipelineApp(DiffingApp[int]):
         self._timer: Timer | None = None
         self._skipped = 0
         self._has_left = False
-        """Whether its end has begun: widgets are removed while some still receive messages."""
+        """Whether the exit has begun: widgets are being removed while some still receive messages."""
         self._notified = ("", 0.0)
 
     def _starting(self) -> Snapshot:
@@ -129,7 +129,7 @@ class PipelineApp(DiffingApp[int]):
                 self.action_request_stop()
 
     def report(self) -> RunReport:
-        """The state of the run, also before the pipeline is open."""
+        """The state of the run, available even before the pipeline is open."""
         pipeline = self.loader.pipeline
         report = RunReport.from_snapshot(self._starting()) if pipeline is None else pipeline.outcome()
         if self.crashed:
@@ -170,18 +170,18 @@ class PipelineApp(DiffingApp[int]):
         self._exit_renderables.clear()
 
     def _is_removed(self, node: MessagePump | None) -> bool:
-        """Whether a widget is on no open screen: that of a closed one still handles messages while it is removed."""
+        """Whether a widget is on no open screen. Widgets of a closed screen handle messages until they are removed."""
         return isinstance(node, Widget) and not any(
             each in self.screen_stack for each in node.ancestors_with_self
         )
 
     @property
     def events(self) -> Sequence[PipelineEvent]:
-        """The latest ones, oldest first."""
+        """The latest events, oldest first."""
         return self._events
 
     def get_key_display(self, binding: Binding) -> str:
-        """The key as it is printed: by its sign, or by its name where the terminal has no Unicode."""
+        """The key as it is printed: its sign, or its name where the terminal has no Unicode."""
         shown = super().get_key_display(binding)
         return shown if shown.isascii() or not self.ascii_only else binding.key
 
@@ -246,7 +246,7 @@ class PipelineApp(DiffingApp[int]):
 
     @on(PipelineEventReceived)
     def show_event(self, message: PipelineEventReceived) -> None:
-        """Keep the event, and show errors and changes of the cluster as a message."""
+        """Keep the event, and notify errors and changes of the cluster."""
         event = message.event
         self._events.append(event)
         if (self.clock() - event.at).total_seconds() > _RECENT:

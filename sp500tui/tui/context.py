@@ -71,10 +71,10 @@ class DashboardContext(Protocol):
         """The entries of the command palette besides the keys' actions."""
 
     def palette_matches(self, query: str) -> Iterable[PaletteEntry]:
-        """The entries that a query of the command palette itself names."""
+        """Entries of the command palette derived from the query."""
 
     def offered_screens(self) -> Mapping[str, str]:
-        """The screens beside the main one: their names in the key bar by the action that opens them."""
+        """The screens other than the main one: names for the key bar by the action that opens them."""
 
     def keys_of(self, binding: Binding) -> str:
         """The keys of a binding as configured: `+ =`, `← h`."""

@@ -48,13 +48,13 @@ class SnapshotTaken(Message, bubble=False):
     snapshot: Snapshot
 
     def can_replace(self, message: Message) -> bool:
-        """Whether this replaces a queued message: an older snapshot is not needed."""
+        """Whether this replaces a queued message: older snapshots are not needed."""
         return isinstance(message, SnapshotTaken)
 
 
 @dataclass
 class TimeChanged(Message, bubble=False):
-    """Another time is shown: what was accumulated is to be forgotten; everything of that time follows."""
+    """Another time is shown: discard what was accumulated; everything of that time follows."""
 
 
 @dataclass

@@ -24,7 +24,7 @@ SIGNS: dict[str, tuple[str, Role]] = {
 """Sign and role of each state, so that states differ without colour."""
 _UNKNOWN = (" ", Role.DIM)
 MARK = ("◆", Role.ACCENT)
-"""Of a session that is marked to be fetched, in place of its state."""
+"""Sign and role of a session marked to be fetched, in place of those of its state."""
 _SYMBOL_WIDTH = 9
 _SUMMARY_WIDTH = 16
 _RETRIEVABLE = ("partial", "missing")
@@ -48,7 +48,7 @@ class CoverageGrid:
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:
-        """Those of which the source may have most come first, then those with most that it does not have."""
+        """Symbols by missing bars that the source may have, then by those that it does not have; most first."""
         gaps: dict[str, list[int]] = {}
         for cell in self.stored.cells:
             counts = gaps.setdefault(cell.symbol, [0, 0])
@@ -87,7 +87,7 @@ class CoverageGrid:
         signs = [" "] * len(shown)
         for place, until in pairwise(self._month_starts(shown)):
             label = f"{self.dates[shown[place]]:%b}"
-            # A month of a few days has no room beside the next one.
+            # The label of a short month would overlap the next one.
             if len(label) < until - place or until == len(shown) == place + len(label):
                 signs[place : place + len(label)] = label
         before = "".join(signs)

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from sp500tui.storage.transaction import Connection
 
 Holes = list[tuple[datetime, datetime]]
-"""Ranges without bars: start of the first missing bar, end of the last one."""
+"""Ranges without bars: start of the first missing bar, end of the last missing bar."""
 
 
 class CoverageReader(Protocol):
     """The queries of the screen; a call may take seconds and raises DatabaseError."""
 
     def read(self, resolution: str, days: int) -> StoredCoverage:
-        """The coverage of the latest dates, at this resolution if there is one."""
+        """The coverage of the latest dates, at the given resolution if there is one."""
 
     def holes(self, resolution: str, cell: CoverageCell) -> Holes:
         """The ranges of a session without bars; none if its times are not known."""

@@ -61,7 +61,7 @@ _SESSION = Binding.Group("Session", compact=True)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The answers of one round of queries."""
+    """The results of one round of queries."""
 
     stored: StoredCoverage
     cell: CoverageCell | None
@@ -109,7 +109,7 @@ class CoverageScreen(BaseScreen):
         self.marks: set[tuple[str, date]] = set()
         """Symbols and dates that are marked to be fetched."""
         self._checked = False
-        """Whether an empty coverage was determined once."""
+        """Whether an empty coverage has been determined already."""
         self._time_left = TimeLeft()
         self._seconds_left: float | None = None
         self._progress = HistorySnapshot()
@@ -120,7 +120,7 @@ class CoverageScreen(BaseScreen):
         yield LinesWidget(id="session", classes="panel")
 
     def on_mount(self) -> None:
-        """Draw for the width that the scroll bar leaves."""
+        """Draw to the width left by the scroll bar."""
         self.watch(self.grid_list, "show_vertical_scrollbar", self.draw_panels, init=False)
 
     def on_unmount(self) -> None:
@@ -132,7 +132,7 @@ class CoverageScreen(BaseScreen):
         return partial(_read, self._reader, self._resolution, self._wanted, self.dashboard.feed.pipeline)
 
     def forget_answers(self) -> None:
-        """Drop the coverage, the holes and the progress of another time; the marks stay."""
+        """Drop the coverage, the holes and the progress of the previous time; the marks stay."""
         self.grid = self._holes = self._seconds_left = None
         self._progress = HistorySnapshot()
 
@@ -149,7 +149,7 @@ class CoverageScreen(BaseScreen):
             self._holes = (answer.cell, answer.holes)
         seconds = self.dashboard.clock().timestamp()
         self._seconds_left = self._time_left.seconds(self._progress, seconds)
-        # What has been fetched since needs no mark.
+        # Sessions fetched in the meantime need no mark.
         self.marks = {key for key in self.marks if key in grid.cells and is_lacking(grid.cells[key])}
         self.draw_panels()
         if symbol in grid.symbols:
@@ -182,7 +182,7 @@ class CoverageScreen(BaseScreen):
         return grid, symbol, grid.cells.get((symbol, grid.dates[self._position(grid)]))
 
     def draw_panels(self) -> None:
-        """Draw what was read, or why it was not."""
+        """Draw what was read, or the error."""
         grid, widget = self.grid, self.grid_list
         width = widget.line_width
         if grid is None or not grid.symbols:
@@ -215,7 +215,7 @@ class CoverageScreen(BaseScreen):
         self._draw_session()
 
     def _empty_text(self) -> str:
-        """What to do while nothing was checked."""
+        """What to do while no coverage has been checked."""
         check = self.dashboard.offered_key("coverage.check")
         how = f". {check} checks what is stored of the last week; so does `sp500tui gaps`." if check else ""
         return f"{_UNCHECKED}{how}"
@@ -241,7 +241,7 @@ class CoverageScreen(BaseScreen):
         set_titles(self.session, f"session{marks}", progress_text(self._progress, self._seconds_left))
 
     def _keys_of_a_session(self, width: int, height: int) -> Sequence[Line]:
-        """The keys that act on a session that lacks bars, as many as there is room for."""
+        """The keys that act on a session that lacks bars, as many as fit."""
         if self._resolution == QUOTES:
             return ()
         keys = _HOW if self.dashboard.offers(_FETCH) else _HOW[:1]
@@ -267,7 +267,7 @@ class CoverageScreen(BaseScreen):
             self.draw_panels()
 
     def action_next_resolution(self) -> None:
-        """Show the next of the resolutions that were checked."""
+        """Show the next checked resolution."""
         if self.grid is None or len(self.grid.stored.resolutions) < 2:
             self.show_message("Only one resolution was checked")
             return
@@ -289,7 +289,7 @@ class CoverageScreen(BaseScreen):
         self.draw_panels()
 
     def action_mark_symbol(self) -> None:
-        """Mark all sessions of the symbol that lack bars, or remove its marks where all are marked."""
+        """Mark all sessions of the symbol that lack bars, or remove the marks if all are marked."""
         marked, refusal = self._marked_cell(), self._unfetchable()
         if marked is None or refusal:
             self.show_message(refusal)
@@ -312,7 +312,7 @@ class CoverageScreen(BaseScreen):
         self.draw_panels()
 
     def action_heal(self) -> None:
-        """Ask, and have the pipeline fetch what the marked sessions lack, or everything that is shown."""
+        """After confirmation, fetch the missing bars of the marked sessions, or of everything shown."""
         marked, resolution, refusal = self._marked_cell(), self._resolution, self._unfetchable()
         if marked is None or refusal:
             self.show_message(refusal)
@@ -329,7 +329,7 @@ class CoverageScreen(BaseScreen):
         self.dashboard.ask(f"Fetch the missing {resolution} bars of {what}?", request)
 
     def _unfetchable(self) -> str:
-        """Why nothing of what is shown can be fetched; empty if something can."""
+        """Why none of the sessions shown can be fetched; empty if one can."""
         if self.marked_symbol is None:
             return _UNCHECKED
         if self._resolution != QUOTES:
@@ -342,7 +342,7 @@ class CoverageScreen(BaseScreen):
         return marked_windows(self.marks, grid.dates) if self.marks else [window_of(grid, symbol, cell)]
 
     def action_check(self) -> None:
-        """Have the pipeline determine what is stored of the last week; nothing is fetched."""
+        """Determine the coverage of the last week; nothing is fetched."""
         self._checked = True
         pipeline = self.dashboard.feed.pipeline
         if pipeline is None:
@@ -355,7 +355,7 @@ class CoverageScreen(BaseScreen):
         self.send_history_request(request, "Checking in the background: all symbols, the last week")
 
     def action_copy_backfill(self) -> None:
-        """Copy the command for the marked session if it lacks bars, for everything that is shown otherwise."""
+        """Copy the command for the marked session if it lacks bars, otherwise for everything shown."""
         marked, refusal = self._marked_cell(), self._unfetchable()
         if marked is None or refusal:
             self.show_message(refusal)

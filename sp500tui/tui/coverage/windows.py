@@ -28,7 +28,7 @@ class FetchWindow(NamedTuple):
 
 
 def is_lacking(cell: CoverageCell) -> bool:
-    """Whether fetching may complete a session."""
+    """Whether fetching could complete the session."""
     return bool(cell.missing) and cell.state in ("partial", "missing", "unanswered", "not yet")
 
 
@@ -42,7 +42,7 @@ def refusal_of(cell: CoverageCell) -> str:
 
 
 def marked_windows(marks: Collection[tuple[str, date]], dates: Sequence[date]) -> list[FetchWindow]:
-    """The marked sessions; adjacent dates with the same symbols are one window."""
+    """The marked sessions as windows; adjacent dates with the same symbols share one."""
     by_date: dict[date, set[str]] = {}
     for symbol, day in marks:
         by_date.setdefault(day, set()).add(symbol)

@@ -52,7 +52,7 @@ _CORNERS = 4
 
 
 class MainScreen(DiffingScreen[None]):
-    """Passes updates to its panels and their requests to the app."""
+    """Passes updates to the panels and their requests to the app."""
 
     BINDING_GROUP_TITLE = "View"
     BINDINGS: ClassVar[list[BindingType]] = [*VIEW_BINDINGS]
@@ -62,7 +62,7 @@ class MainScreen(DiffingScreen[None]):
     AUTO_FOCUS = "PriceTable"
 
     frozen: var[bool] = var(False, init=False)
-    """Whether the panels are paused; status bar and pipeline strip are not."""
+    """Whether the panels are paused; the status bar and the pipeline strip never are."""
 
     status = getters.query_one(StatusBar)
     strip = getters.query_one(PipelineStrip)
@@ -77,7 +77,7 @@ class MainScreen(DiffingScreen[None]):
         self._message_timer: Timer | None = None
         self._held: deque[LogLine] = deque(maxlen=RING_CAPACITY)
         self._titles = {"prices": "prices", "log": "log"}
-        """The titles of panels by their ids, without the note that a low window adds."""
+        """Panel titles by id, without the note added in a low window."""
 
     @property
     def dashboard(self) -> DashboardContext:
@@ -117,7 +117,7 @@ class MainScreen(DiffingScreen[None]):
         self.call_after_refresh(self._show_titles)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Note which panel has the focus: a low window shows only that one. Close a search line that has lost it."""
+        """Record the focused panel, the only one shown in a low window. Close a search line that lost the focus."""
         for searched in (self.panel, self.log_view):
             searched.leave(event.widget)
         panel = _panel_of(event.widget)
@@ -126,7 +126,7 @@ class MainScreen(DiffingScreen[None]):
                 self.set_class(panel.id == name, f"-{name}-focused")
 
     def _show_titles(self) -> None:
-        """Write the titles, in a low window with the key that shows the next panel where there is room for it."""
+        """Write the titles; in a low window with the key that shows the next panel, if it fits."""
         note = f"{self.dashboard.key_of('view.next_panel')} next panel" if self.has_class("-low") else ""
         for panel in (self.panel, self.log_view):
             title = self._titles[panel.id or ""]
@@ -148,14 +148,14 @@ class MainScreen(DiffingScreen[None]):
 
     @on(TimeChanged)
     def forget(self) -> None:
-        """Forget prices and log lines: another time is shown."""
+        """Forget prices and log lines, because another time is shown."""
         self._held.clear()
         self.panel.table.forget_prices()
         self.log_view.lines.forget_lines_shown()
 
     @on(ConstituentsChanged)
     def show_constituents(self, message: ConstituentsChanged) -> None:
-        """Show the changed list."""
+        """Show the changed list of constituents."""
         self.panel.table.set_constituents(message.constituents)
 
     @on(PricesChanged)
@@ -224,7 +224,7 @@ class MainScreen(DiffingScreen[None]):
     # Keys of the view
 
     def show_message(self, text: str) -> None:
-        """Show the effect of a key in the strip's border for a few seconds, beside a maximized panel in the key bar."""
+        """Show a key's effect for a few seconds in the strip's border, or in the key bar if a panel is maximized."""
         self.strip.show_message(text)
         self.key_bar.show_message(text if self.maximized is not None else "")
         if self._message_timer is not None:
@@ -240,7 +240,7 @@ class MainScreen(DiffingScreen[None]):
         self.frozen = not self.frozen
 
     def watch_frozen(self, frozen: bool) -> None:
-        """Pause the panels, or show them what has arrived since."""
+        """Pause the panels, or show what arrived while they were paused."""
         self.panel.table.frozen = frozen
         if not frozen:
             self.log_view.extend(self._held)
@@ -259,12 +259,12 @@ class MainScreen(DiffingScreen[None]):
         )
 
     def action_copy_row(self) -> None:
-        """Copy the row of the prices under the cursor; where none is visible, the first one on the screen."""
+        """Copy the price row under the cursor, or the first one on the screen if the cursor is not visible."""
         record = self.panel.table.visible_record()
         self.post_message(CopyRequested("" if record is None else as_line(record)))
 
     def action_export(self, kind: str) -> None:
-        """Export the prices shown, in their order, to a new file."""
+        """Export the prices shown, in the order shown, to a new file."""
         self.post_message(ExportRequested(Table("prices", PriceRecord, self.panel.table.rows()), kind))
 
     def action_zoom(self) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _LABEL = 13
 _SPARKLINE = 24
-"""Insert rates in the sparkline."""
+"""Number of insert rates in the sparkline."""
 _COMMENT = "--"
 """Start of a comment in SQL."""
 
@@ -263,13 +263,13 @@ def _wrapped(text: str, width: int) -> list[Line]:
 
 
 def _wrapped_comment(text: str, width: int) -> list[Line]:
-    """A comment of SQL, wrapped so that each of its lines is one."""
+    """An SQL comment, wrapped so that each line is a comment."""
     parts = wrap(text, max(width, 10), subsequent_indent=f"{_COMMENT} ")
     return [cut((Span(part, Role.LABEL),), width) for part in parts]
 
 
 def _wrapped_sql(text: str, width: int) -> list[Line]:
-    """A line of SQL, wrapped with an indent, a smaller one where a word would be divided otherwise."""
+    """A line of SQL, wrapped with an indent, which is reduced where a word would otherwise be split."""
     width_of_word = max(map(len, text.split()), default=0)
     indent = min(len(text) - len(text.lstrip()) + 4, max(0, width - width_of_word))
     parts = wrap(text, max(width, 10), subsequent_indent=" " * indent, break_on_hyphens=False)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _ROWS = 60
 _RATES = 120
-"""Insert rates kept."""
+"""Number of insert rates kept."""
 _LOADING = "Querying the database …"
 _EMPTY = "No prices stored yet"
 
@@ -99,7 +99,7 @@ class DatabaseScreen(BaseScreen):
             self.draw_panels()
 
     def forget_answers(self) -> None:
-        """Drop the metrics and rows of another time."""
+        """Drop the metrics and rows of the previous time."""
         self.stored = self._dead_letters = None
         self._rates.clear()
 
@@ -137,7 +137,7 @@ class DatabaseScreen(BaseScreen):
         self.show_sql()
 
     def draw_panels(self) -> None:
-        """Draw what was read, or why it was not."""
+        """Draw what was read, or the error."""
         self.show_snapshot(self.dashboard.snapshot)
         stored, widget = self.stored, self.latest_rows
         if stored is not None and stored.rows:

@@ -1,4 +1,4 @@
-"""The effects of the faults: figures of the pipeline before them and now, as text."""
+"""The effects of the faults: figures of the pipeline before the faults and now, as text."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from sp500tui.pipeline.monitoring.verdict import cycle_seconds
 from sp500tui.tui.render.formats import plural
 
 _CHANGED = 1.2
-"""Factor from which the duration of a cycle counts as changed."""
+"""Minimum factor by which the duration of a cycle has to change to be shown."""
 
 
 def effects(before: Snapshot | None, now: Snapshot) -> list[str]:
     """The differences from `before`, the most important first; nothing without a snapshot from before the faults.
 
-    Each part is a figure with both values, `price p95 47 → 2,400 ms`, or a number of what happened since.
+    Each part is a figure with both values, `price p95 47 → 2,400 ms`, or the number of occurrences since.
     """
     if before is None:
         return []
@@ -28,7 +28,7 @@ def _p95(before: Snapshot, now: Snapshot) -> str:
 
 
 def _longest_fetch(now: Snapshot) -> tuple[float | None, str]:
-    """The p95 in milliseconds; where a request in progress has taken longer, its whole seconds with `>`."""
+    """The p95 in milliseconds, or `>` and the whole seconds of a request in progress that has taken longer."""
     stage = now.stage(StageName.PRICE)
     so_far = int(stage.oldest_work or 0.0) * 1000.0
     if so_far > (stage.latency.p95 or 0.0):

@@ -1,4 +1,4 @@
-"""The faults and actions of the demo market: strengths, effects, and what to watch for."""
+"""The faults and actions of the demo market: strengths, effects, and what to observe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Strength:
 
     label: str
     values: Mapping[str, object]
-    """Values of the demo market's faults, by their names."""
+    """Values of the demo market's faults by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class FaultOption:
 
 @dataclass(frozen=True, slots=True)
 class DemoAction:
-    """An action that is done once, not switched on and off."""
+    """An action that runs once; it is not switched on and off."""
 
     name: str
     title: str
@@ -212,7 +212,7 @@ def strength_of(option: FaultOption, faults: Mapping[str, object]) -> int | None
 
 
 def _other_is_active(option: FaultOption, other: FaultOption, faults: Mapping[str, object]) -> bool:
-    """Whether the fault that both options set has a value of `other`."""
+    """Whether the fault shared with `other` has one of its values."""
     common = option.strengths[OFF].values.keys() & other.strengths[OFF].values.keys()
     return bool(common) and any(
         all(faults.get(name) == value for name, value in strength.values.items())

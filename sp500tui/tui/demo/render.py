@@ -21,9 +21,9 @@ _STATE_WIDTH = 5
 _KIND_WIDTH = 16
 _ROUTINE = (EventKind.CYCLE_STARTED, EventKind.CYCLE_FINISHED)
 _WIDE = 50
-"""Width in cells from which a fault's strength is shown as a bar too."""
+"""Minimum width in cells at which a fault's strength is also shown as a bar."""
 _NO_BREAK = "\N{NO-BREAK SPACE}"
-"""Between words that stay on one line, as a number and its unit."""
+"""Separates words that stay on one line, such as a number and its unit."""
 _ENTRIES: tuple[FaultOption | DemoAction, ...] = (*FAULTS, *ACTIONS)
 _NOT_ALIVE = (WorkerState.STARTING, WorkerState.BACKOFF, WorkerState.DRAINING, WorkerState.HUNG)
 
@@ -84,7 +84,7 @@ def explanation_lines(
         entry: The marked entry.
         counts: Number of times each fault was injected, by its name; None while they are not known.
         width: Cells of a line.
-        height: Lines; the least important ones are left out where there is no room.
+        height: Lines; the least important ones are left out if they do not fit.
         changed: What the faults that are on have changed.
     """
     about = _strengths_and_count(entry, counts)
@@ -106,11 +106,11 @@ def explanation_lines(
 
 
 def _beginning(lines: Sequence[Line], width: int, height: int) -> list[Line]:
-    """The lines for which there is room; an ellipsis ends the last one where more follow."""
+    """The lines that fit; an ellipsis ends the last one if more follow."""
     if len(lines) <= height or height <= 0:
         return list(lines[: max(0, height)])
     words = "".join(span.text for span in lines[height - 1]).rstrip()
-    # Part of a word would look like another one.
+    # Part of a word could be read as a different word.
     whole = words if len(words) <= width - 2 else words[: max(0, width - 1)].rpartition(" ")[0]
     last = cut((Span(f"{whole} …", lines[height - 1][0].role),), width)
     return [*lines[: height - 1], last]
@@ -152,12 +152,12 @@ def effect_text(parts: Sequence[str], width: int) -> str:
 
 
 def warning_lines(warning: str, width: int) -> list[Line]:
-    """The reason why the market's state is not known, and a blank line; nothing without a reason."""
+    """The reason why the market's state is unknown and a blank line; no lines without a reason."""
     return [*_paragraph(f"! {warning}", width, Role.WARN), cut((), width)] if warning else []
 
 
 def event_lines(events: Iterable[PipelineEvent], now: datetime, width: int, height: int) -> list[Line]:
-    """The latest events, newest first: time, kind and message; cycles are left out, the status bar shows them."""
+    """The latest events, newest first: time, kind and message; without cycles, which the status bar shows."""
     shown = [event for event in events if event.kind not in _ROUTINE]
     newest = shown[-height:][::-1] if height > 0 else []
     if not newest:
@@ -180,7 +180,7 @@ def _event_role(event: PipelineEvent) -> Role:
 
 
 def no_market_reason(snapshot: Snapshot) -> str:
-    """Why this node of a cluster has no demo market; empty if it has one or will start one."""
+    """Why this cluster node has no demo market; empty if it has one or will start one."""
     here = next((node for node in snapshot.nodes if node.here), None)
     if here is None or any(stage_of(here, stage) for stage in (StageName.SCRAPER, StageName.PRICE)):
         return ""

@@ -124,7 +124,7 @@ class DemoScreen(BaseScreen):
         yield LinesWidget(id="events", classes="panel")
 
     def on_mount(self) -> None:
-        """Follow the selected stage, which all screens share."""
+        """Follow the selected stage, which is shared by all screens."""
         self.watch(self.app, "selected_stage", self._select)
 
     def _select(self, stage: StageName) -> None:
@@ -156,7 +156,7 @@ class DemoScreen(BaseScreen):
             self.draw_panels()
 
     def forget_answers(self) -> None:
-        """Show no faults of another time."""
+        """Drop the faults of the previous time."""
         self._market = None
 
     # Drawing
@@ -172,7 +172,7 @@ class DemoScreen(BaseScreen):
 
     @on(CursorList.Moved)
     def draw_panels(self) -> None:
-        """Draw what was read, or why it was not."""
+        """Draw what was read, or the error."""
         faults = self._market.faults if self._market is not None else None
         run = self.dashboard.offered_key("faults.switch")
         self.fault_list.show_rows(control_lines(faults, self.fault_list.line_width, run))
@@ -222,7 +222,7 @@ class DemoScreen(BaseScreen):
             self._set_faults(lambda faults: adjusted(entry, direction, faults))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave the digits to the screens where the marked line is an action, which has no strength."""
+        """Let the digits open screens while the marked line is an action, which has no strength."""
         if action == "set_strength" and self.is_mounted:
             return isinstance(entries()[self.fault_list.cursor], FaultOption)
         return super().check_action(action, parameters)
@@ -269,11 +269,11 @@ class DemoScreen(BaseScreen):
         self.dashboard.ask(f"Stop the database for {OUTAGE_SECONDS:.0f} s?", partial(self._run_action, act))
 
     def _run_action(self, action: Callable[[], object]) -> None:
-        """Run an action on a background thread of its own, so that no query cancels it."""
+        """Run an action on a separate background thread, so that no query cancels it."""
         self.run_worker(self._act(action), group="actions", exit_on_error=False)
 
     async def _act(self, action: Callable[[], object]) -> None:
-        """Show the outcome of an action, and the market's state unless the time shown has changed meanwhile."""
+        """Show the outcome of an action, and the market's state if the same time is still shown."""
         generation = self._generation
         outcome = await run_in_background("screen-query", partial(_attempt, action))
         if isinstance(outcome, ActionResult):

@@ -1,4 +1,4 @@
-"""The tour: real faults of the demo market on a schedule, announced one by one, and everything set back at the end."""
+"""The tour: real faults of the demo market on a schedule, announced one by one, and all reset at the end."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ INTRODUCTION = "two minutes of faults; any key ends and undoes them"
 ADDED_WORKERS = 6
 BURST_INTERVAL = 0.5
 _CALM = 60.0
-"""Seconds between two rounds."""
+"""Seconds between rounds."""
 _FAULT_SECONDS = 10.0
 _EVERY = 20.0
-"""Seconds from one fault of a later round to the next."""
+"""Seconds between the faults of a later round."""
 _FAULTS_PER_ROUND = 4
 _KILL_WITHIN = 5.0
 """Seconds to wait for a writer that is committing."""
@@ -64,15 +64,15 @@ class TourStep:
 
 
 class Tour:
-    """Runs the schedule until it is stopped; `run` blocks and belongs on a thread of its own.
+    """Runs the schedule until it is stopped; `run` blocks and needs its own thread.
 
     Args:
         pipeline: The pipeline of the demo.
         market: Its faults.
-        seed: Of the faults of the later rounds.
+        seed: Determines the faults of the later rounds.
         clock: Monotonic seconds.
-        wait: Waits for seconds; True when the tour was stopped. By default until `stop` is called.
-        faults_key: Opens the faults, as the summary of a round says.
+        wait: Waits some seconds, by default until `stop` is called; returns whether the tour was stopped.
+        faults_key: The key that opens the faults, for the summary of a round.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class Tour:
         self._faults: Mapping[str, object] = {}
 
     def stop(self) -> None:
-        """Request the end; `run` sets everything back and returns."""
+        """Request the end; `run` resets everything and returns."""
         self._stopped.set()
 
     def run(self) -> None:
-        """Perform the rounds one after another, and set everything back in any case."""
+        """Perform the rounds one after another, and reset everything in any case."""
         try:
             self._faults = dict(self.market.faults())
             self.announce(INTRODUCTION)
@@ -129,14 +129,14 @@ class Tour:
         return self.pipeline.snapshot().phase in (Phase.RUNNING, Phase.PAUSED)
 
     def announce(self, text: str) -> None:
-        """Report a step as an event of the pipeline; a pipeline that does not answer is left to the next step."""
+        """Report a step as an event of the pipeline. A pipeline that does not answer is ignored until the next step."""
         try:
             self.pipeline.announce(PREFIX + text)
         except Sp500tuiError as error:
             LOG.warning("%s%s: not reported: %s", PREFIX, text, error)
 
     def set_faults(self, **faults: object) -> None:
-        """Have exactly these faults besides those that were on before the tour."""
+        """Set exactly these faults in addition to those that were on before the tour."""
         self.market.set_faults(**{**self._faults, **faults})
 
     def set_interval(self, seconds: float) -> None:
@@ -144,7 +144,7 @@ class Tour:
         self.pipeline.set_interval(seconds)
 
     def add_workers(self, number: int) -> None:
-        """Have that many price workers more than before the tour."""
+        """Run this many more price workers than before the tour."""
         self.pipeline.scale(StageName.PRICE, clamp_workers(self._workers + number))
 
     def kill_writer(self) -> str:
@@ -175,7 +175,7 @@ class Tour:
         return f"faults over: {done}; {self._faults_key} injects faults"
 
     def _restore(self) -> None:
-        """Set back faults, interval and workers; what fails is logged and does not keep the rest."""
+        """Reset faults, interval and workers. A failure is logged and does not prevent the rest."""
         for what, restore in (
             ("faults", lambda: self.market.set_faults(**self._faults)),
             ("interval", lambda: self.pipeline.set_interval(self.interval)),
@@ -239,7 +239,7 @@ class TourControl:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._quit_keys = self._keys("quit")
-        """They stop the tour and do what they always do."""
+        """Keys that stop the tour and keep their usual effect."""
         self._lock = threading.Lock()
         self._tour: Tour | None = None
 
@@ -250,11 +250,11 @@ class TourControl:
 
     @property
     def is_running(self) -> bool:
-        """Whether a tour runs, or is being set back."""
+        """Whether a tour runs or is being reset."""
         return self._tour is not None
 
     def start(self, pipeline: PipelineControl | None) -> str:
-        """Start the tour; returns why that is impossible, else nothing."""
+        """Start the tour; returns why that is impossible, or an empty text."""
         if not self._settings.demo:
             return "The tour needs the demo market: start sp500tui --demo --tour"
         if self.is_running:
@@ -272,13 +272,13 @@ class TourControl:
         return ""
 
     def stop(self) -> None:
-        """Stop the tour, which sets everything back."""
+        """Stop the tour, which then resets everything."""
         with self._lock:
             if self._tour is not None:
                 self._tour.stop()
 
     def takes_key(self, key: str) -> bool:
-        """Whether a key stops the tour, and does nothing else."""
+        """Whether a key only stops the tour."""
         if not self.is_running:
             return False
         self.stop()

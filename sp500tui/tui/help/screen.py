@@ -29,7 +29,7 @@ _KEYS = 14
 _TITLE = 19
 _INDENT = 2
 _BESIDE_FROM = 70
-"""Cells from which explanations are beside the titles."""
+"""Minimum width in cells at which explanations are to the right of the titles."""
 _STAGE_SIGNS: tuple[Line, ...] = (
     (Span("░▒▓█ ", Role.ACCENT), Span("share of workers busy   ")),
     (Span("· ", Role.ACCENT), Span("none busy   ")),
@@ -39,7 +39,7 @@ _STAGE_SIGNS: tuple[Line, ...] = (
     (Span("‖ ", Role.WARN), Span("paused   ")),
     (Span("✗ ", Role.BAD), Span("failed   ")),
 )
-"""Of a second in the strip of a stage."""
+"""Signs of one second in the strip of a stage."""
 _QUEUE_SIGNS: tuple[Line, ...] = (
     (Span("▁▄█ ", Role.ACCENT), Span("depth: 1, 25, 100 % full   ")),
     (Span("· ", Role.ACCENT), Span("empty   ")),
@@ -50,10 +50,10 @@ _QUEUE_SIGNS: tuple[Line, ...] = (
 
 
 def help_lines(commands: Sequence[tuple[KeyCommand, str]], width: int, panel: str = "") -> list[Line]:
-    """The keys of the focused panel, the signs and what they mean, and the other keys; no line wider than `width`.
+    """The keys of the focused panel, the meaning of the signs, and the other keys; no line is wider than `width`.
 
     Args:
-        commands: Each with its keys as configured.
+        commands: The commands with their keys as configured.
         width: Terminal cells.
         panel: Group of the focused panel; without one the signs come first.
     """
@@ -90,7 +90,7 @@ def _state_label(state: StrEnum) -> str:
 
 
 def _command_lines(command: KeyCommand, keys: str, width: int) -> list[Line]:
-    """Keys, title and what it does, wrapped beside them, or below them where that would leave a few words a line."""
+    """Keys, title and explanation, wrapped to the right of them, or below where only a few words a line would fit."""
     explanation = command.explanation if command.explanation != command.title else ""
     if width < _BESIDE_FROM:
         head = (Span(" " * _INDENT + fit(keys, _KEYS), Role.TITLE), Span(command.title))
@@ -103,7 +103,7 @@ def _command_lines(command: KeyCommand, keys: str, width: int) -> list[Line]:
 
 
 def _sign_lines(title: str, words: Sequence[Line], width: int) -> list[Line]:
-    """Signs with their words, as many on a line as fit."""
+    """Signs with their meanings, as many on a line as fit."""
     lines: list[Line] = []
     line: Line = (Span(" " * _INDENT + fit(title, _KEYS), Role.TITLE),)
     for entry in words:

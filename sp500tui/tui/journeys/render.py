@@ -12,7 +12,7 @@ from sp500tui.tui.render.lines import Line, Role, Span, cut, longest_that_fits
 from sp500tui.tui.render.waterfall import LEG_LETTERS, LEG_ROLES, waterfall_bar
 
 SLOWEST = 20
-"""Quotes that are listed."""
+"""Number of quotes listed."""
 _NAME, _TIME, _SYMBOL = 24, 11, 8
 _SCALES = ("   median, to scale", "   to scale")
 """Heading of the bars, from long to short."""
@@ -28,7 +28,7 @@ class SlowQuote(NamedTuple):
 
 
 def slowest(prices: Sequence[LivePrice], journeys: Mapping[int, Journey], now: float) -> list[SlowQuote]:
-    """The `SLOWEST` newest quotes that took, or have taken, longest; of one batch in the order of symbols."""
+    """The `SLOWEST` newest quotes that took, or have taken, longest; those of one batch in the order of symbols."""
     quotes = [
         SlowQuote(price.row.quote.symbol, journeys[price.row.batch])
         for price in prices
@@ -38,9 +38,9 @@ def slowest(prices: Sequence[LivePrice], journeys: Mapping[int, Journey], now: f
 
 
 def leg_lines(legs: Sequence[LegTimes], width: int, height: int) -> list[Line]:
-    """A heading, then each leg with its letter, its percentiles and a bar of the median within that of the whole way.
+    """A heading, then each leg with its letter, its percentiles and its median as a bar within the median of the whole.
 
-    Of more legs than `height` has room for, the longest are shown, and their number in the heading.
+    If not all legs fit in `height`, the longest are shown, and their number in the heading.
     """
     longest = sorted(legs, key=lambda leg: (leg.name != WHOLE, -leg.p50))[: max(1, height - 1)]
     name = "leg" if len(longest) == len(legs) else f"longest {len(longest) - 1} of {len(legs) - 1} legs"
@@ -62,7 +62,7 @@ def leg_lines(legs: Sequence[LegTimes], width: int, height: int) -> list[Line]:
 
 
 def slow_lines(quotes: Sequence[SlowQuote], now: float, width: int) -> list[Line]:
-    """A heading, then each quote with its time, its age and its waterfall; all to one scale.
+    """A heading, then each quote with its time, its age and its waterfall, all to the same scale.
 
     The time of a quote that is not committed yet begins with `>`.
     """

@@ -22,7 +22,7 @@ from sp500tui.tui.widgets.lines_widget import LinesWidget
 from sp500tui.tui.widgets.titles import set_titles
 
 _SECONDS = 30.0
-"""Time over which the percentiles are made."""
+"""Time over which the percentiles are computed."""
 _LOADING = "Reading the journeys …"
 _NOT_RECORDED = "A recording does not contain the journeys of quotes."
 _NONE = f"No quote was committed in the last {_SECONDS:g} s."
@@ -72,7 +72,7 @@ class JourneysScreen(BaseScreen):
             self.draw_panels()
 
     def forget_answers(self) -> None:
-        """Drop the journeys of another time."""
+        """Drop the journeys of the previous time."""
         self.reading = None
 
     def on_resize(self) -> None:
@@ -80,7 +80,7 @@ class JourneysScreen(BaseScreen):
         self.call_after_refresh(self.draw_panels)
 
     def draw_panels(self) -> None:
-        """Draw what was read, or why it was not."""
+        """Draw what was read, or the error."""
         reading = self.reading
         complete = (
             [each for each in reading.journeys.values() if each.is_complete] if reading is not None else []

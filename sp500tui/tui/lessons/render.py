@@ -14,10 +14,10 @@ from sp500tui.tui.render.lines import Line, Role, Span, cut, spread, wrapped
 
 
 class Keys(NamedTuple):
-    """The keys that the text names, as configured."""
+    """The configured keys named in the text."""
 
     answers: Sequence[str]
-    """In the order of the answers."""
+    """Keys in the order of the answers."""
     run: str
     stop: str
 
@@ -40,7 +40,7 @@ class Running:
     lesson: Lesson
     answer: int | None
     step: str
-    """The present measurement."""
+    """The current measurement."""
     seconds: float
 
 

@@ -56,7 +56,7 @@ class _Run:
 
 
 class LessonsScreen(BaseScreen):
-    """The list of lessons beside the marked one."""
+    """The list of lessons and the text of the marked one."""
 
     CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("lessons.tcss")]
     BINDING_GROUP_TITLE = "Lessons"
@@ -81,7 +81,7 @@ class LessonsScreen(BaseScreen):
         self._run: _Run | None = None
 
     def compose_panels(self) -> ComposeResult:
-        """The list and the text beside it."""
+        """The list, and the text to its right."""
         with Horizontal(id="middle"):
             yield CursorList(id="lessons", classes="panel")
             with VerticalScroll(id="lesson-scroll", classes="panel", can_focus=False):
@@ -92,7 +92,7 @@ class LessonsScreen(BaseScreen):
         self.set_interval(_REDRAW, self._draw_progress)
 
     def on_unmount(self) -> None:
-        """Stop the running lesson; its thread sets everything back."""
+        """Stop the running lesson; its thread resets everything."""
         self.action_stop_lesson()
 
     @property

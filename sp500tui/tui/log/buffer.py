@@ -13,13 +13,13 @@ from sp500tui.tui.render.formats import ELLIPSIS, clean, count, plural
 
 CAPACITY = 5_000
 MAX_CHARACTERS = 4_000
-"""Of one line; the log file has the whole line."""
+"""Maximum length of a line; the log file has the whole line."""
 LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 _STAGES = ("scraper", "price", "converter", "writer", "history")
 _NUMBER = re.compile(r"\d+")
 _FIGURE = re.compile(r"\d[\d,.]*")
 _CYCLE = re.compile(r"cycle \d")
-"""Start of a message about a cycle, of which there is one every few seconds."""
+"""Start of a message about a cycle, which occurs every few seconds."""
 _NOUNS = {
     logging.CRITICAL: "critical error",
     logging.ERROR: "error",
@@ -27,9 +27,9 @@ _NOUNS = {
     logging.INFO: "info",
     logging.DEBUG: "debug",
 }
-"""Of one line of each level."""
+"""Noun for one line of each level."""
 _COUNTED = ("critical error", "error", "warning")
-"""Nouns with a plural."""
+"""Levels whose noun has a plural."""
 _WANTED = {
     logging.DEBUG: "lines",
     logging.INFO: "info, warnings or errors",
@@ -72,7 +72,7 @@ def matches_filter(line: LogLine, level: int, worker: str) -> bool:
 
 @dataclass(slots=True)
 class LogEntry:
-    """Adjacent lines with the same message, shown as the newest of them with their number."""
+    """Adjacent lines with the same message, shown as the newest one and their number."""
 
     line: LogLine
     """The newest one."""
@@ -82,20 +82,20 @@ class LogEntry:
 
     @property
     def worker(self) -> str:
-        """The worker that logged the lines; its stage as `price-*` if there were several."""
+        """The worker that logged the lines, or its stage, such as `price-*`, if there were several."""
         stage, dash, _ = self.line.worker.partition("-")
         return self.line.worker if self.line.worker == self.first.worker else f"{stage}{dash}*"
 
 
 def fold_key(line: LogLine) -> str:
-    """Equal for lines that are shown as one: the same message of one level and one stage, whatever the cycle."""
+    """Equal for lines shown as one: the same message, level and stage, in any cycle."""
     stage = line.worker.partition("-")[0]
     message = _FIGURE.sub("#", line.message) if _CYCLE.match(line.message) else line.message
     return f"{line.level} {stage} {message}"
 
 
 class LogBuffer:
-    """Keeps the newest lines, and numbers the entries made of those that match the filters, from 0.
+    """Keeps the newest lines, folds those that match the filters into entries, and numbers these from 0.
 
     Numbers do not change when old entries are dropped: `first` is the number of the oldest.
     """
@@ -109,7 +109,7 @@ class LogBuffer:
         self.level = logging.INFO
         """Lowest level that is shown."""
         self.worker = ""
-        """Worker or stage whose lines are shown, see `matches_filter`."""
+        """Worker or stage whose lines are shown; see `matches_filter`."""
 
     def extend(self, lines: Iterable[LogLine]) -> int:
         """Append lines; returns how many of them match the filters."""
@@ -131,7 +131,7 @@ class LogBuffer:
         return added
 
     def _show(self, line: LogLine) -> None:
-        """Count a line to the newest entry, or make one of it."""
+        """Add a line to the newest entry, or start a new one."""
         key = fold_key(line)
         newest = self._shown[-1] if self._shown else None
         if newest is not None and newest.key == key:

@@ -1,4 +1,4 @@
-"""The whole text of a log line, or of all lines that one entry of the log stands for."""
+"""The whole text of a log line, or of all lines folded into one entry of the log."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from sp500tui.tui.widgets.bindings import bind
 from sp500tui.tui.widgets.titles import set_titles
 
 _LONGEST = 500
-"""Lines shown; the log file has all of them."""
+"""Maximum number of lines shown; the log file has all of them."""
 
 
 class LineScreen(ModalScreen[None], ClosableScreen[None]):
-    """Shows lines in full, the newest first; `y` copies that one."""
+    """Shows lines in full, newest first; `y` copies the newest."""
 
     BINDING_GROUP_TITLE = "Log line"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -33,11 +33,11 @@ _LEVELS = {
 STYLES = ("line", "marked", "time", "worker", "message", "match", "debug", "info", "warn", "error", "notice")
 _TIME, _LEVEL = 8, 8
 _WORKER, _WIDE_WORKER = 12, 16
-"""Cells of the worker: `bar-writer-1`, and `interpreter-lock` in a line of at least `_WIDE` cells."""
+"""Cells of the worker column: for `bar-writer-1`, and for `interpreter-lock` in lines of at least `_WIDE` cells."""
 _WORKER_FROM, _WIDE = 60, 76
-"""Cells of a line from which it names the worker at all, and from which every name fits."""
+"""Minimum line width in cells for the worker column, and for its full width."""
 _SCROLL_STEP = 16
-"""Characters that one key press scrolls the messages sideways."""
+"""Characters by which one key press scrolls the messages sideways."""
 _SIDEWAYS = Binding.Group("Sideways", compact=True)
 
 
@@ -131,7 +131,7 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
         self._update_view(dropped=self.buffer.first - first)
 
     def forget_lines_shown(self) -> None:
-        """Forget all lines, as before another time is shown; the filters stay."""
+        """Forget all lines before another time is shown; the filters stay."""
         kept, self.buffer = self.buffer, LogBuffer()
         self.buffer.set_filter(level=kept.level, worker=kept.worker)
         self._marked, self._new = None, 0
@@ -149,7 +149,7 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
         line = max(0, min(int(y), self.max_scroll_y))
         if line != self.scroll_offset.y:
             self.scroll_target_y = self.scroll_y = line
-        # A scroll view sets the position of its bar only once the bar is shown.
+        # A scroll view sets the position of its scroll bar only once the bar is shown.
         self.vertical_scrollbar.position = line
 
     def on_resize(self) -> None:
@@ -231,7 +231,7 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
         self.post_message(CopyRequested("" if entry is None else as_text(entry.line)))
 
     def action_open(self) -> None:
-        """Show the whole line, or all lines of an entry that stands for several."""
+        """Show the whole line, or all lines of a folded entry."""
         entry = self._chosen_entry
         if entry is not None:
             self.app.push_screen(LineScreen([as_text(line) for line in self.buffer.lines_of(entry)]))
@@ -251,7 +251,7 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
 
     @property
     def _worker_width(self) -> int:
-        """Cells of the column of worker names; 0 where it is left out."""
+        """Cells of the column of worker names; 0 if it is left out."""
         width = self.line_width
         return 0 if width < _WORKER_FROM else _WORKER if width < _WIDE else _WIDE_WORKER
 
@@ -266,7 +266,7 @@ class LogLines(CachedLineView, can_focus=True, inherit_bindings=False):
         self.shift += step * _SCROLL_STEP
 
     def validate_shift(self, shift: int) -> int:
-        """At most up to the end of the longest message on the screen."""
+        """Limit the shift to the end of the longest message on the screen."""
         lines = map(self.buffer.line, self._numbers_shown)
         longest = max((len(line.message) for line in lines if line is not None), default=0)
         return max(0, min(shift, longest - self._message_width))
