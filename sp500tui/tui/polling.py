@@ -1,4 +1,4 @@
-"""Polls the pipeline and the log for what is new since the last refresh."""
+"""Polls the pipeline and the log for changes since the last refresh."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Update:
 
 
 class PipelineFeed:
-    """Keeps the position read in each stream; until the pipeline is open it returns the snapshot of its start."""
+    """Keeps the position read in each stream. Until the pipeline is open, it returns the starting snapshot."""
 
     def __init__(
         self, starting: Callable[[], Snapshot], log: LogSource, clock: Callable[[], datetime]
@@ -40,7 +40,7 @@ class PipelineFeed:
         self.recent_seconds = RecentSeconds()
         """The last seconds, up to the last poll."""
         self.before_faults: Snapshot | None = None
-        """The pipeline when the demo market had no fault last; None before it was seen so."""
+        """The last snapshot without faults of the demo market; None before the first one."""
         self._starting = starting
         self._log = log
         self._clock = clock
@@ -50,7 +50,7 @@ class PipelineFeed:
         self._empty = True
 
     def show(self, pipeline: PipelineControl, log: LogSource) -> None:
-        """Read from another pipeline, such as a recording, or from an earlier time, from the beginning."""
+        """Read another pipeline, such as a recording, or another time, from the beginning."""
         self.pipeline, self._log = pipeline, log
         self.recent_seconds = RecentSeconds()
         self._version = self._seq = 0

@@ -1,4 +1,4 @@
-"""The last seconds of the pipeline as the panels draw them."""
+"""The last seconds of the pipeline, as drawn by the panels."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _WAITING = (WorkerState.LIMIT, WorkerState.RATE, WorkerState.BACKOFF)
 ActivitySeries = Sequence[Activity | None]
 """One value for each second up to the newest; None where there is no sample, or the worker did not exist."""
 DepthSeries = Sequence[float | None]
-"""The greatest depth of each second, in items; None where there is no sample."""
+"""The maximum depth in each second, in items; None where there is no sample."""
 _JOURNAL = "journal"
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
 class RecentSeconds:
-    """One series for each stage, worker and queue, which new samples extend.
+    """One series for each stage, worker and queue, extended by new samples.
 
-    The newest second is the last value of every series; a series may begin later than another one.
+    The newest second is the last value of every series; series may begin at different times.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class RecentSeconds:
         self._held_back: dict[QueueName, Sequence[float]] = {}
 
     def extend(self, samples: Iterable[SecondSample]) -> None:
-        """Append samples; those that are not newer are ignored."""
+        """Append samples; those that are not newer than the last one are ignored."""
         for sample in samples:
             if sample.second > self.second:
                 if self.second:
@@ -55,7 +55,7 @@ class RecentSeconds:
                 self._held_back.clear()
 
     def line(self, key: Hashable, draw: Callable[[], Line]) -> Line:
-        """The line of that key, drawn once a second: panels are drawn more often than a second ends."""
+        """The line of a key, cached until the second ends, because panels are drawn more often."""
         if key not in self._lines:
             self._lines[key] = draw()
         return self._lines[key]
@@ -74,11 +74,11 @@ class RecentSeconds:
 
     @property
     def window(self) -> int:
-        """The seconds that `time_of` is about: 60, or fewer in a younger pipeline."""
+        """The number of seconds that `time_of` covers: 60, or fewer shortly after the start."""
         return len(self._recent)
 
     def time_of(self, name: StageName) -> Mapping[WorkerState, float]:
-        """The seconds that the workers of a stage spent in each state, summed over them and the window."""
+        """The seconds that the workers of a stage spent in each state, summed over the workers and the window."""
         times: dict[WorkerState, float] = {}
         for sample in self._recent:
             stage = sample.stage(name)
@@ -95,14 +95,14 @@ class RecentSeconds:
         return self._depths.get(_JOURNAL, ())
 
     def held_back(self, name: QueueName) -> Sequence[float]:
-        """The shares of the last 1, 10 and 60 s for which the workers that fill a queue waited for room in it."""
+        """The shares of the last 1, 10 and 60 s in which the producers of a queue waited for room in it."""
         if name not in self._held_back:
             recent = list(self._recent)
             self._held_back[name] = [held_back(recent[-seconds:], name) or 0.0 for seconds in WINDOWS]
         return self._held_back[name]
 
     def events(self) -> Sequence[tuple[int, PipelineEvent]]:
-        """The events, oldest first, each with the seconds between its second and the newest one."""
+        """The events, oldest first, each with its distance in seconds from the newest second."""
         return [(self.second - second, event) for second, event in self._events]
 
     def _append(self, sample: SecondSample) -> None:
@@ -127,12 +127,12 @@ class RecentSeconds:
 
 
 def _extend(series: dict[K, list[V | None]], values: Mapping[K, V]) -> None:
-    """Append one second to every series; those without any value left are dropped."""
+    """Append one second to every series; series without any value left are dropped."""
     for key in values:
         series.setdefault(key, [])
     for key, past in list(series.items()):
         past.append(values.get(key))
-        if len(past) >= 2 * SECONDS_KEPT:  # rarely, because this moves every value
+        if len(past) >= 2 * SECONDS_KEPT:  # rarely, because it moves every value
             del past[:-SECONDS_KEPT]
         if past[-1] is None and all(value is None for value in past[-SECONDS_KEPT:]):
             del series[key]

@@ -1,4 +1,4 @@
-"""The dashboard on a recording."""
+"""The dashboard of a recording."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from sp500tui.tui.run import dashboard_files
 from sp500tui.tui.widgets.bindings import bind
 
 _TITLES: Mapping[str | None, str] = {"time.end": "Last moment"}
-"""Names of keys that differ in a recording: it has no present."""
+"""Key titles that differ in a recording, which has no present."""
 
 
 class ReplayApp(DashboardApp):
-    """Shows a recording: its time can be played, stopped and set; nothing can be steered."""
+    """Shows a recording, which can be played, stopped and moved in time; nothing can be controlled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("quit", "request_stop", "Leave", explanation="Leave the recording"),
@@ -40,7 +40,7 @@ class ReplayApp(DashboardApp):
     ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave the keys of the time bar to text inputs."""
+        """Disable the keys of the time bar in text inputs."""
         if action in ("time_play", "time_begin") and isinstance(self.focused, Input):
             return False
         return super().check_action(action, parameters)
@@ -58,7 +58,7 @@ class ReplayApp(DashboardApp):
         self.change_time(lambda controls: controls.speed(direction))
 
     def action_request_stop(self) -> None:
-        """Leave."""
+        """Exit."""
         self.leave()
 
     def leave(self) -> None:
@@ -69,7 +69,7 @@ class ReplayApp(DashboardApp):
 
 
 def run_replay(settings: Settings, paths: Paths, pipeline: ReplayedPipeline) -> int:
-    """Show a recording until the user leaves; returns the exit code."""
+    """Show a recording until the user quits; returns the exit code."""
     files = dashboard_files(paths)
     with StopSignals() as signals:
         app = ReplayApp(

@@ -38,7 +38,7 @@ def run_dashboard(
     """Run the dashboard until the user quits; returns the exit code.
 
     `build` creates the pipeline of a cluster node; by default the pipeline runs in this process alone. `services`
-    accompany it; the caller closes them. The pipeline is shut down in order even when the dashboard itself fails.
+    run with it; the caller closes them. The pipeline is shut down cleanly even if the dashboard itself fails.
     """
     logging_now = logs.current() or logs.configure(level=settings.log_level, console=False)
     files = dashboard_files(paths)
@@ -89,7 +89,7 @@ def run_dashboard(
 
 
 def _print_outcome(report: RunReport, snapshot: Snapshot) -> None:
-    """Print what the run did, why it failed and what was not stored, unless the terminal is closed."""
+    """Print the outcome of the run, why it failed and what was not stored, unless the terminal is closed."""
     if report.signal is signal.SIGHUP:
         return
     lines = [report.failure] if report.failure else []

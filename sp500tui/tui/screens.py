@@ -1,4 +1,4 @@
-"""The screens that number keys open, and the classes whose keys can be remapped; each is loaded when needed."""
+"""The screens opened by number keys, and the classes whose keys can be remapped; each is loaded when needed."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class ScreenClasses(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScreenEntry:
-    """A screen that a number key opens."""
+    """A screen opened by a number key."""
 
     name: str
     title: str
     load: Callable[[], ScreenClasses]
     short: str = ""
-    """Its name in the key bar, where that differs from `name`."""
+    """Its name in the key bar, if that differs from `name`."""
     demo_only: bool = False
     cluster_only: bool = False
-    """Offered in a cluster only; elsewhere its key still opens it, and it explains how to join one."""
+    """Offered only in a cluster; elsewhere its key opens it too, and it explains how to join a cluster."""
 
     @property
     def purpose(self) -> str:
@@ -121,12 +121,12 @@ def symbol_screen(symbol: str) -> Screen[None]:
 
 
 def entry_of(name: str) -> ScreenEntry:
-    """The screen of that name."""
+    """The screen with a name."""
     return next(entry for entry in SCREENS if entry.name == name)
 
 
 def binding_classes() -> Iterator[type[DOMNode]]:
-    """The classes besides the app whose keys can be remapped, in the order of the help screen. Loads every screen."""
+    """The classes whose keys can be remapped, except the app, in the order of the help screen. Loads every screen."""
     from sp500tui.tui.help.screen import HelpScreen
     from sp500tui.tui.log.line_screen import LineScreen
     from sp500tui.tui.quit.screen import StopScreen

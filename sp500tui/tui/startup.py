@@ -28,7 +28,7 @@ from sp500tui.tui.render.formats import clean
 
 
 class PipelineLoader:
-    """Builds and starts the pipeline on its own thread, because its modules take long to import.
+    """Builds and starts the pipeline on its own thread, because importing its modules takes long.
 
     There is one attempt; its failure ends the run.
     """

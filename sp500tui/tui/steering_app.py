@@ -29,7 +29,7 @@ class SteeringApp(TimeApp):
     selected_stage: var[StageName] = var(StageName.PRICE)
     """The target of the scaling keys."""
     refusal = ""
-    """Why this dashboard cannot act on the pipeline; empty if it can."""
+    """Why this dashboard cannot control the pipeline; empty if it can."""
 
     def offers(self, key_id: str | None) -> bool:
         """Whether a key has an effect: those that act on the pipeline have none in the past, or where it is refused."""
@@ -46,13 +46,13 @@ class SteeringApp(TimeApp):
         return self.key_of(key_id) if self.offers(key_id) else ""
 
     def show_message(self, text: str) -> None:
-        """Show the effect of a key, on the top screen that has a place for messages."""
+        """Show the effect of a key on the topmost screen that can show messages."""
         for screen in reversed(self.screen_stack):
             if isinstance(screen, MainScreen | BaseScreen):
                 if screen.is_mounted:
                     screen.show_message(clean(text))
                 else:
-                    # A key may come before the screen has its panels.
+                    # A key may arrive before the screen has its panels.
                     screen.call_after_refresh(screen.show_message, clean(text))
                 return
 
@@ -148,7 +148,7 @@ class SteeringApp(TimeApp):
         self._run_action(pipeline_actions.run_cycle)
 
     def action_change_interval(self, direction: int) -> None:
-        """Shorten or lengthen the interval."""
+        """Shorten or lengthen the interval between cycles."""
         self._run_action(
             lambda pipeline: pipeline_actions.change_interval(pipeline, self.snapshot, direction)
         )

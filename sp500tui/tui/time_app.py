@@ -1,4 +1,4 @@
-"""The app's time: the present of its pipeline, or a time of a recording, with the bar that shows it."""
+"""The app's time: the present of its pipeline, or a time of a recording, with the time bar."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from sp500tui.tui.shell.key_bar import KeyBar
 
 
 class TimeApp(PipelineApp):
-    """Shows another time than the present on request, while the pipeline continues.
+    """Shows a time other than the present on request, while the pipeline continues.
 
     Args:
-        time_controls: Which time is shown.
+        time_controls: Determines the time shown.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class TimeApp(PipelineApp):
         super().__init__(open_pipeline, settings, log=log, clock=self._time_shown, signals=signals)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave the key `end` to lists and text inputs while the present is shown."""
+        """Let lists and text inputs have the key `end` while the present is shown."""
         if action == "time_end":
             return self.time_controls.replayed is not None and not isinstance(self.focused, Input)
         return super().check_action(action, parameters)
@@ -53,7 +53,7 @@ class TimeApp(PipelineApp):
         raise NotImplementedError
 
     def change_time(self, change: Callable[[TimeControls], str]) -> None:
-        """Change which time is shown, and show everything of it; an event of the time before is no longer announced."""
+        """Change the time shown, and show everything of it; events of the previous time are no longer announced."""
         before = self.time_controls.replayed
         self.show_message(change(self.time_controls))
         if self.time_controls.replayed is not before:
@@ -61,7 +61,7 @@ class TimeApp(PipelineApp):
         self.refresh_data()
 
     def _time_shown(self) -> datetime:
-        """The present, or the time of the recording that is shown, UTC."""
+        """The present, or the time shown of a recording, UTC."""
         replayed = self.time_controls.replayed
         return self._present() if replayed is None else replayed.now
 
@@ -72,11 +72,11 @@ class TimeApp(PipelineApp):
         return super().events if replayed is None else replayed.events_since(0)[1]
 
     def action_time_step(self, direction: int) -> None:
-        """Go back or forth in time."""
+        """Go backward or forward in time."""
         self.change_time(lambda controls: controls.step(direction))
 
     def action_time_minute(self, direction: int) -> None:
-        """Go one minute back or forth."""
+        """Go one minute backward or forward."""
         self.change_time(lambda controls: controls.minute(direction))
 
     def action_time_event(self, direction: int) -> None:
@@ -92,7 +92,7 @@ class TimeApp(PipelineApp):
         self.change_time(TimeControls.end)
 
     def _show_from_beginning(self) -> None:
-        """Forget what was shown and read everything of the time that is shown now."""
+        """Discard what was shown and read everything of the new time."""
         replayed = self.time_controls.replayed
         if replayed is not None:
             self._generation = replayed.generation
@@ -104,7 +104,7 @@ class TimeApp(PipelineApp):
         self.refresh_bindings()
 
     def refresh_data(self) -> None:
-        """Poll the pipeline or the recording, and show the time bar where there is one."""
+        """Poll the pipeline or the recording, and update the time bar."""
         replayed = self.time_controls.replayed
         if replayed is not None:
             replayed.snapshot()
@@ -114,7 +114,7 @@ class TimeApp(PipelineApp):
         self._update_time_bars()
 
     def _update_time_bars(self) -> None:
-        """One bar above the keys of every screen that has keys; none at the present."""
+        """Show one bar above the keys of every screen that has keys; none at the present."""
         replayed = self.time_controls.replayed
         if replayed is None and not self._has_bars:
             return
@@ -132,7 +132,7 @@ class TimeApp(PipelineApp):
                     bar.show(replayed, is_replay=self.time_controls.is_replay)
 
     def action_request_stop(self) -> None:
-        """Take the next step of the shutdown, which is shown at the present."""
+        """Return to the present and take the next step of the shutdown."""
         if not self.time_controls.is_replay and self.time_controls.replayed is not None:
             self.action_time_end()
         super().action_request_stop()

@@ -1,4 +1,4 @@
-"""The dashboard over a pipeline in another process: leaving it leaves the pipeline running."""
+"""The dashboard of a pipeline in another process, which continues when the dashboard is closed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _NODE_MESSAGES = {
 
 
 class ViewerApp(DashboardApp):
-    """A dashboard that may come and go; `q` leaves it, and stopping the pipeline is a key of its own."""
+    """A dashboard attached to a running pipeline; `q` closes it, and a separate key stops the pipeline."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("quit", "request_stop", "Leave", explanation="Leave this viewer; the pipeline keeps running"),
@@ -51,7 +51,7 @@ class ViewerApp(DashboardApp):
     _stop_level = ShutdownLevel.NONE
 
     def action_request_stop(self) -> None:
-        """Leave the viewer."""
+        """Close the viewer."""
         self.leave()
 
     def action_stop_pipeline(self) -> None:
@@ -72,7 +72,7 @@ class ViewerApp(DashboardApp):
         return (_NODE_MESSAGES if self.snapshot.nodes else SHUTDOWN_MESSAGES)[level]
 
     def leave(self) -> None:
-        """Exit: with the code of the run if it has ended, else 0 or that of the signal."""
+        """Exit with the code of the run if it has ended, otherwise with 0 or the code of the signal."""
         report = self.report()
         pipeline = self.feed.pipeline
         ended = pipeline is None or pipeline.join(0) or bool(self.crashed)
@@ -82,7 +82,7 @@ class ViewerApp(DashboardApp):
 
 
 def run_viewer(settings: Settings, paths: Paths, pipeline: RemotePipeline) -> int:
-    """Show a pipeline that runs elsewhere until the user leaves; returns the exit code."""
+    """Show a pipeline in another process until the user quits; returns the exit code."""
     files = dashboard_files(paths)
     recorder = Recorder(pipeline, pipeline.welcome.run, pipeline.mirror)
     recorder.start()

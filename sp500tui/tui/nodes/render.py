@@ -24,7 +24,7 @@ _POOLS = {StageName.PRICE: "price", StageName.CONVERTER: "convert", StageName.WR
 _COLUMNS = (("role", 9, 92), ("version", 9, 102), ("up", 7, 110), ("group", 12, 127))
 """Name, width and the panel width from which a column is shown."""
 _WIDE_PANEL = 164
-"""Panel width from which the latency of a pool is shown."""
+"""Minimum panel width at which the latency of a pool is shown."""
 _NARROW_PANEL = 72
 """Panel width below which a pool has no rate, so that the names are not cut."""
 _TITLE_WIDTH = 14
@@ -47,14 +47,14 @@ def _state_width(width: int) -> int:
 
 
 def _name_width(width: int) -> int:
-    """Cells left by the other columns, so that long host names are cut only where they must be."""
+    """Cells left by the other columns, so that long host names are cut only where necessary."""
     others = 2 + _state_width(width) + 1 + len(_POOLS) * (_pool_width(width) + 1)
     others += sum(room + 1 for _, room in _shown(width))
     return max(8, min(40, width - others))
 
 
 def nodes_heading(width: int, selected: StageName) -> Line:
-    """The column titles; the stage that the scaling keys act on is marked."""
+    """The column titles; the target of the scaling keys is marked."""
     spans = [
         Span("  " + fit("node", _name_width(width)) + " " + fit("state", _state_width(width)), Role.LABEL)
     ]
@@ -92,7 +92,7 @@ def node_line(node: NodeSnapshot, width: int, *, current: bool = True) -> Line:
 
 
 def _pool_cell(pool: StageSnapshot | None, *, lost: bool, panel: int) -> tuple[str, Role]:
-    """Running workers of the configured ones, and what a panel of that width has room for: rate and latency."""
+    """Running and configured workers, and rate and latency if the panel is wide enough."""
     if pool is None:
         return "–", Role.DIM
     if lost:
@@ -149,7 +149,7 @@ def details_lines(node: NodeSnapshot, width: int, *, current: bool = True) -> li
 
 
 def _activity(node: NodeSnapshot) -> list[Line]:
-    """Its role in scheduling, and its uptime."""
+    """The node's role in scheduling, and its uptime."""
     scheduling, role = role_label(node)
     leader: Line = () if scheduling == "–" else (Span(scheduling, role),)
     up = "was up " if node.health is Health.DOWN else "up "
@@ -157,7 +157,7 @@ def _activity(node: NodeSnapshot) -> list[Line]:
 
 
 def _identity(node: NodeSnapshot) -> list[Line]:
-    """Its version, fetch group and id."""
+    """The node's version, fetch group and id."""
     return [
         (Span("version ", Role.LABEL), Span(clean(node.version))),
         (Span("fetch group ", Role.LABEL), Span(clean(node.fetch_group) or "–")),

@@ -29,7 +29,7 @@ from sp500tui.tui.widgets.titles import set_titles
 _SCALE = Binding.Group("Scale node", compact=True)
 _STAGE = Binding.Group("Stage", compact=True)
 _STRIPS_FROM = 150
-"""Cells of a line from which it has room for a strip beside the task."""
+"""Minimum line width in cells for a strip in addition to the task."""
 _MESSAGE_SECONDS = 5.0
 """Seconds for which the message about a key's effect is shown."""
 
@@ -64,13 +64,13 @@ class NodesScreen(BaseScreen):
         yield CursorList(always_marked=False, id="node-workers", classes="panel")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave the keys that act on a node to the app where there are no nodes."""
+        """Let the app handle the keys that act on a node if there are no nodes."""
         if action in ("scale_node", "select_stage"):
             return not self.has_class("-alone")
         return super().check_action(action, parameters)
 
     def on_mount(self) -> None:
-        """Follow the selected stage, which all screens share."""
+        """Follow the selected stage, which is shared by all screens."""
         self.watch(self.app, "selected_stage", self._redraw, init=False)
 
     @property
@@ -126,7 +126,7 @@ class NodesScreen(BaseScreen):
         return f"{' '.join(keys)} {STAGE_TITLES[self.dashboard.selected_stage]} of {short_name(node.name)}".lstrip()
 
     def _set_title(self, snapshot: Snapshot) -> None:
-        """Set the title; the message about the keys is in the lower border if there is one."""
+        """Set the title; the message about the keys is in the lower border, if the panel has one."""
         title, message = nodes_title(snapshot), self._keys_label()
         if self.has_class("-narrow"):
             title, message = (f"{title} · {message}" if message else title), ""
@@ -192,7 +192,7 @@ class NodesScreen(BaseScreen):
         self.dashboard.refresh_data()
 
     def show_message(self, message: str) -> None:
-        """Show the effect of a key for some seconds: in the border of the nodes, or in the key bar without any."""
+        """Show the effect of a key for some seconds: in the border of the nodes, or in the key bar without nodes."""
         if self.has_class("-alone"):
             super().show_message(message)
             return

@@ -57,12 +57,12 @@ SESSION_LABELS: Mapping[str, str] = {
 }
 _GAP = " " * GAP
 _MESSAGE_WIDTH = 54
-"""Cells of a line of the message in an empty table, at most."""
+"""Maximum cells per line of the message in an empty table."""
 _PERCENT_WIDTH = SPECS[PriceColumn.PERCENT].min_width
 _PRICE_WIDTH = SPECS[PriceColumn.LAST].min_width
 _NO_CELL: Cell = (NOTHING, "muted")
 _EXCHANGED = {"last": "converted", "converted": "last"}
-"""Styles of the two prices where the converted one stands first."""
+"""Styles of the two prices if the converted one is shown first."""
 
 
 _DIRECTIONS = {1: "up", -1: "down", 0: "level"}
@@ -220,7 +220,7 @@ def _format_cell(text: str, place: PlacedColumn) -> str:
 def _highlight(cells: list[Cell], text: str, style: str) -> str:
     """Add a column with only its digits highlighted; returns the blanks after them, for the next column.
 
-    Blanks in a cell of their own would cost another colour change in the terminal's output.
+    Blanks in a separate cell would cost another colour change in the terminal's output.
     """
     shown = text.strip(" ")
     start = text.index(shown)
@@ -229,14 +229,14 @@ def _highlight(cells: list[Cell], text: str, style: str) -> str:
 
 
 def _pad_to_edge(cells: list[Cell], layout: PriceLayout) -> list[Cell]:
-    """The cells, with blanks up to the edge of the line in place of the last gap."""
+    """The cells, with the last gap extended to the edge of the line."""
     text, style = cells[-1]
     cells[-1] = (text[:-GAP] + layout.tail, style)
     return cells
 
 
 def _title(place: PlacedColumn, options: ViewOptions, currency: str, converted: str) -> str:
-    """A column's title, with the arrow of the sort order on its inner side."""
+    """A column's title, with the arrow of the sort order on the inner side."""
     column = place.spec.column
     title = place.spec.title
     if column is PriceColumn.LAST and currency:
@@ -298,9 +298,9 @@ def render_sector_heading(line: SectorLine, stats: ChangeStats, layout: PriceLay
 
 
 def render_message(message: str, y: int, width: int, height: int) -> list[Cell]:
-    """Screen line `y` of an empty table with a message in its middle, wrapped where it is wider than the table.
+    """Screen line `y` of an empty table with a centred message, wrapped to the width of the table.
 
-    A table that is too low for it has no blank lines, then not its last ones.
+    If the table is too low for it, blank lines are left out first, then the last lines.
     """
     room = min(_MESSAGE_WIDTH, max(1, width - 1))
     lines = [part for line in message.split("\n") for part in wrap(line, room) or [""]]

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 
 class PriceColumn(StrEnum):
-    """The columns from left to right; the value is the name used in sentences."""
+    """The columns from left to right; the values are the names used in sentences."""
 
     SYMBOL = "symbol"
     NAME = "name"
@@ -31,7 +31,7 @@ class ColumnSpec:
     column: PriceColumn
     title: str
     min_width: int
-    """Terminal cells; the column is left out where there are fewer."""
+    """Terminal cells; with fewer the column is left out."""
     max_width: int
     """Terminal cells; the column is never wider."""
     align: str = "left"
@@ -62,24 +62,24 @@ _PRIORITY = (
     _C.LAST, _C.CONVERTED, _C.PERCENT, _C.NAME, _C.AGE, _C.CHANGE, _C.TREND, _C.VOLUME, _C.SECTOR, _C.MARKET,
     _C.INDUSTRY,
 )  # fmt: skip
-"""Which column gets room first, after the symbol and the sorted column."""
+"""The order in which columns get room, after the symbol and the sorted column."""
 _CONVERTED_FIRST = tuple(
     column
     for each in PriceColumn
     if each is not _C.CONVERTED
     for column in ((_C.CONVERTED, each) if each is _C.LAST else (each,))
 )
-"""The columns from left to right where the converted price stands before the quoted one."""
+"""The columns from left to right with the converted price before the quoted one."""
 _TEXT_COLUMNS = (_C.SYMBOL, _C.NAME, _C.SECTOR, _C.INDUSTRY)
 
 CURRENCY_WIDTH = 4
-"""Cells of a blank and the currency code after a price, where the rows have several currencies."""
+"""Cells of a blank and the currency code after a price, if the rows have several currencies."""
 GAP = 2
 """Blank cells between two columns."""
 SORT_MARK_WIDTH = 2
-"""Cells of the arrow beside the sorted column's title, and its blank."""
+"""Cells of the arrow next to the sorted column's title, and its blank."""
 MARGIN = 1
-"""Cells left of the first column, for the cursor's mark, and right of the last column."""
+"""Cells to the left of the first column, for the cursor's mark, and to the right of the last column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +95,10 @@ class PlacedColumn:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriceLayout:
-    """The columns that fit a width, from left to right; cached, so equal requests give the same object."""
+    """The columns that fit a width, from left to right; cached, so equal requests return the same object."""
 
     text_columns: tuple[PlacedColumn, ...]
-    """Columns from the list of constituents, left of the others."""
+    """Columns from the list of constituents, to the left of the others."""
     value_columns: tuple[PlacedColumn, ...]
     """Columns that change with the prices."""
     tail: str
@@ -176,7 +176,7 @@ def price_layout(
     Args:
         width: Terminal cells of a line.
         sort: The sorted column, which is always shown.
-        converted_first: Whether the converted price stands before the quoted one, and remains where one has room.
+        converted_first: Whether the converted price is before the quoted one, and is kept if only one fits.
         grouped: Whether the rows are grouped by sector, which makes the sector column redundant.
         units: Whether each row names the currency of its price.
     """

@@ -1,4 +1,4 @@
-"""The market map: a line for each sector and in it a sign for each member, by its change, the largest company first."""
+"""The market map: a line per sector with a sign for each member's change, the largest company first."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from sp500tui.tui.widgets.lines_widget import LinesWidget
 from sp500tui.tui.widgets.titles import set_titles
 
 _STRONG = Decimal(1)
-"""Percent from which a change has the filled sign."""
+"""Change in percent from which the sign is filled."""
 _NAME, _CHANGE = 14, 9
-"""Cells of a sector's name, and of its change with the blank behind it."""
+"""Cells of a sector's name, and of its change with the blank after it."""
 _LEGEND = "▲ +1 % and more   △ up   = unchanged   ▽ down   ▼ −1 % and less"
 _UNKNOWN = ("·", Role.DIM)
 
@@ -62,7 +62,7 @@ def change_sign(percent: Decimal | None) -> tuple[str, Role]:
 def map_lines(
     rows: Sequence[SectorRow], sectors: Mapping[str, ChangeStats], width: int, height: int
 ) -> list[Line]:
-    """The map in `height` lines of `width` cells; of a sector with more members than cells the largest ones."""
+    """The map in `height` lines of `width` cells; if a sector has more members than cells, the largest ones."""
     lines = [_sector_line(row, sectors.get(row.sector), width) for row in rows[:height]]
     if not lines:
         lines = [cut((Span("no constituents yet", Role.LABEL),), width)][:height]
@@ -77,7 +77,7 @@ def _sector_line(row: SectorRow, stats: ChangeStats | None, width: int) -> Line:
         Span(fit(text, _CHANGE - 1, "right") + " ", change_role(text)),
     ]
     room = max(0, width - _NAME - _CHANGE)
-    # The last cell says that there are more than fit.
+    # The last cell shows that not all members fit.
     shown = len(row.members) if len(row.members) <= room else room - 1
     for member in row.members[: max(0, shown)]:
         sign, role = change_sign(member.quote.percent_change if member.quote is not None else None)

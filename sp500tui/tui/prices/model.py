@@ -28,11 +28,11 @@ class PriceRow(NamedTuple):
     constituent: Constituent
     live: LivePrice | None
     missing: str
-    """Why this cycle has no price; empty when it has one or none was requested yet."""
+    """Why this cycle has no price; empty if it has one or if none has been requested yet."""
     revision: int
-    """Unique to every state of every row, so it can serve as a cache key."""
+    """Unique for every state of every row, so that it can serve as a cache key."""
     history: PriceHistory
-    """Prices since the start, shared by all states of the row."""
+    """The prices since the start, shared by all states of the row."""
 
     @property
     def symbol(self) -> str:
@@ -55,7 +55,7 @@ class PriceRow(NamedTuple):
         return None if quote is None else max(0, int((now - quote.quote_time).total_seconds()))
 
     def stale(self, now: datetime) -> bool:
-        """Whether the last trade is older than its session explains.
+        """Whether the last trade is older than its session accounts for.
 
         The limits are 5 minutes in the regular session, an hour before and after it, and four days for a closed
         market.
@@ -105,7 +105,7 @@ def weight_of(quote: Quote | None, classes: int = 1) -> Weight | None:
 
     Args:
         quote: The quote.
-        classes: Number of share classes that are listed of the company, which share its capitalisation.
+        classes: Number of listed share classes of the company, among which its capitalisation is divided.
     """
     if quote is None or (change := quote.change) is None:
         return None
@@ -124,7 +124,7 @@ class _CurrencySums:
     members: int = 0
     change: Decimal = Decimal(0)
     previous: Decimal = Decimal(0)
-    """Of the previous prices."""
+    """Sum of the previous prices."""
     capitalised: int = 0
     """Members with a known capitalisation."""
     capital_change: Decimal = Decimal(0)
@@ -148,7 +148,7 @@ class ChangeStats:
         self._sums: dict[str, _CurrencySums] = {}
 
     def add(self, weight: Weight | None) -> None:
-        """Count a member's newest quote, or what has changed since the one that is counted."""
+        """Add a member's newest quote, or the difference from the one that is counted."""
         if weight is None:
             return
         sums = self._sums.get(weight.currency)
@@ -216,18 +216,18 @@ class PriceModel:
         self._weights: dict[str, Weight | None] = {}
         """The weight of each symbol that is counted in the statistics."""
         self._uncounted: set[str] = set()
-        """Symbols whose newest quote is not counted yet: prices change more often than the statistics are shown."""
+        """Symbols whose newest quote is not counted yet, since prices change more often than statistics are shown."""
         self.recent_changes: dict[str, tuple[int, datetime]] = {}
         """Symbol to direction (+1, -1) and time of its last price change, oldest first."""
         self.currencies = ("", "")
         """Codes of the price and the converted price of the newest quote."""
         self._currency_counts: Counter[str] = Counter()
-        """How many rows have a price in each currency."""
+        """Number of rows with a price in each currency."""
         self._missing: set[str] = set()
         self._revision = 0
 
     def set_constituents(self, constituents: Sequence[Constituent]) -> None:
-        """Replace the list of constituents; rows of symbols in both lists keep their prices."""
+        """Replace the list of constituents; symbols in both lists keep their prices."""
         old, self.rows, self._sectors, self._total = self.rows, {}, {}, ChangeStats()
         self._weights = {}
         self._uncounted = set()
@@ -248,7 +248,7 @@ class PriceModel:
         )
 
     def update(self, prices: Iterable[LivePrice], now: datetime) -> list[str]:
-        """Apply newer prices and ignore repeated and older ones; returns the symbols whose rows changed."""
+        """Apply newer prices, ignoring repeated and older ones; returns the symbols whose rows changed."""
         changed = []
         for live in prices:
             quote = live.row.quote
@@ -286,7 +286,7 @@ class PriceModel:
 
     @property
     def mixed_currencies(self) -> bool:
-        """Whether the prices are in more than one currency; pence and pounds are different ones."""
+        """Whether the prices are in more than one currency; pence and pounds count as different."""
         return len(self._currency_counts) > 1
 
     def _count_currency(self, quote: Quote | None, times: int) -> None:
@@ -338,7 +338,7 @@ class PriceModel:
     def _count(self, constituent: Constituent, quote: Quote | None) -> None:
         """Count a quote in place of the counted one in the row's sector and in the total."""
         before = self._weights[constituent.symbol]
-        # Listed share classes of the company: two for Alphabet, whose two lines each have its whole capitalisation.
+        # Listed share classes of the company: two for Alphabet, whose two rows each have its whole capitalisation.
         weight = weight_of(quote, self._classes[constituent.cik] or 1)
         if weight == before:
             return

@@ -64,7 +64,7 @@ class PricePanel(SearchPanel):
 
 
 def prices_notice(snapshot: Snapshot, quit_key: str = "q") -> str:
-    """The message in place of prices, a paragraph in a line."""
+    """The message in place of prices, one paragraph per line."""
     if snapshot.phase is Phase.FAILED:
         return clean(f"The pipeline failed: {snapshot.failure}") + f"\nPress {clean(quit_key)} to quit."
     listed, sources = snapshot.constituents, snapshot.sources

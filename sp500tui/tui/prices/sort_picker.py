@@ -48,11 +48,11 @@ class ColumnList(CursorList):
 
 
 class SortPicker(ModalScreen[PriceColumn | None], ClosableScreen[PriceColumn | None]):
-    """A list over the dashboard; its result is the chosen column, or None.
+    """A list over the dashboard; the result is the chosen column, or None.
 
     Args:
-        sort: The present sort column, on which the cursor starts.
-        descending: The present order.
+        sort: The current sort column, on which the cursor starts.
+        descending: The current order.
     """
 
     CSS_PATH: ClassVar = [style_sheet("sort_picker.tcss")]
@@ -76,7 +76,7 @@ class SortPicker(ModalScreen[PriceColumn | None], ClosableScreen[PriceColumn | N
         yield columns
 
     def on_mount(self) -> None:
-        """Place the cursor on the present column."""
+        """Place the cursor on the current column."""
         self.call_after_refresh(self._draw)
         self.call_after_refresh(self.columns.move_to, _COLUMNS.index(self._sort))
 

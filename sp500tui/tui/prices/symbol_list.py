@@ -81,13 +81,13 @@ class SymbolList(CursorView, inherit_bindings=False):
         return offset if offset is not None and 0 <= offset < self.page_height else None
 
     def keep_cursor_at(self, offset: int | None) -> None:
-        """After the lines changed, scroll so that the cursor is `offset` rows below the first on the screen."""
+        """Scroll so that the cursor is `offset` rows below the first on the screen, after the lines changed."""
         row = None if offset is None else self.cursor_row
         if row is not None and offset is not None:
             self.scroll_to(y=row - offset, animate=False)
 
     def move_to(self, row: int, step: int = 1) -> None:
-        """Place the cursor on a row, past a heading on the next one, and scroll it into view."""
+        """Place the cursor on a row, or on the next one if it is a heading, and scroll it into view."""
         lines = self.lines
         row = max(0, min(len(lines) - 1, row))
         if step < 0 and not any(isinstance(above, str) for above in lines[: row + 1]):
@@ -110,7 +110,7 @@ class SymbolList(CursorView, inherit_bindings=False):
         return isinstance(line, str)
 
     def visible_symbol(self) -> str | None:
-        """The symbol under the cursor; where it is not on the screen, the cursor moves to the first row that is."""
+        """The symbol under the cursor; if it is not on the screen, the cursor moves to the first row that is."""
         if self.cursor_offset() is None:
             self.move_to(self.scroll_offset.y)
         return None if self.cursor_offset() is None else self.cursor_symbol

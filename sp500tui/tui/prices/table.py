@@ -78,7 +78,7 @@ class PriceTable(SymbolList, can_focus=True):
     flashes: var[bool] = var(True, init=False)
     """Whether prices flash when they change."""
     show_converted: var[bool] = var(False, init=False)
-    """Whether the converted price has priority where there is room for one price only."""
+    """Whether the converted price is shown if only one price fits."""
     notice: var[str] = var(WAITING_TEXT, init=False)
     """Shown while there are no rows: what the table waits for, or what failed."""
 
@@ -90,7 +90,7 @@ class PriceTable(SymbolList, can_focus=True):
 
     @dataclass
     class StatisticsChanged(Message):
-        """Other advancers, decliners or weighted changes; posted at most once per `SORT_INTERVAL`."""
+        """Advancers, decliners or weighted changes differ; posted at most once per `SORT_INTERVAL`."""
 
     def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
         super().__init__()
@@ -103,9 +103,9 @@ class PriceTable(SymbolList, can_focus=True):
         self._constituents: tuple[Constituent, ...] = ()
         self._summary = ""
         self._statistics: tuple[datetime, Hashable] = (NEVER, None)
-        """When the statistics were last reported, and their key."""
+        """Time of the last report of the statistics, and their key."""
         self.release_key = "escape"
-        """Clears the filter, as the message of an empty result says."""
+        """The key that clears the filter, for the message of an empty result."""
 
     # Input
 
@@ -132,7 +132,7 @@ class PriceTable(SymbolList, can_focus=True):
         self.advance(now)
 
     def forget_prices(self) -> None:
-        """Forget prices and their history, as before another time is shown; the list and the options stay."""
+        """Forget prices and their history before another time is shown; the list and the options stay."""
         self._now = self._clock()
         self._sorted_at, self._statistics = NEVER, (NEVER, None)
         self._pending.clear()
@@ -165,7 +165,7 @@ class PriceTable(SymbolList, can_focus=True):
             return
         total = self._model.total
         if reported != total.key:
-            # The first prices are reported at once, whenever their list was.
+            # The first prices are reported at once, whenever the list was reported.
             self._statistics = self._now if total.counted else NEVER, total.key
             self.post_message(self.StatisticsChanged())
 
@@ -189,7 +189,7 @@ class PriceTable(SymbolList, can_focus=True):
         return self._model.rows.get(symbol)
 
     def visible_record(self) -> PriceRecord | None:
-        """The row under the cursor, or the first one on the screen, as exported; None where none is shown."""
+        """The row under the cursor, or the first one on the screen, as exported; None if no row is shown."""
         row = self._model.rows.get(self.visible_symbol() or "")
         return price_record(row) if row else None
 
@@ -201,7 +201,7 @@ class PriceTable(SymbolList, can_focus=True):
     # Order
 
     def _resort_if_due(self) -> None:
-        """Sort the changed rows where the interval is over."""
+        """Sort the changed rows if the interval has passed."""
         if self._now - self._sorted_at >= SORT_INTERVAL * (1 + self._view.shown // ROWS_PER_SORT_INTERVAL):
             offset = self.cursor_offset()
             if self._view.apply_changes():
@@ -326,7 +326,7 @@ class PriceTable(SymbolList, can_focus=True):
 
     def _update_time(self) -> None:
         now = self._clock()
-        # Prices that have just arrived have advanced it already.
+        # Prices that arrived just now have advanced it already.
         if self.is_on_screen and now - self._now >= timedelta(seconds=TIMER_INTERVAL):
             self.advance(now)
 

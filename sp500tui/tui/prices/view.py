@@ -52,7 +52,7 @@ SORT_KEYS: dict[PriceColumn, Callable[[PriceRow], SortKey | None]] = {
     PriceColumn.AGE: lambda row: -row.quote.quote_time.timestamp() if row.quote else None,
     PriceColumn.TREND: lambda row: row.history.gain,
 }
-"""The value each column sorts a row by; None where it has none. All values of a column are of one type."""
+"""The value by which each column sorts a row; None if it has none. All values of a column have one type."""
 
 
 @dataclass(frozen=True, slots=True)

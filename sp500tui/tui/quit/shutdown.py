@@ -43,11 +43,11 @@ class ShutdownStatus:
 
     step: ShutdownLevel
     seconds: float
-    """Since the first step."""
+    """Seconds since the first step."""
     deadline: float
     """Drain timeout in seconds."""
     before: int
-    """Quotes not stored when the shutdown began."""
+    """Quotes that were not stored when the shutdown began."""
 
 
 class ShutdownController:
@@ -72,7 +72,7 @@ class ShutdownController:
 
     @property
     def is_expired(self) -> bool:
-        """Whether killing has taken too long to wait for."""
+        """Whether the time-out of the last step, killing, has passed."""
         return self._step is ShutdownLevel.KILL and self._clock() - self._last > KILL_LIMIT
 
     @property
@@ -102,7 +102,7 @@ def _not_stored(snapshot: Snapshot) -> int:
 def stopping_lines(
     stopping: ShutdownStatus, snapshot: Snapshot, width: int, quit_key: str = "q"
 ) -> list[Line]:
-    """The step in progress, how far it is, its timeout, and what the next key does."""
+    """The current step, its progress and timeout, and what the next key does."""
     ledger = snapshot.ledger
     left = _not_stored(snapshot) if stopping.step is ShutdownLevel.DRAIN else in_progress(snapshot)
     share = 1.0 if not stopping.before else max(0.0, 1 - left / stopping.before)
@@ -133,7 +133,7 @@ def stopping_lines(
 
 
 def unsaved_summary(snapshot: Snapshot) -> str:
-    """The quotes that a finished run did not store, and where they are, in one line; empty when all are stored."""
+    """The quotes that a finished run did not store, and where they are, in one line; empty if all are stored."""
     if snapshot.other_active_nodes:
         return ""
     ledger = snapshot.ledger
@@ -152,7 +152,7 @@ def unsaved_summary(snapshot: Snapshot) -> str:
 
 
 def leaving_lines(stopping: ShutdownStatus, snapshot: Snapshot, quit_key: str = "q") -> list[Line]:
-    """The step in progress, what the cluster does without this node, the timeout, and what the next key does."""
+    """The current step, what the cluster does without this node, the timeout, and what the next key does."""
     alive = sum(pool.alive for node in snapshot.nodes if node.here for pool in node.stages)
     limit = f" (timeout {span(stopping.deadline)})" if stopping.step is ShutdownLevel.DRAIN else ""
     now = (

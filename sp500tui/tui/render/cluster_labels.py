@@ -15,7 +15,7 @@ HOW_TO_JOIN = (
     "To add a node on any machine:",
     "  sp500tui worker --stages price=8 --broker redis://HOST",
 )
-"""Shown by the nodes screen outside a cluster."""
+"""Text of the nodes screen outside a cluster."""
 
 _LEAVING = (Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED)
 _RECENT_LOSS = 60.0
@@ -28,17 +28,17 @@ def short_name(node: str) -> str:
 
 
 def tail(text: str, width: int) -> str:
-    """The text in exactly `width` cells; long text is cut at its start, because node names differ at their end."""
+    """The text in exactly `width` cells; long text is cut at its start, because node names differ at the end."""
     return text.ljust(width) if len(text) <= width else "…" + text[len(text) - width + 1 :] if width else ""
 
 
 def leaving(node: NodeSnapshot) -> bool:
-    """Whether a node is shutting down; its message then begins with its phase."""
+    """Whether a node is shutting down; its message then begins with the phase."""
     return node.health is Health.DEGRADED and node.message.partition(":")[0] in _LEAVING
 
 
 def node_state(node: NodeSnapshot, *, current: bool = True) -> tuple[str, str, Role]:
-    """Sign, text and role of a node's state; without `current` the broker cannot be reached."""
+    """Sign, text and role of a node's state; `current` is false while the broker cannot be reached."""
     if node.health is Health.DOWN:
         return "✗", f"LOST {short_span(node.heard)} ago", Role.BAD
     if not current and not node.here:
@@ -63,7 +63,7 @@ def role_label(node: NodeSnapshot) -> tuple[str, Role]:
 
 
 def stage_of(node: NodeSnapshot, stage: StageName) -> StageSnapshot | None:
-    """The node's pool of that stage; None where it does not run it."""
+    """The node's pool of a stage; None if it does not run the stage."""
     return next((pool for pool in node.stages if pool.name is stage), None)
 
 
@@ -86,7 +86,7 @@ def nodes_label(snapshot: Snapshot) -> tuple[str, Role]:
 
 
 def lost_label(snapshot: Snapshot) -> list[str]:
-    """The nodes lost recently, one line each; older losses are left out because other nodes do their work."""
+    """The recently lost nodes, one line each. Older losses are left out because other nodes have taken over."""
     return [
         f"node {short_name(node.name)} lost {short_span(node.heard)} ago"
         for node in snapshot.nodes

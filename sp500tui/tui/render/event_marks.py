@@ -30,7 +30,7 @@ _MARKS: dict[EventKind, tuple[str, str, Role]] = {
     EventKind.NODE_LOST: ("✗", "node lost", Role.BAD),
     EventKind.SCHEDULER: ("◆", "new scheduler", Role.ACCENT),
 }
-"""Sign, label and role of each kind; the others happen too often, or are shown elsewhere."""
+"""Sign, label and role of each kind that is marked; the others are too frequent or shown elsewhere."""
 
 
 def event_mark(event: PipelineEvent, ago: int) -> Mark | None:

@@ -1,4 +1,4 @@
-"""Numbers, times and foreign text as the dashboard prints them: with units, and within a promised width."""
+"""Formats of numbers, times and external text: with units, and within a given width."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from sp500tui.price_text import NOTHING
 
 ELLIPSIS = "…"
 _BLOCKS = "▁▂▃▄▅▆"
-"""Below full height, so that lines under each other do not run into one."""
+"""Below full height, so that adjacent lines do not merge."""
 _SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BYTE_SCALES = ((1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 
 
 def clean(text: str) -> str:
-    """The text on one line, its control and direction characters shown as `·` so that they do nothing."""
+    """The text on one line, with `·` in place of control and direction characters."""
     if text.isascii() and text.isprintable():
         return text
     return "".join("·" if _steers(character) else character for character in text)
 
 
 def _steers(character: str) -> bool:
-    """Whether a character moves the cursor, hides text or turns its direction instead of printing."""
+    """Whether a character moves the cursor, hides text or changes its direction instead of printing."""
     return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"}
 
 
@@ -50,7 +50,7 @@ def fit(text: str, width: int, align: str = "left") -> str:
 
 
 def count(number: int) -> str:
-    """A whole number with its thousands apart: `21,126`."""
+    """A whole number with thousands separators: `21,126`."""
     return f"{number:,}"
 
 
@@ -122,7 +122,7 @@ def size(number_of_bytes: int) -> str:
 
 
 def percent(share: float) -> str:
-    """A share from 0 to 1 in whole per cent: `0 %`, `<1 %`, `62 %`."""
+    """A share from 0 to 1 in whole percent: `0 %`, `<1 %`, `62 %`."""
     return "<1 %" if 0 < share < 0.005 else f"{share * 100:.0f} %"
 
 
@@ -146,7 +146,7 @@ def sparkline(values: Sequence[float], width: int) -> str:
 def gauge(share: float, width: int) -> str:
     """A bar of thin and thick line: thick up to `share` (0 to 1).
 
-    Anything above zero shows at least half a cell; only a full one fills the last.
+    Any share above zero fills at least half a cell; only a share of 1 fills the last cell.
     """
     if width <= 0:
         return ""
@@ -158,7 +158,7 @@ def gauge(share: float, width: int) -> str:
 
 
 def format_change(value: Decimal | float | None, unit: str = "") -> str:
-    """A difference with its sign, two decimals and its unit; the minus sign is as wide as the plus."""
+    """A difference with its sign, two decimals and its unit; the minus sign is as wide as the plus sign."""
     if value is None:
         return NOTHING
     text = f"{value:+,.2f}"
@@ -181,12 +181,12 @@ def printed_sign(text: str) -> int:
 
 
 def arrow(text: str) -> str:
-    """The sign beside the colour of a change; none for a change that is printed as zero."""
+    """The arrow shown in addition to the colour of a change; empty for a change that is printed as zero."""
     return " ▲▼"[printed_sign(text)]
 
 
 def format_volume(count: int) -> str:
-    """A number of shares with one decimal of its unit, so that a column keeps its point: `412.0 k`, `57.6 M`."""
+    """A number of shares with one decimal, so that the points of a column are aligned: `412.0 k`, `57.6 M`."""
     if count < 1000:
         return str(count)
     scaled = float(count)
@@ -211,7 +211,7 @@ def format_age(seconds: int) -> str:
 
 
 MOMENT_WIDTH = 12
-"""Cells of the longest moment."""
+"""Cells of the longest time text."""
 
 
 def format_time(time: datetime | None, now: datetime) -> str:
@@ -227,5 +227,5 @@ def format_time(time: datetime | None, now: datetime) -> str:
 
 
 def seconds_between(earlier: datetime | None, later: datetime) -> float | None:
-    """Seconds from one moment to another, none below zero; None where one is missing."""
+    """Seconds from one time to another, at least zero; None if either is missing."""
     return None if earlier is None else max(0.0, (later - earlier).total_seconds())

@@ -7,17 +7,17 @@ from sp500tui.tui.render.formats import clean, span
 
 
 class TimeLeft:
-    """Estimates how long the requests that are left take, by the pace of those done while it was watched."""
+    """Estimates the time that the remaining requests take from the rate of those observed so far."""
 
     def __init__(self) -> None:
         self._start: tuple[float, int] | None = None
 
     def seconds(self, progress: HistorySnapshot, now: float) -> float | None:
-        """Seconds until the last request is done; None while nothing is requested or the pace is not known.
+        """Seconds until the last request is done; None while nothing is requested or the rate is unknown.
 
         Args:
-            progress: The present progress.
-            now: Seconds of any clock.
+            progress: The current progress.
+            now: Seconds of any monotonic clock.
         """
         done = progress.requests_done
         if not progress.requests_left:

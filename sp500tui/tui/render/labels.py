@@ -97,7 +97,7 @@ _CHANGES = {
     MarketState.POST: "closes in",
 }
 NAMES_THE_SESSION = frozenset(words.removesuffix(" in") for words in _CHANGES.values())
-"""Changes that make clear what the present session is, so that its name can be left out."""
+"""Changes that imply the current session, so that its name can be left out."""
 
 _SHORTER = (
     ("a cycle takes ", "cycle "),
@@ -109,9 +109,9 @@ _SHORTER = (
     ("the scraper and the price workers", "scraper and price workers"),
     (" price workers would", " workers would"),
 )
-"""Phrases of a verdict, and what they are in a narrow window."""
+"""Phrases of a verdict, and their short forms for a narrow window."""
 _ADVISED_KEYS = {ADDS_ONE: "stage.more", RESUMES: "pipeline.pause", RESUMES_STAGE: "stage.pause"}
-"""The ids of the keys that advice begins with."""
+"""The ids of the keys with which advice begins."""
 _STEADY = 0.05
 """Rates that differ by less than this share count as equal."""
 
@@ -122,7 +122,7 @@ def worker_state_label(state: WorkerState) -> str:
 
 
 def market_label(*, demo: bool, speed: float, short: bool = False) -> str:
-    """Which market the prices come from: `live`, `demo`, or `demo · 20× time` for one whose day passes faster."""
+    """The market that the prices come from: `live`, `demo`, or `demo · 20× time` if its time passes faster."""
     if not demo:
         return "live"
     if speed == 1:
@@ -131,7 +131,7 @@ def market_label(*, demo: bool, speed: float, short: bool = False) -> str:
 
 
 def phase_word(snapshot: Snapshot) -> tuple[str, str, Role]:
-    """Sign, word and role of what the pipeline does; one with a paused stage is `paused`, with a trouble `degraded`."""
+    """Sign, word and role of the pipeline's phase: `paused` if a stage is paused, `degraded` if there is a problem."""
     sign, role = PHASE_SIGNS[snapshot.phase]
     if snapshot.phase is Phase.RUNNING and any(
         stage.paused and stage.name is not StageName.HISTORY for stage in snapshot.stages
@@ -143,7 +143,7 @@ def phase_word(snapshot: Snapshot) -> tuple[str, str, Role]:
 
 
 def session_label(market: MarketSnapshot, now: datetime) -> tuple[str, str]:
-    """The session (`NYSE open`) and the time to its next change (`closes in 2 h 14 min`), each may be empty."""
+    """The session (`NYSE open`) and the time to its next change (`closes in 2 h 14 min`); each may be empty."""
     if market.state is None:
         return EXCHANGE, "session not known yet"
     session = _SESSIONS.get(market.state) or f"NYSE {clean(market.state).lower()}"

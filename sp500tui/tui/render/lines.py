@@ -60,7 +60,7 @@ def width_of(line: Iterable[Span]) -> int:
 
 
 def spread(left: Line, right: Line, width: int) -> Line:
-    """Join two lines to exactly `width` cells with `right` at the end, or drop `right` if both do not fit."""
+    """Join two lines to exactly `width` cells with `right` at the end; `right` is dropped if it does not fit."""
     gap = width - width_of(left) - width_of(right)
     if gap >= (1 if right else 0):
         return (*left, Span(" " * gap), *right)
@@ -68,7 +68,7 @@ def spread(left: Line, right: Line, width: int) -> Line:
 
 
 def cut(line: Sequence[Span], width: int) -> Line:
-    """Pad or truncate a line to exactly `width` cells; an ellipsis shows that it lost more than blanks."""
+    """Pad or truncate a line to exactly `width` cells, with an ellipsis if more than blanks were cut."""
     missing = width - width_of(line)
     if missing >= 0:
         return (*line, Span(" " * missing)) if missing else tuple(line)
@@ -99,7 +99,7 @@ def _first(line: Sequence[Span], characters: int) -> Line:
 
 
 def wrapped(text: str, width: int, role: Role = Role.VALUE) -> list[Line]:
-    """A text in as many lines of `width` cells as it takes."""
+    """A text wrapped into lines of `width` cells."""
     return [cut((Span(line, role),), width) for line in wrap(text, max(width, 10))]
 
 

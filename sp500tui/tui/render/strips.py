@@ -1,4 +1,4 @@
-"""Strips of the past: one cell a second, the newest at the right end; every value has a sign of its own."""
+"""Strips of past seconds: one cell a second, the newest at the right end; every value has a distinct sign."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import NamedTuple
 from sp500tui.tui.render.lines import Line, Role, Span
 
 NOTHING = "·"
-"""A second in which nothing was busy or queued; one without a measurement is blank."""
+"""A second in which nothing was busy or queued; a second without a measurement is blank."""
 _SHADES = "░▒▓█"
 _EIGHTHS = "▁▂▃▄▅▆▇█"
 _LEAST = 0.005
 """Share below which a worker counts as idle for the second."""
 _MOST = 0.5
-"""Share of a second from which one kind of waiting names it."""
+"""Minimum share of a second for a kind of waiting to be shown as its state."""
 _TICK = 30
 """Seconds between two labels of the time axis."""
 _SHORTEST = 11
-"""Cells of the shortest strip with a label before `now`."""
+"""Minimum cells of a strip with a label before `now`."""
 
 
 class Activity(NamedTuple):
@@ -28,19 +28,19 @@ class Activity(NamedTuple):
 
     busy: float = 0.0
     waiting: float = 0.0
-    """For the request limit, a rate or the next attempt."""
+    """Waiting for the request limit, a rate or the next attempt."""
     blocked: float = 0.0
-    """By a full queue."""
+    """Blocked by a full queue."""
     paused: float = 0.0
     failed: int = 0
     """Leases that ended with an error."""
     database_down: float = 0.0
-    """For a database that cannot be used."""
+    """Waiting for a database that cannot be used."""
 
 
 @lru_cache(8192)
 def activity_sign(activity: Activity) -> tuple[str, Role]:
-    """The cell of one second: a failure, what most of the second was spent on, or how busy it was."""
+    """The cell of one second: a failure, the state that took most of it, or how busy it was."""
     if activity.failed:
         return "✗", Role.BAD
     if activity.database_down >= _MOST:
@@ -60,7 +60,7 @@ def activity_sign(activity: Activity) -> tuple[str, Role]:
 def depth_sign(depth: float, full: float) -> str:
     """The cell of one second of a queue's depth: the height is the square root of its share of `full`.
 
-    A linear height would show a batch in a queue of thousands as nothing.
+    With a linear height, a batch in a queue of thousands would be invisible.
     """
     if depth <= 0:
         return NOTHING
@@ -69,7 +69,7 @@ def depth_sign(depth: float, full: float) -> str:
 
 
 def activity_strip(seconds: Sequence[Activity | None], width: int) -> Line:
-    """The last `width` seconds of a pool, adjacent cells of one role as one span."""
+    """The last `width` seconds of a pool; adjacent cells of one role form one span."""
     newest = seconds[max(0, len(seconds) - width) :]
     cells = [(" ", Role.ACCENT) if each is None else activity_sign(each) for each in newest]
     return _merged([(" ", Role.ACCENT)] * (width - len(cells)) + cells)
@@ -93,7 +93,7 @@ def _merged(cells: Iterable[tuple[str, Role]]) -> Line:
 
 
 def time_axis(width: int) -> str:
-    """Labels above a strip: `−60 s`, `−30 s` and `now`, each at its second; of a short one the first second."""
+    """Labels above a strip: `−60 s`, `−30 s` and `now`, each at its second; a short strip has its first second."""
     axis = [" "] * width
     labelled = range(_TICK, width, _TICK) or [width - 1] * (width >= _SHORTEST)
     for ago in labelled:
@@ -118,9 +118,9 @@ _SEVERITY = (Role.BAD, Role.WARN, Role.GOOD)
 
 
 def event_strip(marks: Iterable[Mark], width: int, room: int = 0) -> Line:
-    """Signs at their seconds with as many words of each label as fit before the next one, in `width + room` cells.
+    """Signs at their seconds, each with as many words of its label as fit before the next, in `width + room` cells.
 
-    Of several events in one second the most severe is shown. Labels may extend into the `room` behind the strip; a
+    Of several events in one second the most severe is shown. Labels may extend into the `room` after the strip; a
     label that repeats the one before it is left out.
     """
     by_cell: dict[int, Mark] = {}
@@ -148,7 +148,7 @@ def _rank(mark: Mark) -> int:
 
 
 def worker_signs(counts: Sequence[tuple[int, str, Role]], width: int) -> Line:
-    """A sign for each worker in at most `width` cells; where they do not fit, each number with its sign: `5● 15○`."""
+    """A sign for each worker in at most `width` cells; if they do not fit, the count of each sign: `5● 15○`."""
     present = [(number, sign, role) for number, sign, role in counts if number > 0]
     if sum(number for number, _, _ in present) <= width:
         return tuple(Span(sign * number, role) for number, sign, role in present)

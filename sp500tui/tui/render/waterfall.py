@@ -1,4 +1,4 @@
-"""The way of one quote as a waterfall: a bar for each leg, to scale."""
+"""The journey of one quote as a waterfall chart: a bar for each leg, to scale."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _SHORT_NAMES: Mapping[Moment, str] = {
     Moment.TO_WRITER: "writer",
     Moment.COMMITTED: "database",
 }
-"""In bars; the first letters differ."""
+"""Names in the bars; their first letters differ."""
 LEG_LETTERS: Mapping[Moment, str] = {moment: name[0].upper() for moment, name in _SHORT_NAMES.items()}
-"""In bars without room for a name."""
+"""Letters in bars without room for a name."""
 _NAME_WIDTH = max(map(len, LEGS.values())) + 1
 _TIME_WIDTH = 8
 _STAGE_OF = {
@@ -41,9 +41,9 @@ _STAGE_OF = {
 
 
 def waterfall_lines(journey: Journey, width: int, most: int = len(LEGS)) -> list[Line]:
-    """A line for each known leg: its name, its duration and a bar at its place in the whole.
+    """A line for each known leg: its name, its duration and a bar at its position in the whole.
 
-    Of more than `most` legs the longest are shown.
+    If there are more than `most` legs, the longest are shown.
     """
     room = max(4, width - _NAME_WIDTH - _TIME_WIDTH - 1)
     scale = room / journey.total if journey.total else 0.0
@@ -74,7 +74,7 @@ def waterfall_lines(journey: Journey, width: int, most: int = len(LEGS)) -> list
 
 
 def waterfall_bar(journey: Journey, width: int, longest: float) -> Line:
-    """All legs in one line, to the scale of the longest journey shown, with their names, or letters without room."""
+    """All legs in one line, to the scale of the longest journey shown, with their names, or letters if too short."""
     scale = width / longest if longest else 0.0
     spans: list[Span] = []
     used = 0

@@ -26,17 +26,17 @@ _COLUMNS = (
 )
 """Name, width and the panel width from which a column is shown, in their order."""
 _AFTER_STRIP = ("restarts", "pid")
-"""The columns that are shown only beside a strip of its full length."""
+"""The columns that are shown only if the strip keeps its full length."""
 _LEAST_TASK = 12
-"""Cells below which the task has no column beside a strip."""
+"""Minimum cells of the task column next to a strip."""
 _NODE_WIDTH, _NARROW_NODE_WIDTH, _WIDE_PANEL = 20, 10, 70
-"""Largest width of the node column, in a panel of at least `_WIDE_PANEL` cells and in a narrower one."""
+"""Maximum width of the node column, in a panel of at least `_WIDE_PANEL` cells and in a narrower one."""
 _QUIET = (WorkerState.IDLE, WorkerState.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerColumns:
-    """The cells of each column; the strip and the task share what the others leave, and may have none."""
+    """The cells of each column; the strip and the task share those left by the others, and may have none."""
 
     names: int
     nodes: int
@@ -88,13 +88,13 @@ def _align(name: str) -> str:
 
 
 def empty_line(width: int, *, starting: bool) -> Line:
-    """The line of a list without workers, while the pipeline is `starting` and after its end."""
+    """The line shown in place of workers, while the pipeline is `starting` and after its end."""
     text = "Starting workers …" if starting else "no workers left"
     return cut((Span(text, Role.LABEL),), width)
 
 
 def worker_line(worker: WorkerSnapshot, columns: WorkerColumns, width: int, strip: Line = ()) -> Line:
-    """One worker in exactly `width` cells: its state, for how long, and the strip of its last seconds."""
+    """One worker in exactly `width` cells: its state, the time in it, and the strip of its last seconds."""
     sign, role = WORKER_SIGNS[worker.state]
     if role is Role.GOOD and worker.retry_in is not None:
         sign, role = WORKER_SIGNS[WorkerState.RATE]
@@ -127,7 +127,7 @@ def _time(worker: WorkerSnapshot) -> str:
 
 
 def _task(worker: WorkerSnapshot, *, with_error: bool) -> str:
-    """The task or the wait of the worker; for one that is restarted at least the reason."""
+    """What the worker processes or waits for; the reason if it is being restarted."""
     reason = worker.last_error if worker.state is WorkerState.BACKOFF and with_error else ""
     return clean(worker.doing or reason)
 
@@ -183,5 +183,5 @@ def detail_lines(worker: WorkerSnapshot, width: int, lines: int) -> list[Line]:
 
 
 def title(stage_title: str | None, shown: int) -> str:
-    """The panel's title: which workers it lists, and how many."""
+    """The panel's title: the workers listed, and their number."""
     return f"workers · {stage_title or 'all'} · {shown}"

@@ -1,1 +1,1 @@
-"""The time bar and its keys: looking back in a live dashboard, and replaying a recording."""
+"""The time bar and its keys: the last minutes of a live dashboard, and replays of recordings."""

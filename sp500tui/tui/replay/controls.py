@@ -1,4 +1,4 @@
-"""Which time a dashboard shows: the present of its pipeline, or a time of a recording."""
+"""The time that a dashboard shows: the present of its pipeline, or a time of a recording."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PRESENT = "This is the present"
 
 
 class TimeControls:
-    """Moves through a recording. Each action returns a message, empty where the time bar says enough.
+    """Moves through a recording. Each action returns a message, empty if the time bar shows its effect.
 
     Args:
         recent: The last minutes of the live pipeline; None before anything is recorded.
@@ -42,13 +42,13 @@ class TimeControls:
         return self.replayed if self.replayed is not None else live
 
     def step(self, direction: int) -> str:
-        """Go one moment of a replay, or some seconds of the last minutes, back (-1) or forth (+1)."""
+        """Go one moment of a replay, or some seconds of the last minutes, backward (-1) or forward (+1)."""
         if self._is_replay:
             return self._move(lambda recording, at: recording.step(at, direction), direction)
         return self._move(lambda _, at: at + direction * STEP, direction)
 
     def minute(self, direction: int) -> str:
-        """Go one minute back or forth."""
+        """Go one minute backward or forward."""
         return self._move(lambda _, at: at + direction * MINUTE, direction)
 
     def event(self, direction: int) -> str:
@@ -84,7 +84,7 @@ class TimeControls:
         return ""
 
     def _jump(self, find: Callable[[Recording, float, int], float | None], direction: int, what: str) -> str:
-        """Move to what is found; stays where there is nothing."""
+        """Move to the time found; stay if there is none."""
         missing: list[str] = []
 
         def target(recording: Recording, at: float) -> float:
@@ -100,7 +100,7 @@ class TimeControls:
         return missing[0] if missing else message
 
     def _move(self, target: Callable[[Recording, float], float], direction: int) -> str:
-        """Move the time shown, opening the last minutes where the present is shown."""
+        """Move the time shown; from the present, into the last minutes."""
         if self.replayed is None:
             if direction > 0:
                 return _PRESENT

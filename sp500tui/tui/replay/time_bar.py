@@ -1,4 +1,4 @@
-"""The time bar: the time shown, on a line from the beginning to the end, with marks for events and errors; its keys."""
+"""The time bar: the time shown, on a line from beginning to end with marks for events and errors; its keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sp500tui.tui.widgets.bindings import bind
 from sp500tui.tui.widgets.lines_widget import LinesWidget
 
 _SHORTEST = 8
-"""Cells of the line below which it is left out."""
+"""Minimum cells of the line; a shorter one is left out."""
 _STEP = Binding.Group("Back and forth", compact=True)
 _MINUTE = Binding.Group("One minute", compact=True)
 _EVENT = Binding.Group("Event", compact=True)
@@ -32,7 +32,7 @@ TIME_BINDINGS: list[Binding] = [
     bind("time.next_error", "time_error(1)", "Next error", group=_ERROR, show=False),
     bind("time.end", "time_end", "Now", priority=True, show=False),
 ]
-"""Keys of every dashboard."""
+"""Keys in every dashboard."""
 
 REPLAY_BINDINGS: list[Binding] = [
     bind("replay.play", "time_play", "Play", priority=True),
@@ -40,11 +40,11 @@ REPLAY_BINDINGS: list[Binding] = [
     bind("replay.faster", "time_speed(1)", "Faster", group=_SPEED),
     bind("replay.begin", "time_begin", "Beginning", priority=True, show=False),
 ]
-"""Keys of a replay only."""
+"""Keys in a replay only."""
 
 
 class TimeBar(LinesWidget):
-    """One line above the keys; it is only there while another time than the present is shown."""
+    """One line above the keys, present only while a time other than the present is shown."""
 
     DEFAULT_CLASSES = "time-bar"
 
@@ -68,14 +68,14 @@ class TimeBar(LinesWidget):
         self.show_lines([(Span(" "), *left, Span(" "), *line, Span(" "), *right, Span(" "))])
 
     def _marks_of(self, recording: Recording, cells: int) -> list[tuple[bool, bool]]:
-        """The marks of the line; kept until recording or width change."""
+        """The marks of the line; cached until the recording or the width changes."""
         if self._marks is None or self._marks[0] is not recording or self._marks[1] != cells:
             self._marks = recording, cells, recording.marks(cells)
         return self._marks[2]
 
 
 def _ends(replayed: ReplayedPipeline, end_key: str) -> tuple[Line, Line]:
-    """The texts before and behind the line; a replay has no key that returns to the present."""
+    """The texts before and after the line; a replay has no key that returns to the present."""
     playback = replayed.playback
     at = playback.at
     date = "" if end_key else f"{_local(at):%Y-%m-%d} "
@@ -94,7 +94,7 @@ def _ends(replayed: ReplayedPipeline, end_key: str) -> tuple[Line, Line]:
 
 
 def _line(replayed: ReplayedPipeline, marks: list[tuple[bool, bool]]) -> Line:
-    """The line: a knob at the time shown, `!` at errors, `•` at events."""
+    """The line: a marker at the time shown, `!` at errors, `•` at events."""
     playback, cells = replayed.playback, len(marks)
     length = max(playback.last - playback.first, 1e-9)
     knob = min(cells - 1, int((playback.at - playback.first) / length * cells))

@@ -1,4 +1,4 @@
-"""Blocking calls of the screens, on daemon threads.
+"""Blocking calls of the screens on daemon threads.
 
 A call that never returns, such as a query to a frozen server, does not keep the program from exiting. Textual's thread
 workers would: they use asyncio's executor, whose threads the event loop and the interpreter join.
@@ -17,14 +17,14 @@ T = TypeVar("T")
 
 
 def start_in_background(name: str, function: Callable[[], None]) -> None:
-    """Call a function on a daemon thread; what it raises is logged."""
+    """Call a function on a daemon thread; an exception is logged."""
     ServiceThread(name, function, attempts=1).start()
 
 
 async def run_in_background(name: str, function: Callable[[], T]) -> T:
-    """Call a function on a daemon thread and return its result, or raise its exception.
+    """Call a function on a daemon thread and return its result or raise its exception.
 
-    Cancelling the wait leaves the call running and drops its result.
+    If the wait is cancelled, the call continues and its result is dropped.
     """
     outcome: Future[T] = Future()
     outcome.set_running_or_notify_cancel()

@@ -1,4 +1,4 @@
-"""The base of all screens but the main one: status bar, key bar, and queries on a background thread."""
+"""The base of all screens except the main one: status bar, key bar, and queries on a background thread."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from sp500tui.tui.widgets.bindings import bind
 
 LOG = logging.getLogger(__name__)
 READ_EVERY = 2.0
-"""Seconds between two queries of a screen that is shown."""
+"""Seconds between two queries while the screen is shown."""
 MESSAGE_SECONDS = 5.0
 """Seconds for which a message about a key's effect is shown."""
 _GROUP = "reading"
@@ -57,7 +57,7 @@ class BaseScreen(ClosableScreen[None]):
 
         answer: object
         generation: int
-        """That of the screen when the query began; see `BaseScreen.read_at_another_time`."""
+        """The screen's generation when the query began; see `BaseScreen.read_at_another_time`."""
 
     @dataclass
     class QueryFailed(Message, bubble=False):
@@ -73,7 +73,7 @@ class BaseScreen(ClosableScreen[None]):
         self._message_timer: Timer | None = None
         self._query_running: Worker[None] | None = None
         self._generation = 0
-        """Number of changes of the time shown."""
+        """Number of times that the time shown was changed."""
         self.failure = ""
         """Why the last query failed; empty once one has succeeded."""
 
@@ -132,7 +132,7 @@ class BaseScreen(ClosableScreen[None]):
     # Queries
 
     def current_query(self) -> Callable[[], object] | None:
-        """The query, called on a background thread; None when there is nothing to read."""
+        """The query, called on a background thread; None if there is nothing to read."""
         return None
 
     def on_screen_resume(self) -> None:
@@ -163,7 +163,7 @@ class BaseScreen(ClosableScreen[None]):
 
     @on(TimeChanged)
     def read_at_another_time(self) -> None:
-        """Forget what was read, and query what belongs to the time that is shown now."""
+        """Drop the results, and query those of the time that is now shown."""
         self._generation += 1
         self.failure = ""
         self.forget_answers()
@@ -188,16 +188,16 @@ class BaseScreen(ClosableScreen[None]):
         """Show the result of a query."""
 
     def forget_answers(self) -> None:
-        """Drop the results of all queries: they are not those of the time that is shown now."""
+        """Drop the results of all queries, because another time is now shown."""
 
     @property
     def replayed(self) -> ReplayedPipeline | None:
-        """The recording that is shown, be it of the last minutes of a live pipeline; None at the present."""
+        """The recording shown, which may be that of a live pipeline's last minutes; None at the present."""
         pipeline = self.dashboard.feed.pipeline
         return pipeline if isinstance(pipeline, ReplayedPipeline) else None
 
     def draw_panels(self) -> None:
-        """Draw what was read, or why it was not."""
+        """Draw what was read, or the error."""
 
     async def _fetch(self, query: Callable[[], object]) -> None:
         """Post the outcome of a query that runs on a background thread."""
@@ -214,7 +214,7 @@ class BaseScreen(ClosableScreen[None]):
     def request_bars(
         self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str], what: str
     ) -> None:
-        """Have the pipeline fetch the missing bars of these symbols, all if there are none; `what` is their name."""
+        """Have the pipeline fetch the missing bars of these symbols, all if none are given; `what` is their name."""
         pipeline = self.dashboard.feed.pipeline
         if pipeline is None:
             self.show_message(_NO_PIPELINE)
@@ -223,7 +223,7 @@ class BaseScreen(ClosableScreen[None]):
         self.send_history_request(request, f"Fetching in the background: {what}")
 
     def send_history_request(self, request: Callable[[], bool], accepted: str) -> None:
-        """Call a request to the history stage in the background; `accepted` is the message if it is accepted."""
+        """Send a request to the history stage in the background; `accepted` is the message if it is accepted."""
         self.run_worker(self._request_history(request, accepted), group="history", exit_on_error=False)
 
     async def _request_history(self, request: Callable[[], bool], message: str) -> None:
@@ -237,7 +237,7 @@ class BaseScreen(ClosableScreen[None]):
             self.run_query()
 
     def bars_requested(self, message: str, *, accepted: bool) -> None:
-        """Show whether the pipeline accepted a request for bars, and otherwise why not."""
+        """Show that the pipeline accepted a request for bars, or why it did not."""
         del accepted  # the message contains it
         self.show_message(message)
 

@@ -18,11 +18,11 @@ HEIGHTS = [
 ]
 """Style classes of a screen by its smallest height in lines."""
 MAP_FROM = (196, 52)
-"""Columns and lines from which the market map is shown beside the log."""
+"""Minimum columns and lines at which the market map is shown next to the log."""
 
 
 def too_small_notice(quit_key: str, back_key: str = "") -> Static:
-    """The text that the style sheets show instead of the panels; `back_key` on a screen that can be left."""
+    """The text that the style sheets show instead of the panels; `back_key` closes the screen, if it can be closed."""
     columns, lines = SMALLEST
     keys = f"{back_key}: back · {quit_key}: stop" if back_key else f"Press {quit_key} to stop it."
     return Static(

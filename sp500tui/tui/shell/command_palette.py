@@ -1,4 +1,4 @@
-"""The command palette: every key's action, with its keys beside it."""
+"""The command palette: the action of every key, with its keys."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sp500tui.tui.shell.keymap import KeyCommand, commands_of
 
 LOG = logging.getLogger(__name__)
 _NAMED = 2.0
-"""Score of an entry that the query names; matches of titles score at most about one."""
+"""Score of an entry named by the query; matches of titles score at most about one."""
 
 
 class CommandProvider(Provider):
-    """Finds the actions of the app, of the screen and of its panels, and what the app itself offers."""
+    """Finds the actions of the app, of the screen and of its panels, and the entries that the app adds."""
 
     @property
     def _dashboard(self) -> DashboardContext:
@@ -34,7 +34,7 @@ class CommandProvider(Provider):
             yield DiscoveryHit(title, run, help=explanation)
 
     async def search(self, query: str) -> Hits:
-        """The commands whose titles match the query, after those that it names."""
+        """The entries named by the query, then the commands whose titles match it."""
         for title, explanation, run in self._dashboard.palette_matches(query):
             yield Hit(_NAMED, Content(title), run, text=title, help=explanation)
         matcher = self.matcher(query)
@@ -58,10 +58,10 @@ class CommandProvider(Provider):
 
 
 class Palette(CommandPalette, ClosableScreen[None]):
-    """Textual's palette, made safe against keys in a window without room for its list, and while it closes."""
+    """Textual's palette without its failures on keys in a window too small for its list, and while it closes."""
 
     def on_mount(self) -> None:
-        """Mark the input line by a sign that every terminal has."""
+        """Mark the input line with a sign that every terminal can display."""
         self.query_one(SearchIcon).icon = "/"
 
     def _action_command_list(self, action: str) -> None:
@@ -70,7 +70,7 @@ class Palette(CommandPalette, ClosableScreen[None]):
             super()._action_command_list(action)
 
     def run_worker(self, *work: Any, **options: Any) -> Worker[Any]:
-        """Run the search. It still runs while the palette closes and fails without the list; the program continues."""
+        """Run the search. It may still run while the palette closes; its failure without the list is ignored."""
         return super().run_worker(*work, **{**options, "exit_on_error": False})
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

@@ -21,7 +21,7 @@ from sp500tui.tui.widgets.titles import set_titles
 
 
 class QuestionScreen(ModalScreen[bool], ClosableScreen[bool]):
-    """A question that only `y` answers with yes, so that typing a symbol by mistake confirms nothing."""
+    """A question that only `y` confirms, so that a symbol typed by mistake confirms nothing."""
 
     CSS_PATH: ClassVar = [style_sheet("dialogs.tcss")]
     BINDING_GROUP_TITLE = "Question"
@@ -47,12 +47,12 @@ class QuestionScreen(ModalScreen[bool], ClosableScreen[bool]):
 
 
 class NumberScreen(ModalScreen[int | None], ClosableScreen[int | None]):
-    """An input line for a whole number within limits; its result is None where it was discarded.
+    """An input line for a whole number within limits; the result is None if it was cancelled.
 
     Args:
-        title: What the number is of: `price workers`.
+        title: What is counted: `price workers`.
         limits: Smallest and largest number.
-        present: The present number.
+        present: The current number.
     """
 
     CSS_PATH: ClassVar = [style_sheet("dialogs.tcss")]
@@ -68,7 +68,7 @@ class NumberScreen(ModalScreen[int | None], ClosableScreen[int | None]):
         self._present = present
 
     def compose(self) -> ComposeResult:
-        """The input line above the reason why a number is refused."""
+        """The input line, and below it the reason why a number is rejected."""
         least, most = self._limits
         app = cast("DashboardContext", self.app)
         keys = f"{app.key_label('enter')} set · {app.key_of('number.close')} close"
@@ -79,7 +79,7 @@ class NumberScreen(ModalScreen[int | None], ClosableScreen[int | None]):
 
     @on(Input.Submitted)
     def submit(self, event: Input.Submitted) -> None:
-        """Close with the number, or show why it is refused."""
+        """Close with the number, or show why it is rejected."""
         event.stop()
         number = whole_number(event.value.strip(), *self._limits)
         if number is None:

@@ -16,9 +16,9 @@ from sp500tui.tui.render.lines import Line, Role, Span, cut, spread, width_of
 from sp500tui.tui.widgets.lines_widget import LinesWidget
 
 ALWAYS = ("help", "quit", "palette")
-"""Ids of the bindings that keep their place however narrow the window is."""
+"""Ids of the bindings that are shown at any width."""
 _SCREENS = "screen."
-"""Start of the ids of the number keys, which stand before those that keep their place."""
+"""Prefix of the ids of the number keys, which are placed before those that are always shown."""
 
 _READ_ONLY = "read-only"
 _RANK = (
@@ -74,20 +74,20 @@ _RANK = (
     "stage.previous",
     "interval.shorter",
 )
-"""Ids of the bindings that are shown first where there is not room for all."""
+"""Ids of the bindings that have priority if not all fit."""
 
 
 _APART = 3
-"""Blanks at least between the keys of the moment and those at the end."""
+"""Minimum blanks between the keys of the current context and those at the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownKey:
-    """One key, or several of a group, with what they do."""
+    """One key, or several of a group, with their action."""
 
     id: str
     keys: tuple[tuple[str, str], ...]
-    """Each key as it is printed and by its name."""
+    """Each key as printed, and its name."""
     words: str
 
 
@@ -97,15 +97,15 @@ class Spot:
 
     left: int
     right: int
-    """First cell behind it."""
+    """First cell after it."""
     key: str
-    """By its name: `left_square_bracket`."""
+    """The name of the key: `left_square_bracket`."""
 
 
 def key_line(entries: Iterable[ShownKey], width: int) -> tuple[Line, Sequence[Spot]]:
-    """The bar in exactly `width` cells, and where its keys can be clicked.
+    """The bar in exactly `width` cells, and the cells in which its keys can be clicked.
 
-    What does not fit is left out, the least important first and never the keys of `ALWAYS`.
+    Keys that do not fit are left out, the least important first, but never those in `ALWAYS`.
     """
     ordered = list(entries)
     fixed = [entry for name in ALWAYS for entry in ordered if entry.id == name]
@@ -143,7 +143,7 @@ def _line(entries: Sequence[ShownKey]) -> Line:
 
 
 def _spots(entries: Sequence[ShownKey], left: int) -> list[Spot]:
-    """The cells of every key; the last key of a group takes the words behind it too."""
+    """The cells of every key; those of the last key of a group include the words after it."""
     spots: list[Spot] = []
     for entry in entries:
         if not entry.keys:
@@ -166,7 +166,7 @@ class KeyBar(LinesWidget):
         super().__init__(id="keys")
         self._spots: Sequence[Spot] = ()
         self.message = ""
-        """Shown in place of the keys of the moment."""
+        """Shown in place of the keys of the current context."""
 
     def on_mount(self) -> None:
         """Follow the bindings."""
@@ -187,7 +187,7 @@ class KeyBar(LinesWidget):
                 self.app.simulate_key(spot.key)
 
     def show_message(self, text: str) -> None:
-        """Show a message in place of the keys of the moment; an empty text removes it."""
+        """Show a message in place of the keys of the current context; an empty text removes it."""
         self.message = text
         self._draw()
 
@@ -203,7 +203,7 @@ class KeyBar(LinesWidget):
         self.show_lines([line])
 
     def _entries(self) -> Iterator[ShownKey]:
-        """The active bindings to show, those of one group as one entry; first a note where nothing can be steered."""
+        """The active bindings to show, one entry per group; preceded by a note if nothing can be controlled."""
         grouped: dict[object, dict[str, Binding]] = {}
         dashboard = cast("DashboardContext", self.app)
         if dashboard.refusal:
@@ -219,7 +219,7 @@ class KeyBar(LinesWidget):
             yield self._entry(list(members.values()), screens)
 
     def _is_typed(self, key: str) -> bool:
-        """Whether the focused widget takes the key as text; Textual leaves out those that it gives another name."""
+        """Whether the focused widget takes the key as text. Textual omits keys that it renames."""
         focused = self.screen.focused
         character = key_to_character(REPLACED_KEYS.get(key, key))
         return focused is not None and focused.check_consume_key(key, character)

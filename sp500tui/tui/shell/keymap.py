@@ -49,13 +49,13 @@ VIEW_BINDINGS: list[Binding] = [
 
 @dataclass(frozen=True, slots=True)
 class KeyCommand:
-    """A key's action as the help screen and the command palette show it."""
+    """A key's action as shown by the help screen and the command palette."""
 
     group: str
-    """Title of the panel or screen it belongs to."""
+    """Title of its panel or screen."""
     binding: Binding
     owner: type[DOMNode]
-    """The class whose action it is."""
+    """The class that defines the action."""
 
     @property
     def title(self) -> str:
@@ -69,7 +69,7 @@ class KeyCommand:
 
 
 def commands_of(owners: Iterable[type[DOMNode]]) -> Iterator[KeyCommand]:
-    """The bindings of these classes that have an id, each once, in the order of their declaration."""
+    """The bindings of these classes that have an id, each once, in the order of declaration."""
     seen: set[str] = set()
     for owner in owners:
         group = str(getattr(owner, "BINDING_GROUP_TITLE", None) or "Everywhere")

@@ -1,4 +1,4 @@
-"""The keys' actions on the pipeline; each returns a message that states what changed."""
+"""The actions of keys on the pipeline; each returns a message that states what changed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sp500tui.tui.render.labels import STAGE_TITLES
 STAGES = tuple(StageName)
 _LIVE = tuple(stage for stage in STAGES if stage is not StageName.HISTORY)
 REFRESH_RATES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Refreshes per second that the keys step through."""
+"""The refresh rates, per second, that the keys step through."""
 SCRAPER_STAYS = "The scraper always has one worker"
 
 
 def neighbour(snapshot: Snapshot, stage: StageName, steps: int) -> StageName:
-    """The stage `steps` further in the order of the data, wrapping around; of history only once it was started."""
+    """The stage `steps` further along the data flow, wrapping around; the history stage only once started."""
     stages = [each for each in STAGES if each in (stage, *_LIVE) or snapshot.has_history]
     return stages[(stages.index(stage) + steps) % len(stages)]
 
@@ -32,7 +32,7 @@ def step_refresh(present: float, direction: int) -> float:
 
 
 def worker_limits(snapshot: Snapshot, stage: StageName) -> tuple[int, int] | None:
-    """Fewest and most workers of a stage, over all nodes that run it; None for the scraper, which has one."""
+    """Minimum and maximum workers of a stage over all nodes that run it; None for the scraper, which has one."""
     if stage is StageName.SCRAPER:
         return None
     nodes = max(1, len(nodes_with(snapshot, stage))) if snapshot.broker else 1
@@ -64,7 +64,7 @@ def set_workers(pipeline: PipelineControl, snapshot: Snapshot, stage: StageName,
 
 
 def sizes_in(query: str, snapshot: Snapshot) -> list[tuple[StageName, int]]:
-    """The numbers of workers that a query names: `price 24`, `set writers to 3`; a number alone names every stage."""
+    """The numbers of workers named by a query, such as `price 24`; a number alone applies to every stage."""
     *words, last = query.casefold().split() or [""]
     words = [word for word in words if word not in ("set", "to", "workers")]
     return [

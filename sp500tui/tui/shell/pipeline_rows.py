@@ -1,4 +1,4 @@
-"""The rows of the pipeline panel: one for each stage and queue in the order of the data, with its last seconds."""
+"""The rows of the pipeline panel: the last seconds of each stage and queue, in the order of the data flow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sp500tui.tui.render.lines import Line, Role, Span, cut, longest_that_fits
 from sp500tui.tui.render.strips import activity_strip, depth_strip, event_strip, time_axis, worker_signs
 
 AXIS, JOURNAL, EVENTS = "stage", "journal", "events"
-"""The rows that are neither a stage nor a queue."""
+"""Rows that are neither a stage nor a queue."""
 ROWS: tuple[StageName | QueueName | str, ...] = (
     AXIS,
     StageName.SCRAPER,
@@ -31,7 +31,7 @@ ROWS: tuple[StageName | QueueName | str, ...] = (
     StageName.HISTORY,
     EVENTS,
 )
-"""From top to bottom, in the order of the data; history only once it was started."""
+"""Rows from top to bottom, in the order of the data flow; history only once it was started."""
 _IMPORTANCE = (
     StageName.PRICE,
     StageName.WRITER,
@@ -45,7 +45,7 @@ _IMPORTANCE = (
     QueueName.QUOTES,
     StageName.SCRAPER,
 )
-"""Which rows a low panel shows first."""
+"""Rows by their priority in a low panel."""
 _NAMES = {
     StageName.SCRAPER: "scrape",
     StageName.PRICE: "price",
@@ -59,12 +59,12 @@ _INPUT = {
     StageName.WRITER: QueueName.ROWS,
 }
 _TAKEN = {QueueName.TICKERS: "requested", QueueName.QUOTES: "in flight", QueueName.ROWS: "in flight"}
-"""Label of the items leased from a queue; in flight are the quotes that the equation counts as such."""
+"""Label of the items leased from a queue; only quotes and rows are `in flight`, as in the equation."""
 _ENDING = (Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED, Phase.FAILED)
-"""Phases in which workers that are gone are not replaced."""
+"""Phases in which ended workers are not replaced."""
 _FULL, _CROWDED = 0.9, 0.6
 _NOTABLE = 0.005
-"""Share of the last ten seconds from which it is shown that a queue holds its producers back."""
+"""Minimum share of the last ten seconds at which it is shown that a queue holds its producers back."""
 _LABEL = Role.LABEL
 _WAITS = "◔ waiting   ◧ blocked   ◇ database down"
 _LEGENDS = (
@@ -89,28 +89,28 @@ _ORDER = (
     WorkerState.DRAINING,
     WorkerState.STARTING,
 )
-"""Of the signs of a pool's workers."""
+"""Legend of the signs of a pool's workers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The cells of each part of a row; the strip gets what the others leave."""
+    """The cells of each part of a row; the strip gets those left by the others."""
 
     name: int
     now: int
     strip: int
     figures: tuple[tuple[str, int], ...]
-    """Title and cells of the columns behind the strip, each with the blank before it."""
+    """Title and cells of the columns after the strip, each with the blank before it."""
 
     @property
     def room(self) -> int:
-        """Cells behind the strip."""
+        """Cells after the strip."""
         return sum(cells for _, cells in self.figures)
 
 
 @lru_cache(maxsize=64)
 def columns(width: int, *, with_queues: bool = True) -> Columns:
-    """The columns of a panel of `width` cells; without rows of their own the queues get a column."""
+    """The columns of a panel of `width` cells; if the queues have no rows, they get a column."""
     figures: list[tuple[str, int]] = [("rate", 9)]
     if width >= 150:
         figures += [("p50", 9)]
@@ -128,14 +128,14 @@ def columns(width: int, *, with_queues: bool = True) -> Columns:
 
 
 def shown_rows(height: int, *, history: bool = False) -> list[StageName | QueueName | str]:
-    """The rows that a panel of `height` lines has room for, from top to bottom; with `history` that stage too."""
+    """The rows that fit into `height` lines, from top to bottom; with `history` including that stage."""
     wanted = [row for row in _IMPORTANCE if history or row is not StageName.HISTORY]
     chosen = wanted[: max(1, height)]
     return [row for row in ROWS if row in chosen]
 
 
 def stage_at(y: int, height: int, *, history: bool = False) -> StageName | None:
-    """The stage in line `y`; any other row gives none."""
+    """The stage in line `y`; None for any other row."""
     rows = shown_rows(height, history=history)
     row = rows[y] if 0 <= y < len(rows) else None
     return row if isinstance(row, StageName) else None
@@ -215,7 +215,7 @@ class _Drawing:
         return Span(fit(texts[title], cells, "right"), role)
 
     def _queued(self, stage: StageName, cells: int) -> Span:
-        """The input queue of a stage, where it has no row of its own."""
+        """The input queue of a stage, if the queue has no row."""
         if stage not in _INPUT:
             return Span(" " * cells)
         queue = self.snapshot.queue(_INPUT[stage])
@@ -224,7 +224,7 @@ class _Drawing:
         return Span(fit(text, cells, "right"), _fill_role(queue) if queue.ready else Role.DIM)
 
     def _listed(self) -> Line:
-        """How many constituents are known, and whether the list is fresh."""
+        """The number of constituents, and whether the list is fresh."""
         listed = self.snapshot.constituents
         if self.snapshot.stage(StageName.SCRAPER).paused:
             return (Span("‖ paused", Role.WARN),)
@@ -246,7 +246,7 @@ class _Drawing:
         return self._joined(Span(queue.name, _LABEL), now, strip, self._queue_figures(queue))
 
     def _requests(self, stage: StageSnapshot) -> Line:
-        """The rate of the history stage, and its own queue, which has no row."""
+        """The rate of the history stage, and its queue, which has no row."""
         queue, room = self.snapshot.queue(QueueName.HISTORY), self.columns.room
         if not queue.ready:
             return (
@@ -262,7 +262,7 @@ class _Drawing:
         return (Span(fit(text, room, "right"), Role.VALUE),)
 
     def _queue_figures(self, queue: QueueSnapshot) -> Line:
-        """Trend, age of the oldest item and what is in work, or the time for which producers were held back."""
+        """Trend, age of the oldest item and leased items, or the time for which producers were held back."""
         room = self.columns.room
         shares = self.recent.held_back(queue.name)
         if shares[1] >= _NOTABLE:
@@ -309,7 +309,7 @@ class _Drawing:
 
 
 def _latency(stage: StageSnapshot) -> str:
-    """The p95 of the last ten seconds; `>12 s` where a lease in work takes longer than that already."""
+    """The p95 of the last ten seconds, or `>12 s` if a current lease has taken longer."""
     seconds = stage.oldest_work or 0.0
     if seconds >= 1 and seconds * 1000 > (stage.latency.p95 or 0.0):
         return f">{short_span(int(seconds))}"
@@ -322,7 +322,7 @@ def longest_text(variants: Sequence[str], room: int) -> str:
 
 
 def _held_back_texts(queue: QueueSnapshot, shares: Sequence[float]) -> list[str]:
-    """How long a queue held its producers back in the last 1, 10 and 60 s, with less and less beside it."""
+    """How long a queue held its producers back in the last 1, 10 and 60 s, from long to short."""
     percent = [f"{share * 100:.0f}" for share in shares]
     windows = f"{'/'.join(percent)} % of {'/'.join(map(str, WINDOWS))} s"
     age = f"{short_span(queue.oldest_age)} old" if queue.ready else "empty"
@@ -342,7 +342,7 @@ def _fill_role(queue: QueueSnapshot) -> Role:
 
 
 def _pool(snapshot: Snapshot, stage: StageSnapshot, width: int) -> Line:
-    """A sign for each worker, by state; numbers with signs where they do not fit."""
+    """A sign for each worker, by state; if they do not fit, the number of each sign."""
     ending = snapshot.phase in _ENDING
     if ending and not stage.alive:
         return (Span("ended", Role.LABEL),)
@@ -364,10 +364,10 @@ def _pool(snapshot: Snapshot, stage: StageSnapshot, width: int) -> Line:
 
 
 def panel_title(width: int, height: int, stage: str, *, history: bool, in_cluster: bool) -> str:
-    """The title of a panel of that size: what its strips, its figures without titles, and its keys refer to."""
+    """The title of a panel of a given size: what its strips, its untitled figures and its keys refer to."""
     rows = shown_rows(height, history=history)
     layout = columns(width, with_queues=QueueName.TICKERS in rows)
-    # Only the row of the axis has titles of the columns.
+    # Only the axis row has column titles.
     figures = "rates" if AXIS in rows or len(layout.figures) < 3 else "rate and p95"
     window = f"last {layout.strip} s{' of this node' if in_cluster else ''}"
     variants = [
@@ -379,5 +379,5 @@ def panel_title(width: int, height: int, stage: str, *, history: bool, in_cluste
 
 
 def legend(width: int) -> str:
-    """The longest legend for which the border has room."""
+    """The longest legend that fits the border."""
     return next((words for words in _LEGENDS if width > len(words) + 8), "")

@@ -1,4 +1,4 @@
-"""The pipeline panel: shows the stages and queues with their last seconds, and selects a stage by a click."""
+"""The pipeline panel: shows the last seconds of stages and queues; a click selects a stage."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from sp500tui.tui.widgets.titles import set_titles
 
 
 def scaling_keys(dashboard: DashboardContext) -> str:
-    """The keys that scale the selected stage, for a title: `+ −`; empty where they have no effect."""
+    """The keys that scale the selected stage, for a title: `+ −`; empty if they have no effect."""
     keys = [dashboard.offered_key(key_id) for key_id in ("stage.more", "stage.fewer")]
-    # A hyphen is shorter than the sign that it stands for.
+    # A hyphen is shorter than a minus sign.
     return " ".join("−" if key == "-" else key for key in keys if key)
 
 
@@ -32,7 +32,7 @@ class PipelineStrip(LinesWidget):
     def __init__(self) -> None:
         super().__init__(id="strip", classes="panel")
         self._keys = ""
-        """The scaling keys as the title names them; empty where they have no effect."""
+        """The scaling keys as named in the title; empty if they have no effect."""
         self._seen: tuple[Snapshot, RecentSeconds] | None = None
         self.message = ""
         """The effect of the last key."""
@@ -48,7 +48,7 @@ class PipelineStrip(LinesWidget):
 
     @property
     def _in_cluster(self) -> bool:
-        """Whether the seconds are those of one node of several."""
+        """Whether the seconds are those of one of several nodes."""
         return self._seen is not None and bool(self._seen[0].nodes)
 
     def show_message(self, text: str) -> None:
@@ -64,7 +64,7 @@ class PipelineStrip(LinesWidget):
         self._draw()
 
     def _update_title(self) -> None:
-        """Name the stage in the upper border, and show the message in the lower one, or above where there is none."""
+        """Name the stage in the upper border, and show the message in the lower border, if there is one, or above."""
         title = panel_title(
             *self.size,
             f"{self._keys} {STAGE_TITLES[self.selected]}".lstrip(),

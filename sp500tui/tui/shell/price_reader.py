@@ -1,4 +1,4 @@
-"""Reads stored prices for the screens, on a connection of their own and on background threads only."""
+"""Reads stored prices for the screens, on a separate connection and on background threads only."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PriceReader(Protocol):
         """The prices of a symbol since `since`, downsampled to `points`, and its newest rows."""
 
     def read_candles(self, symbol: str, days: int | None, now: datetime, most: int) -> StoredCandles:
-        """At most `most` candles of the last calendar days, or of all that is stored."""
+        """At most `most` candles of the last calendar days, or of everything stored."""
 
     def read_overview(self, rows: int) -> StoredOverview:
         """Statistics of the server and the newest rows."""

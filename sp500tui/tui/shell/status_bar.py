@@ -1,4 +1,4 @@
-"""The status bar: state, progress, the conservation equation and what holds the pipeline up."""
+"""The status bar: state, progress, the conservation equation and the bottleneck."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ from sp500tui.tui.widgets.lines_widget import LinesWidget
 
 NAME = "sp500tui"
 _MARGIN_FROM = 100
-"""Width in cells from which the lines are indented like the panels below."""
+"""Minimum width in cells at which the lines are indented like the panels below."""
 _WIDE = 150
 _LABEL, _VALUE = Role.LABEL, Role.VALUE
 _SHOWN_ELSEWHERE = re.compile(r" \([\d,]+ of [\d,]+\)|the database [a-z]+://\S+ ")
-"""How full a queue is, which the panel of the pipeline shows too, and the database's address, as with its health."""
+"""A queue's fill level, which the pipeline panel shows too, and the database's address, as with its health."""
 _PRICE_PLACES = Decimal("0.0001")
 """Decimals of an exchange rate."""
 
@@ -70,7 +70,7 @@ class View:
 
     @classmethod
     def of(cls, dashboard: DashboardContext, *, frozen: bool = False) -> View:
-        """What a dashboard shows now."""
+        """The view of a dashboard now."""
         now, speed = dashboard.clock(), dashboard.settings.market_speed
         time, keys = f"{now.astimezone():%H:%M:%S}", dashboard.offered_key
         return cls(time, now, frozen, speed, keys, dashboard.selected_stage)
@@ -79,7 +79,7 @@ class View:
 def status_lines(snapshot: Snapshot, view: View, width: int, height: int) -> list[Line]:
     """The bar in `height` lines of `width` cells: state and progress, the conservation equation, and the verdict.
 
-    With four lines the equation has two, which it needs in a narrow window; with two the verdict is left out.
+    In four lines the equation takes two, which a narrow window requires; in two lines the verdict is left out.
     """
     margin = " " if width >= _MARGIN_FROM else ""
     inner = width - 2 * len(margin)
@@ -103,7 +103,7 @@ def status_lines(snapshot: Snapshot, view: View, width: int, height: int) -> lis
 
 
 def _first_line(snapshot: Snapshot, view: View, width: int, height: int) -> Line:
-    """State, progress and market; the health too where there is no other line for it."""
+    """State, progress and market; the health too if it has no other line."""
     sign, word, role = phase_word(snapshot)
     state = (Span(f"{sign} {word:<8}", role),)
     label = market_label(demo=snapshot.demo, speed=view.market_speed, short=width < _WIDE)
@@ -127,7 +127,7 @@ def _first_line(snapshot: Snapshot, view: View, width: int, height: int) -> Line
 
 
 def _beside(left: Line, variants: Iterable[Line], width: int) -> Line:
-    """`left`, and at the end of the line the longest of the variants that fits beside it."""
+    """`left`, and at the end of the line the longest variant that fits."""
     room = width - width_of(left) - 2
     right = next((each for each in variants if width_of(each) <= room), ())
     return spread(left, right, width)
@@ -151,7 +151,7 @@ def _markets(snapshot: Snapshot, now: datetime) -> list[Line]:
 
 
 def _cycle(snapshot: Snapshot, bar: int) -> Line:
-    """Number, progress and time of the cycle in a width that changes only with its total."""
+    """Number, progress and time of the cycle, in a width that depends only on the total."""
     cycle = snapshot.cycle
     words, role = _cycle_time(snapshot)
     if not cycle.number:
@@ -169,7 +169,7 @@ def _cycle(snapshot: Snapshot, bar: int) -> Line:
 
 
 def _cycle_time(snapshot: Snapshot) -> tuple[str, Role]:
-    """How long the running cycle has taken of its interval, or the time to the next one."""
+    """The time taken by the running cycle and its interval, or the time to the next cycle."""
     cycle = snapshot.cycle
     if snapshot.phase in (Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED, Phase.FAILED):
         return "none due", _LABEL
@@ -193,7 +193,7 @@ def _fx(snapshot: Snapshot) -> Line:
 
 
 def _short_rate(text: str) -> str:
-    """An exchange rate with four decimals; text that is no number stays as it is."""
+    """An exchange rate with four decimals; text that is not a number is unchanged."""
     try:
         return str(Decimal(text).quantize(_PRICE_PLACES))
     except InvalidOperation:
@@ -204,7 +204,7 @@ def _short_rate(text: str) -> str:
 
 
 def equation(ledger: Ledger) -> Iterator[Line]:
-    """The equation in fixed words and exact numbers: with all its terms, without those that are zero, then with few."""
+    """The equation with exact numbers, from long to short: all terms, those that are not zero, then a few."""
     full, outcome = _terms(ledger), _outcome(ledger)
     yield (*_sum(ledger, full, spaced=True), Span("  "), *outcome)
     yield (*_sum(ledger, full), Span("  "), *outcome)
@@ -216,7 +216,7 @@ def equation(ledger: Ledger) -> Iterator[Line]:
 
 
 def equation_on_two_lines(ledger: Ledger, width: int) -> tuple[Line, Line]:
-    """The equation in two lines of `width` cells; the second is empty where the first has room for all of it."""
+    """The equation in two lines of `width` cells; the second is empty if the first has room for all of it."""
     for line in list(equation(ledger))[1:3]:
         if width_of(line) <= width:
             return cut(line, width), ()
@@ -241,7 +241,7 @@ def _longest_unpadded(variants: Iterable[Line], width: int) -> Line:
 
 
 def _terms(ledger: Ledger) -> list[tuple[str, int, int]]:
-    """Name and number of each term, and the cells kept free for a number that changes often."""
+    """Name and number of each term, and the cells reserved for a number that changes often."""
     return [
         ("stored", ledger.stored, 0),
         ("duplicate", ledger.duplicate, 0),
@@ -253,7 +253,7 @@ def _terms(ledger: Ledger) -> list[tuple[str, int, int]]:
 
 
 def _nonzero(terms: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
-    """The terms that are not zero; always the stored rows."""
+    """The terms that are not zero, and always the stored rows."""
     return [term for position, term in enumerate(terms) if term[1] or not position]
 
 
@@ -284,13 +284,13 @@ def _outcome(ledger: Ledger) -> Line:
 
 
 def _equation_line(snapshot: Snapshot, width: int) -> Line:
-    """The equation on one line, with what is missing at the end of it where there is room."""
+    """The equation on one line, followed by the missing symbols if they fit."""
     line = _longest_unpadded(equation(snapshot.ledger), width)
     return _beside(line, _missing_variants(snapshot), width)
 
 
 def _missing_variants(snapshot: Snapshot) -> list[Line]:
-    """The symbols without a price in the last cycle, from long to short; nothing where none is missing."""
+    """The symbols without a price in the last cycle, from long to short; empty if none is missing."""
     if not snapshot.missing:
         return []
     names = [clean(missing.symbol) for missing in snapshot.missing]
@@ -299,7 +299,7 @@ def _missing_variants(snapshot: Snapshot) -> list[Line]:
     return [(Span(words, Role.WARN),) for words in (*listed, number)]
 
 
-# The verdict and the health of what the pipeline depends on
+# The verdict and the health of the pipeline's dependencies
 
 
 def _verdict(snapshot: Snapshot, view: View, width: int) -> Line:
@@ -373,7 +373,7 @@ def _requests(snapshot: Snapshot) -> Line:
     return (
         Span(plural(sources.requests, "request")),
         Span(f", {count(sources.failed)} failed", Role.WARN if sources.failed else _LABEL),
-        # It is not known before the first measurement.
+        # Unknown before the first measurement.
         Span(f", limit {rate(sources.rate_limit)}" if sources.rate_limit else "", _LABEL),
     )
 

@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def style_sheet(name: str) -> Path:
-    """The file of that name."""
+    """The path of a style sheet."""
     shipped = _PACKAGE / "styles" / name
     return shipped if shipped.exists() else _PACKAGE.parent / "styles" / name

@@ -1,4 +1,4 @@
-"""The dashboard's own themes, and the file that stores the last choice."""
+"""The dashboard's themes, and the file that stores the chosen one."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ BLUE_ORANGE_LIGHT = _light(
     "sp500tui-blue-orange-light", accent="#6d3b78", success="#0a5288", warning="#5c5300", error="#a04300"
 )
 OWN_THEMES = (DARK, LIGHT, BLUE_ORANGE, BLUE_ORANGE_LIGHT)
-"""The last two show rise and fall in blue and orange, which colour-blind people can distinguish."""
+"""The last two show gains and losses in blue and orange, which colour-blind users can distinguish."""
 
 
 def remembered_theme(file: Path) -> str | None:

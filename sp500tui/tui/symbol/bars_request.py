@@ -1,4 +1,4 @@
-"""The last request for missing bars that was made on the symbol screen: its progress, then its outcome."""
+"""The last request for missing bars made on the symbol screen: its progress, then its outcome."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ NOTHING_MISSING = "all bars that Yahoo Finance has are stored"
 
 
 class BarsRequest:
-    """Follows a request by the progress of the history stage, which comes with the answers to numbered queries."""
+    """Follows a request by the progress of the history stage, which is read with the screen's numbered queries."""
 
     def __init__(self) -> None:
         self.outcome = ""
-        """The outcome of the last request; empty before its end."""
+        """The outcome of the last request; empty until it ends."""
         self._progress = self._before = HistorySnapshot()
         self._accepted_at: int | None = None
-        """Number of the latest query when the pipeline accepted the request; None while none is carried out."""
+        """Number of the latest query when the pipeline accepted the request; None without a request in progress."""
 
     @property
     def text(self) -> str:
-        """The progress of the request, or else its outcome; empty without one."""
+        """The progress of the request, or its outcome; empty without a request."""
         if self._accepted_at is None:
             return self.outcome
         return progress_text(self._progress) or "fetching"
 
     @property
     def active(self) -> bool:
-        """Whether the pipeline is carrying it out."""
+        """Whether the request is in progress."""
         return self._accepted_at is not None
 
     def begin(self) -> None:
-        """Make a request: its outcome is the difference from the present progress."""
+        """Begin a request; its outcome is the difference from the current progress."""
         self._before = self._progress
 
     def accept(self, number: int) -> None:
-        """Record that the pipeline accepted it before the answer to query `number` + 1."""
+        """Record that the pipeline accepted the request before the result of query `number` + 1."""
         self._accepted_at, self.outcome = number, ""
 
     def refuse(self, reason: str) -> None:
-        """Record that the pipeline did not accept it."""
+        """Record that the pipeline rejected the request."""
         self._accepted_at, self.outcome = None, reason
 
     def forget(self) -> None:
-        """Follow the request no longer, as when another symbol is shown."""
+        """Stop following the request, for example because another symbol is shown."""
         self.refuse("")
 
     def update(self, progress: HistorySnapshot, number: int) -> None:
-        """Take the progress that came with the answer to query `number`."""
+        """Take the progress read with query `number`."""
         self._progress = progress
         if self._accepted_at is not None and number > self._accepted_at and not progress.busy:
             self._accepted_at = None
@@ -56,7 +56,7 @@ class BarsRequest:
 
 
 def _outcome_text(before: HistorySnapshot, after: HistorySnapshot) -> str:
-    """The outcome of a request for bars, by the progress when it was made and when all was done."""
+    """The outcome of a request for bars, from the progress at its beginning and at its end."""
     if after.problem and (after.failed > before.failed or after.problem != before.problem):
         return clean(after.problem)
     if after.requests == before.requests:

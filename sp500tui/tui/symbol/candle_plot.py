@@ -18,7 +18,7 @@ from sp500tui.tui.symbol.candle_series import CandleSeries, direction
 from sp500tui.tui.symbol.plot import ValueAxis, is_near, value_axis
 
 MAX_PITCH = 3
-"""Most cells from one candle to the next."""
+"""Maximum cells from one candle to the next."""
 _LABEL_EVERY = 3
 """Lines per label of the value axis."""
 _STEPS = (10, 30, 60, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400)
@@ -26,7 +26,7 @@ _STEPS = (10, 30, 60, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400)
 _MIN_SIZE = (10, 2)
 _NO_VOLUME = "no volume"
 _UNIT = "shares"
-"""Below the highest volume."""
+"""Unit printed below the highest volume."""
 _VOLUME_BLOCKS = " ▁▂▃▄▅▆▇█"
 _FILLED = {"BB": "█", "B": "▀", "b": "▄"}
 _HOLLOW = {"BB": "║", "B": "╨", "b": "╥"}
@@ -36,12 +36,12 @@ _Cell = tuple[str, Role]
 
 
 def candles_that_fit(width: int) -> int:
-    """How many candles a chart of this width has room for, with a blank between two of them."""
+    """Number of candles that fit a chart of this width, with a blank between two candles."""
     return max(10, (width - 10) // 2)
 
 
 def volume_rows(height: int) -> int:
-    """Lines of the volume in a chart of this height, without the lines above the plot."""
+    """Lines of the volume in a chart of this height, excluding the lines above the plot."""
     return next((rows for least, rows in ((26, 5), (18, 4), (13, 3), (9, 2), (6, 1)) if height >= least), 0)
 
 
@@ -58,7 +58,7 @@ class CandlePlot:
     pitch: int
     """Cells from one candle to the next."""
     first: int
-    """Index of the first candle drawn; the newest ones are."""
+    """Index of the first candle drawn; all newer ones are drawn too."""
     number: int
     axis: ValueAxis
     most_volume: int
@@ -69,7 +69,7 @@ class CandlePlot:
     ) -> CandlePlot | None:
         """The plot in a chart of `width` times `height` cells; None if it is too small or there are no candles.
 
-        `level` is a value that the axis includes where it is near enough, such as the previous close.
+        `level` is a value that the axis includes if it is near enough, such as the previous close.
         """
         below = volume_rows(height)
         rows = height - 2 - below
@@ -117,7 +117,7 @@ def candle_lines(
         width: Terminal cells.
         height: Lines; the last two are the time axis, those above them the volume.
         mark: Index of the candle marked by a vertical line.
-        level: A value drawn as a dashed line where it is on the axis: the previous close.
+        level: A value drawn as a dashed line if it is on the axis: the previous close.
     """
     plot = CandlePlot.of(series, width, height, level)
     if plot is None:
@@ -188,7 +188,7 @@ def _draw_volume(
 
 
 def volume_lines(volumes: Sequence[int], rows: int, left: int) -> list[Line]:
-    """The volume below a line of prices: a column for each cell, right of the axis."""
+    """The volume below a line of prices: a column for each cell to the right of the axis."""
     most = max(volumes, default=0)
     beside = [short_count(most), _UNIT] if most else []
     lines: list[Line] = []
@@ -230,7 +230,7 @@ def _line(axis: list[_Cell], cells: Sequence[_Cell]) -> Line:
 
 
 def _time_axis(series: CandleSeries, plot: CandlePlot) -> list[Line]:
-    """The axis with a tick at every label, `S` and `D` at splits and payments, and the labels below it."""
+    """The axis with a tick at every label, `S` at splits and `D` at payments, and the labels below it."""
     rule: list[_Cell] = [("─", Role.DIM)] * plot.width
     labels = [" "] * plot.width
     free = 0
@@ -256,7 +256,7 @@ def _time_axis(series: CandleSeries, plot: CandlePlot) -> list[Line]:
 
 
 def time_labels(series: CandleSeries, start: int, end: int, most: int) -> list[tuple[int, str]]:
-    """The candles with which a new year, month, day or round time begins, each with its label; about `most`.
+    """The candles at which a new year, month, day or round time begins, each with its label; about `most`.
 
     The unit is the coarsest one of which at least three begin.
     """
@@ -282,7 +282,7 @@ def time_labels(series: CandleSeries, start: int, end: int, most: int) -> list[t
 
 
 def _calendar(period: Period, candle: Candle) -> tuple[int, int, int, int]:
-    """Year, month, day and second of the day: local ones, of days those at the exchange."""
+    """Year, month, day and second of the day in local time; for daily candles the date at the exchange."""
     local = candle.start.astimezone(None if period.unit == "second" else ZONE)
     return local.year, local.month, local.day, local.hour * 3600 + local.minute * 60 + local.second
 

@@ -1,4 +1,4 @@
-"""The candles of the chart: those read from the database, continued by the newest price, and what they are in words."""
+"""The candles of the chart: those read from the database, updated by the newest price; their text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def direction(candle: Candle) -> Role:
 
 
 class LiveCandles:
-    """Stored candles that the newest price continues until they are read again."""
+    """Stored candles, updated by the newest price until they are read again."""
 
     def __init__(self, stored: StoredCandles) -> None:
         self.stored = stored
@@ -32,7 +32,7 @@ class LiveCandles:
         self._volume: int | None = None
 
     def add(self, quote: Quote) -> bool:
-        """Put the latest quote into the running candle, or begin the next one; whether that changed anything."""
+        """Add the latest quote to the running candle or begin the next one; returns whether anything changed."""
         if not self.candles or (self.stored.regular and quote.market_state != MarketState.REGULAR):
             return False
         last = self.candles[-1]
@@ -54,7 +54,7 @@ class LiveCandles:
 
 @dataclass(frozen=True, slots=True)
 class CandleSeries:
-    """Candles as the chart draws them."""
+    """Candles as drawn by the chart."""
 
     stored: StoredCandles
     candles: Sequence[Candle]
@@ -63,7 +63,7 @@ class CandleSeries:
 
     @classmethod
     def of(cls, live: LiveCandles, currency: str, rate: Decimal | None) -> CandleSeries:
-        """The candles, multiplied by `rate` units of the currency shown for one of the quoted one."""
+        """The candles, multiplied by `rate`: units of the currency shown per unit of the quoted one."""
         if rate is None:
             return cls(live.stored, live.candles, currency)
         shown = [
@@ -79,7 +79,7 @@ class CandleSeries:
         return cls(live.stored, shown, currency)
 
     def actions_of(self, index: int) -> Sequence[ChartAction]:
-        """The splits and payments of the period of a candle, and those after the candle before it."""
+        """The splits and payments in the period of a candle, and those since the previous candle."""
         period = self.stored.period
         earlier = self.candles[index - 1].start if index else None
         return [
@@ -93,7 +93,7 @@ class CandleSeries:
         ]
 
     def time_text(self, start: datetime) -> str:
-        """The start of a candle: a date at the exchange, or a local time."""
+        """The start of a candle as text: a date at the exchange, or a local time."""
         if self.stored.period.unit == "second":
             local = start.astimezone()
             clock = f"{local:%H:%M:%S}" if self.stored.period.seconds < 60 else f"{local:%H:%M}"
@@ -103,7 +103,7 @@ class CandleSeries:
 
 
 def reading(series: CandleSeries, index: int) -> list[Line]:
-    """One candle in words, from long to short: time, open, high, low, close, change, volume and actions."""
+    """One candle as text, from long to short: time, open, high, low, close, change, volume and actions."""
     candle = series.candles[index]
     percent = (candle.close / candle.open - 1) * 100 if candle.open else None
     change = format_change(percent, " %")
@@ -135,7 +135,7 @@ def reading(series: CandleSeries, index: int) -> list[Line]:
 
 
 def action_text(action: ChartAction) -> str:
-    """A split or payment in words: `split 4:1 on 2026-05-04`."""
+    """A split or payment as text: `split 4:1 on 2026-05-04`."""
     if action.factor != 1:
         what = _split_text(action)
     elif action.amount is not None:

@@ -1,4 +1,4 @@
-"""The chart of a symbol: tabs for its time range, a line or candles with their volume, and a mark to read them."""
+"""The chart of a symbol: tabs for the time range, a line or candles with volume, and a mark to read them."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
     from sp500tui.storage.reads import PricePoint
 
 _TALL = 14
-"""Lines from which the chart has a line of its own for what is under the mark."""
+"""Minimum lines at which the chart has a separate line for the marked price or candle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The day's change, which colours the chart, and the previous close, which it marks."""
+    """The day's change, which determines the chart's colour, and the previous close, drawn as a line."""
 
     change: str = ""
     """In percent, as printed."""
     previous_close: float | None = None
     """In the quoted currency."""
     rate: Decimal | None = None
-    """Units of the second currency for one of the quoted one."""
+    """Units of the second currency per unit of the quoted one."""
 
     def level(self, *, converted: bool) -> float | None:
         """The previous close in the currency shown."""
@@ -59,7 +59,7 @@ class Day:
 
 
 class PriceChart(LinesWidget, can_focus=True):
-    """Draws stored prices; requests another time range from its screen by a message."""
+    """Draws stored prices; posts a message to its screen to request another time range."""
 
     BINDING_GROUP_TITLE = "Chart"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -84,7 +84,7 @@ class PriceChart(LinesWidget, can_focus=True):
 
     @dataclass
     class Resized(Message):
-        """The chart has another size."""
+        """The size of the chart has changed."""
 
     def __init__(self, currencies: tuple[str, str]) -> None:
         """Create an empty chart; `currencies` are the codes of the quoted and the converted price."""
@@ -103,14 +103,14 @@ class PriceChart(LinesWidget, can_focus=True):
     def show_line(
         self, time_range: ChartRange, points: Sequence[PricePoint], placeholder: str, since: datetime
     ) -> None:
-        """Draw these points, oldest first, on an axis from `since`, or `placeholder` where there are none."""
+        """Draw these points, oldest first, on an axis from `since`, or `placeholder` if there are none."""
         self._since = since.timestamp()
         self._select(time_range, placeholder)
         self._points, self._live = points, None
         self._draw()
 
     def show_candles(self, time_range: ChartRange, live: LiveCandles | None, placeholder: str) -> None:
-        """Draw candles, or `placeholder` where there are none."""
+        """Draw candles, or `placeholder` if there are none."""
         self._select(time_range, placeholder)
         self._points, self._live = (), live
         self._draw()
@@ -122,12 +122,12 @@ class PriceChart(LinesWidget, can_focus=True):
 
     @property
     def series(self) -> CandleSeries | None:
-        """The candles drawn; None where there are none."""
+        """The candles drawn; None if there are none."""
         return self._series
 
     @property
     def length(self) -> int:
-        """How many prices or candles are drawn."""
+        """Number of prices or candles drawn."""
         return len(self._samples) if self._series is None else len(self._series.candles)
 
     def watch_converted(self) -> None:
@@ -142,13 +142,13 @@ class PriceChart(LinesWidget, can_focus=True):
         self._draw()
 
     def _times(self) -> Sequence[float]:
-        """The times of what is drawn, in seconds since 1970: of the prices, or the starts of the candles."""
+        """The times of the prices or the starts of the candles drawn, in seconds since 1970."""
         if self._series is None:
             return [sample.at for sample in self._samples]
         return [candle.start.timestamp() for candle in self._series.candles]
 
     def _keep_mark(self) -> None:
-        """Let the mark keep its time where other prices or candles are drawn."""
+        """Keep the mark at its time when other prices or candles are drawn."""
         times = self._times()
         if self.mark is not None and self._marked_at is not None and times:
             self.set_reactive(PriceChart.mark, max(0, bisect_right(times, self._marked_at) - 1))
@@ -252,7 +252,7 @@ class PriceChart(LinesWidget, can_focus=True):
         self.show_lines(lines[:height])
 
     def _head_lines(self, width: int) -> list[Line]:
-        """The tabs with a summary; what is marked below them, or in their line where there is no room for two."""
+        """The tabs with a summary; the marked price or candle below them, or in the same line if only one fits."""
         mark = None if self.mark is None else min(self.mark, self.length - 1)
         if self._series is not None:
             overall = summary(self._series)
@@ -288,6 +288,6 @@ class PriceChart(LinesWidget, can_focus=True):
 
 
 def wrapped(text: str, width: int) -> list[Line]:
-    """A text in lines of at most `width` cells, with a blank line above it."""
+    """A text wrapped into lines of at most `width` cells, after a blank line."""
     rows = wrap(clean(text), max(20, width - 1))
     return [cut((), width), *(cut((Span(row, Role.LABEL),), width) for row in rows)]

@@ -37,9 +37,9 @@ class ChartRange(Enum):
         self.tab = tab
         self.description = description
         self.days = days
-        """Calendar days up to the newest data; None for all that is stored."""
+        """Calendar days up to the newest data; None for everything stored."""
         self.resolution = resolution
-        """The bars to be fetched for it; None where there are none."""
+        """The bars to fetch for the range; None if there are none."""
 
     @property
     def is_line(self) -> bool:
@@ -47,7 +47,7 @@ class ChartRange(Enum):
         return self is ChartRange.HOUR
 
     def since(self, now: datetime) -> datetime:
-        """Start of the range before `now`, UTC: that of the line, and of the bars to be fetched."""
+        """Start of the range before `now`, UTC: for the line, and for the bars to fetch."""
         if self.is_line:
             return now - timedelta(hours=1)
         if self.days is None:
@@ -67,9 +67,9 @@ def samples_of(points: Sequence[PricePoint], *, converted: bool) -> list[Sample]
 
 
 def traded_volumes(points: Sequence[PricePoint], column: Callable[[float], int], cells: int) -> list[int]:
-    """The shares traded in each cell of a plot; `column` is the cell of a time.
+    """The shares traded in each cell of a plot; `column` returns the cell of a time.
 
-    A quote counts the shares since the opening, so those between two quotes are the difference.
+    A quote has the shares traded since the opening, so those traded between two quotes are the difference.
     """
     volumes = [0] * cells
     before: int | None = None
@@ -102,7 +102,7 @@ def tab_at(x: int) -> ChartRange | None:
 
 
 def head_line(chosen: ChartRange, variants: Sequence[Line], width: int) -> Line:
-    """The tabs, and beside them the longest text that fits."""
+    """The tabs, followed by the longest text that fits."""
     tabs: list[Span] = []
     for candidate in ChartRange:
         role = Role.SELECTED if candidate is chosen else Role.LABEL
@@ -128,7 +128,7 @@ def line_summary(samples: Sequence[Sample], currency: str) -> list[Line]:
 
 
 def line_reading(samples: Sequence[Sample], currency: str, mark: int) -> list[Line]:
-    """One sample in words, from long to short."""
+    """One sample as text, from long to short."""
     sample = samples[min(mark, len(samples) - 1)]
     local = datetime.fromtimestamp(sample.at, UTC).astimezone()
     price = (Span(_amount(sample.value), Role.TITLE), Span(f" {clean(currency)}", Role.LABEL))

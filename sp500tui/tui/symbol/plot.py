@@ -16,9 +16,9 @@ from sp500tui.tui.render.lines import Line, Role, Span, cut
 _LABEL_EVERY = 3
 """Lines per label of the value axis."""
 _LEAST_LABELS = 2
-"""Labels of the value axis at least."""
+"""Minimum labels of the value axis."""
 _LEAST_LABEL = 6
-"""Cells of a label of the value axis at least, where the volume below has its number and unit."""
+"""Minimum cells of a value label, so that the volume's number and unit fit below."""
 _TIME_LABEL = 12
 """Cells per label of the time axis."""
 _GAP_FACTOR = 12
@@ -34,11 +34,11 @@ _TIME_STEPS = (
 )
 """Seconds between two labels of the time axis."""
 _MIN_SPREAD = 0.001
-"""Smallest range of the value axis relative to the price, so that a constant price is drawn as a line."""
+"""Minimum range of the value axis relative to the price, so that a constant price is drawn as a line."""
 _LEVEL_REACH = 0.05
-"""How far beyond the values, relative to them, a level still widens the axis."""
+"""Maximum distance of a level from the values, relative to their range, at which it extends the axis."""
 _MAX_DECIMALS = 17
-"""Decimals of the finest label."""
+"""Maximum decimals of a label."""
 _DAY = 86_400
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bit of the dot in each row and column of a cell."""
@@ -83,7 +83,7 @@ class Plot:
             width: Terminal cells.
             height: Lines.
             since: Start of the time axis, by default the first sample.
-            level: A value that the value axis includes where it is near enough, such as the previous close.
+            level: A value that the value axis includes if it is near enough, such as the previous close.
         """
         rows = height - 2
         if not samples or rows < _MIN_SIZE[1]:
@@ -117,7 +117,7 @@ class Plot:
 
 
 def is_near(level: float, low: float, high: float) -> bool:
-    """Whether a level can be on the axis of values from `low` to `high` without flattening them to a line."""
+    """Whether an axis of values from `low` to `high` can include a level without flattening them to a line."""
     reach = max(high - low, high * _LEVEL_REACH)
     return low - reach <= level <= high + reach
 
@@ -141,7 +141,7 @@ def chart_lines(
         role: Role of the plotted line.
         mark: Index of the sample marked by a vertical line.
         since: Start of the time axis, by default the first sample.
-        level: A value drawn as a dashed line where it is on the axis: the previous close.
+        level: A value drawn as a dashed line if it is on the axis: the previous close.
     """
     plot = Plot.of(samples, width, height, since=since, level=level)
     if plot is None:
@@ -306,10 +306,10 @@ def _time_label(time: float, step: int) -> str:
 
 
 class BrailleCanvas:
-    """A canvas of braille dots: two across and four down in every terminal cell."""
+    """A canvas of braille dots, two across and four down in every terminal cell."""
 
     def __init__(self, width: int, height: int) -> None:
-        """Make an empty canvas of `width` times `height` terminal cells."""
+        """Create an empty canvas of `width` times `height` terminal cells."""
         self.dots_across = 2 * width
         self.dots_down = 4 * height
         self._cells = [[0] * width for _ in range(height)]

@@ -1,4 +1,4 @@
-"""The way of the newest quote of one symbol, from the start of its cycle to the commit."""
+"""The journey of the newest quote of one symbol, from the start of its cycle to the commit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NOT_RECORDED = "a recording does not contain the journeys of quotes"
 
 
 class QuoteWay(LinesWidget):
-    """Reads the journeys while it is shown, and draws that of one symbol's newest quote."""
+    """Reads the journeys while it is shown, and draws the journey of one symbol's newest quote."""
 
     def __init__(self) -> None:
         super().__init__(id="way", classes="panel")
@@ -42,7 +42,7 @@ class QuoteWay(LinesWidget):
         self.set_interval(_READ_EVERY, self.read)
 
     def on_resize(self) -> None:
-        """Draw for the new size; a widget that was hidden reads first."""
+        """Draw for the new size; reads first if the widget was hidden."""
         if self._symbol and self._journey is None:
             self.read()
         self._draw()
@@ -67,7 +67,7 @@ class QuoteWay(LinesWidget):
         """Read in the background, unless it is hidden."""
         pipeline = self._pipeline
         if pipeline is not None and self._symbol and self.size.width:
-            # Not a coroutine yet: a worker that is cancelled before it starts would leave one that is never awaited.
+            # Not a coroutine yet: it would never be awaited if the worker is cancelled before it starts.
             self._reading = self.run_worker(
                 partial(self._read, pipeline, self._symbol), exclusive=True, exit_on_error=False
             )
@@ -97,7 +97,7 @@ class QuoteWay(LinesWidget):
 
 
 def journey_of(pipeline: PipelineControl, symbol: str) -> Journey | None:
-    """The journey of a symbol's newest quote; None where its batch is not known. May block."""
+    """The journey of a symbol's newest quote; None if its batch is unknown. May block."""
     price = pipeline.price_of(symbol)
     if price is None or not price.row.batch:
         return None

@@ -38,9 +38,9 @@ from sp500tui.tui.widgets.lines_widget import LinesWidget
 from sp500tui.tui.widgets.titles import set_titles
 
 _ROWS = 60
-"""Latest rows read; as many as fit are shown."""
+"""Number of latest rows read; as many as fit are shown."""
 _CANDLES_EVERY = timedelta(seconds=30)
-"""Time between two readings of the candles, which the newest price updates in between."""
+"""Time between two reads of the candles, which the newest price updates in between."""
 _SYMBOL = Binding.Group("Symbol", compact=True)
 _LOADING = "Reading the stored prices …"
 _FETCH = "symbol.fetch"
@@ -53,12 +53,12 @@ class Answer:
     stored: StoredSymbol
     time_range: ChartRange
     candles: StoredCandles | None
-    """None where they were not due."""
+    """None if they were not due."""
     room: int
-    """How many candles had room."""
+    """Number of candles that fitted."""
     read_at: datetime
     number: int
-    """Of the query, from one."""
+    """Number of the query, from one."""
     progress: HistorySnapshot
 
 
@@ -92,11 +92,11 @@ class SymbolScreen(BaseScreen):
         self.stored: StoredSymbol | None = None
         """The last result of the queries; None before the first one."""
         self.candles: LiveCandles | None = None
-        """The candles of the range; None before they were read."""
+        """The candles of the range; None until they are read."""
         self._candles_read: tuple[datetime, int] | None = None
-        """When they were read last, and how many had room."""
+        """Time of the last read of the candles, and the number that fitted."""
         self._queries = 0
-        """How many queries were made."""
+        """Number of queries made."""
         self._request = BarsRequest()
 
     def compose_panels(self) -> ComposeResult:
@@ -130,7 +130,7 @@ class SymbolScreen(BaseScreen):
     # Queries
 
     def current_query(self) -> Callable[[], object]:
-        """Read the latest rows and the prices of the line, or the candles where they are due."""
+        """Read the latest rows and the prices of the line, or the candles if they are due."""
         now, line = self.dashboard.clock(), self.time_range.is_line
         since = self.time_range.since(now) if line else now
         points = max(200, 2 * self.size.width)
@@ -145,7 +145,7 @@ class SymbolScreen(BaseScreen):
 
     @property
     def _room(self) -> int:
-        """How many candles the chart has room for."""
+        """Number of candles that fit the chart."""
         return candles_that_fit(self.chart.size.width or self.size.width)
 
     def _candles_due(self, now: datetime, room: int) -> bool:
@@ -156,7 +156,7 @@ class SymbolScreen(BaseScreen):
         )
 
     def forget_answers(self) -> None:
-        """Show no candles and rows of another time beside the quote."""
+        """Drop the candles and rows of the previous time."""
         self.stored = self.candles = None
         self.query_one(QuoteWay).read_again()
 
@@ -211,7 +211,7 @@ class SymbolScreen(BaseScreen):
         set_titles(self.query_one("#facts"), "company · quote provenance")
 
     def _add_live(self) -> bool:
-        """Continue the candles with the newest price; whether that changed anything."""
+        """Update the candles with the newest price; returns whether anything changed."""
         price = self._price()
         return self.candles is not None and price is not None and self.candles.add(price.row.quote)
 
@@ -248,7 +248,7 @@ class SymbolScreen(BaseScreen):
             currency += f" at {rate:.4f}"
         note = self._fetch_text()
         if self.has_class("-narrow"):
-            # There is one border for both, and the key bar has the key that fetches.
+            # Both share one border, and the key bar has the key that fetches bars.
             variants, note = [self._request.text] if self._request.text else variants, ""
         heads = [f"{shown.tab} in {currency}"] * len(variants) + [f"{shown.tab} in {self.chart.currency}"]
         title, *shorter = [
@@ -269,11 +269,11 @@ class SymbolScreen(BaseScreen):
 
     @property
     def _can_fetch(self) -> bool:
-        """Whether the pipeline can be given a request for bars of the range."""
+        """Whether the bars of the range can be requested from the pipeline."""
         return self.time_range.resolution is not None and self.dashboard.offers(_FETCH)
 
     def _fetch_text(self) -> str:
-        """The progress or outcome of the last request for bars, or the key that makes one."""
+        """The progress or outcome of the last request for bars, or the key that requests them."""
         if self._request.text or not self._can_fetch:
             return self._request.text
         return f"{self.dashboard.key_of(_FETCH)} fetches {self.time_range.resolution} bars"
@@ -284,7 +284,7 @@ class SymbolScreen(BaseScreen):
 
     @on(PriceChart.Resized)
     def fill_chart(self) -> None:
-        """Read as many candles as have room now."""
+        """Read as many candles as fit now."""
         if not self.time_range.is_line and (
             self._candles_read is None or self._candles_read[1] != self._room
         ):
@@ -303,7 +303,7 @@ class SymbolScreen(BaseScreen):
         self.run_query()
 
     def action_fetch_bars(self) -> None:
-        """Have the pipeline fetch the bars of the range that are not stored."""
+        """Have the pipeline fetch the missing bars of the range."""
         resolution = self.time_range.resolution
         if resolution is None:
             key = self.dashboard.key_of("chart.span")
@@ -315,7 +315,7 @@ class SymbolScreen(BaseScreen):
         self.request_bars(resolution, self.time_range.since(now), now, (self.symbol,), what)
 
     def bars_requested(self, message: str, *, accepted: bool) -> None:
-        """Follow an accepted request; otherwise show why it was not."""
+        """Follow an accepted request; otherwise show why it was rejected."""
         super().bars_requested(message, accepted=accepted)
         if accepted:
             self._request.accept(self._queries)
@@ -335,7 +335,7 @@ class SymbolScreen(BaseScreen):
         self.notify(f"Copied: {self.symbol} {text}", markup=False)
 
     def action_step_symbol(self, steps: int) -> None:
-        """Show the symbol `steps` further in the order of the price table, and move its cursor there."""
+        """Show the symbol `steps` further in the order of the price table, and move the table's cursor there."""
         order = self._order()
         if not order:
             return
@@ -355,7 +355,7 @@ class SymbolScreen(BaseScreen):
         return shown if self.symbol in shown else list(self._constituents)
 
     def _position(self) -> tuple[int, int]:
-        """Number of the symbol in that order, from one, or zero; and the number of symbols."""
+        """Position of the symbol in that order, from one, or zero; and the number of symbols."""
         order = self._order()
         return (order.index(self.symbol) + 1 if self.symbol in order else 0), len(order)
 

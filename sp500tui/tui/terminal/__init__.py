@@ -1,1 +1,1 @@
-"""The driver of the terminal: output, input and the differences between frames."""
+"""The terminal driver: output, input and the differences between frames."""

@@ -1,4 +1,4 @@
-"""ASCII in place of the dashboard's signs and lines, cell by cell, for terminals without Unicode."""
+"""ASCII replacements for the dashboard's signs and lines, cell by cell, for terminals without Unicode."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _SIGNS = {
 _TABLE = {ord(sign): ascii_sign for signs, ascii_sign in _SIGNS.items() for sign in signs}
 _FIRST_BRAILLE, _LAST_BRAILLE = 0x2800, 0x28FF
 _DENSE = 4
-"""Dots of a braille cell from which it is drawn dense."""
+"""Minimum dots of a braille cell that is drawn dense."""
 
 
 def as_ascii(text: str) -> str:

@@ -48,7 +48,7 @@ class DiffingApp(App[ReturnType]):
 
     @property
     def _background_screens(self) -> list[Screen[Any]]:
-        """The screens that are visible behind the present one: none behind an opaque one.
+        """The screens visible behind the current one: none if it is opaque.
 
         Textual 8.2 includes the next screen even then, and each of its changes redraws the whole present one.
         """
@@ -102,7 +102,7 @@ class DiffingScreen(Screen[ScreenResultType]):
 
 
 class DiffUpdate(ChopsUpdate):
-    """Renders the same as the compositor's own update in fewer bytes."""
+    """Renders the same as the compositor's update in fewer bytes."""
 
     def render_segments(self, console: Console) -> str:
         """Return the escape sequences and text for the terminal."""

@@ -1,4 +1,4 @@
-"""Terminal drivers whose input and output can stall, break or end without stopping the program."""
+"""Terminal drivers that let the program continue when input or output stalls, fails or ends."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ LOG = logging.getLogger(__name__)
 _WEB_DRIVER = "textual.drivers.web_driver:WebDriver"
 """The value of `TEXTUAL_DRIVER` under `textual serve`."""
 _MAX_PENDING = 1 << 20
-"""Bytes that may wait to be written; when there are more, they are dropped and the screen is repainted later."""
+"""Maximum bytes pending; if there are more, all are dropped and the screen is repainted later."""
 _WRITE_CHUNK = 4096
-"""Bytes of one write, as many as a terminal buffers: progress on a longer write would show only at its end."""
+"""Bytes of one write, as many as a terminal buffers; the progress of a longer write is known only at its end."""
 _READ_CHUNK = 4096
 _EXIT_TIMEOUT = 1.0
 """Seconds without progress after which pending output is abandoned on exit."""
 _TICK = 0.05
 """Seconds between checks of an unfinished sequence when no more input arrives."""
 _LARGEST = (2000, 1000)
-"""Columns and lines that are drawn at most."""
+"""Maximum columns and lines drawn."""
 
 
 class NonBlockingWriter:
-    """Writes to a file descriptor on a thread of its own, so that `write` neither blocks nor fails.
+    """Writes to a file descriptor on a separate thread, so that `write` neither blocks nor fails.
 
     When more than `max_pending` bytes wait, all of them are dropped, and `on_recovered` is called once the descriptor
     accepts data again. A piece is written completely or not at all. After a write error everything is dropped.
@@ -67,7 +67,7 @@ class NonBlockingWriter:
 
     @property
     def pending(self) -> int:
-        """Bytes that wait to be written."""
+        """Number of bytes pending."""
         return self._pending
 
     def write(self, text: str) -> int:
@@ -100,13 +100,13 @@ class NonBlockingWriter:
         return self._fileno
 
     def discard_pending(self) -> None:
-        """Drop what is queued; a piece that is partly written is completed."""
+        """Drop the queued pieces; a partly written piece is completed."""
         with self._changed:
             self._pieces.clear()
             self._pending = 0
 
     def drain(self, timeout: float) -> bool:
-        """Wait until everything is written; False when nothing could be written for `timeout` seconds."""
+        """Wait until everything is written; False if nothing could be written for `timeout` seconds."""
         with self._changed:
             while not self._is_done():
                 if not self._progressed(self._written, timeout):
@@ -161,7 +161,7 @@ class NonBlockingWriter:
 
 
 def driver_class() -> type[Driver] | None:
-    """The driver for the environment; None where `TEXTUAL_DRIVER` names one that Textual loads itself."""
+    """The driver for the environment; None if `TEXTUAL_DRIVER` names one that Textual loads itself."""
     named = os.environ.get("TEXTUAL_DRIVER")
     return {None: TerminalDriver, "": TerminalDriver, _WEB_DRIVER: BrowserDriver}.get(named)
 
@@ -175,7 +175,7 @@ class ResilientDriver(Driver):
     def _read_input(self, fileno: int, source: TerminalInput, content: Callable[[bytes], bytes]) -> None:
         """Pass input to the app until the driver stops or the input ends.
 
-        `content` returns the terminal's bytes contained in what was read.
+        `content` extracts the terminal's bytes from the data read.
         """
         with selectors.DefaultSelector() as selector:
             selector.register(fileno, selectors.EVENT_READ)
@@ -194,7 +194,7 @@ class ResilientDriver(Driver):
 
     def _post_input(self, found: Iterable[Message]) -> None:
         for event in found:
-            # Textual searches the widget under the pointer and fails outside the screen.
+            # Textual looks up the widget under the pointer and fails outside the screen.
             if isinstance(event, events.MouseEvent) and not self._app.size.contains(event.x, event.y):
                 continue
             try:
@@ -203,7 +203,7 @@ class ResilientDriver(Driver):
                 return  # the event loop has ended
 
     def _hang_up(self) -> None:
-        """End the program as SIGHUP does; a terminal in another session sends none when it closes."""
+        """End the program as SIGHUP does, which a terminal in another session does not send when it closes."""
         if not self.exit_event.is_set():
             os.kill(os.getpid(), signal.SIGHUP)
 
@@ -214,7 +214,7 @@ class ResilientDriver(Driver):
 class TerminalDriver(ResilientDriver, LinuxDriver):
     """Textual's driver, writing through a `NonBlockingWriter` and reading through a `TerminalInput`.
 
-    Textual's own writer blocks the event loop when the terminal does not read, and keeps the program from exiting when
+    Textual's writer blocks the event loop when the terminal does not read, and keeps the program from exiting when
     it is gone. Its reader ends the program at the first byte that is not UTF-8.
     """
 
@@ -235,7 +235,7 @@ class TerminalDriver(ResilientDriver, LinuxDriver):
         super().stop_application_mode()
 
     def close(self) -> None:
-        """Write what is pending, if the terminal accepts it in time."""
+        """Write the pending output, if the terminal accepts it in time."""
         super().close()
         self._terminal.drain(_EXIT_TIMEOUT)
 
@@ -264,7 +264,7 @@ class BrowserDriver(ResilientDriver, WebDriver):
         self._write = self._packets.write_bytes  # type: ignore[assignment]  # a partial of os.write
 
     def start_application_mode(self) -> None:
-        """Start as Textual does, without handlers of its own for SIGINT and SIGTERM."""
+        """Start as Textual does, but without its handlers of SIGINT and SIGTERM."""
         self._write(b"__GANGLION__\n")
         self.write("\x1b[?1049h")
         self._enable_mouse_support()
@@ -277,7 +277,7 @@ class BrowserDriver(ResilientDriver, WebDriver):
         self._app.call_later(self._app.post_message, events.AppBlur())
 
     def close(self) -> None:
-        """Write what is pending, if the server accepts it in time."""
+        """Write the pending output, if the server accepts it in time."""
         super().close()
         self._packets.drain(_EXIT_TIMEOUT)
 
@@ -304,7 +304,7 @@ class BrowserDriver(ResilientDriver, WebDriver):
         return b""
 
     def on_meta(self, packet_type: str, payload: dict[str, object]) -> None:
-        """Handle a packet that is no input; sizes are limited as a terminal's are."""
+        """Handle a packet that is not input; sizes are limited as for a terminal."""
         if packet_type == "resize":
             size = Size(*_limited(int(str(payload["width"])), int(str(payload["height"]))))
             self._app.post_message(events.Resize(size, size))

@@ -25,19 +25,19 @@ SEQUENCE_TIMEOUT = 1.0
 LONGEST = 3.0
 """Seconds that an unfinished sequence may take when its bytes come a few at a time, as keys do."""
 _FEW = 16
-"""Bytes read at once; more of them are no keys and prolong the time."""
+"""Maximum bytes of a read that are taken for keys; a larger read extends the limit."""
 _LONGEST_SEQUENCE = 32
-"""Characters after which Textual's parser types a sequence out."""
+"""Maximum characters of a sequence; Textual's parser types out longer ones."""
 _MOST_PASTED = 1 << 20
-"""Bytes of a paste; the rest is dropped."""
+"""Maximum bytes of a paste; the rest is dropped."""
 _MOUSE_BYTES = 3
-"""That follow `ESC [ M`: the button and the place, as X10 sends them. They can be any byte from 32 on."""
+"""Bytes after `ESC [ M` in an X10 report: the button and the position, each any byte from 32 on."""
 _ESC, _BEL = 0x1B, 0x07
 _PASTE_START, _PASTE_END = "\x1b[200~", b"\x1b[201~"
 _STRINGS = frozenset(b"]P_^X")
 """The bytes after ESC that begin an OSC, DCS, APC, PM or SOS string."""
 _IN_STRINGS = frozenset(range(0x08, 0x0E))
-"""Control characters that a string may contain, ECMA-48 5.6."""
+"""Control characters that a string may contain (ECMA-48, 5.6)."""
 _DROPPED = (events.Resize, InBandWindowResize, events.CursorPosition)
 """Unused reports: the size of the terminal comes from the kernel, and the cursor position is never queried."""
 
@@ -63,7 +63,7 @@ class TerminalInput:
     """Turns bytes into events.
 
     Args:
-        clock: Gives seconds that only rise.
+        clock: Returns monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -72,7 +72,7 @@ class TerminalInput:
         self._began = self._last = clock()
         self._sequence = ""
         self._parser: XTermParser | None = None
-        """Of the sequence under way; None once that is known to mean nothing."""
+        """Characters of the current sequence; None once it is known to be meaningless."""
         self._keys = XTermParser()
         self._decode = getincrementaldecoder("utf-8")("replace").decode
         self._mouse_at = (0.0, 0.0)
@@ -81,7 +81,7 @@ class TerminalInput:
         self._warned = False
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """The events of what was read."""
+        """Return the events of the bytes read."""
         self._last = self._clock()
         if len(data) > _FEW:
             self._began = self._last
@@ -91,7 +91,7 @@ class TerminalInput:
             yield from self._take(byte)
 
     def end_overdue(self) -> Iterator[Message]:
-        """End a sequence that is overdue, and return its events; to be called when there is nothing to read."""
+        """End an overdue sequence, and return its events; to be called when there is nothing to read."""
         if self._state is _State.GROUND:
             return
         now = self._clock()
@@ -112,7 +112,7 @@ class TerminalInput:
             case _State.ESCAPE:
                 yield from self._take_after_escape(byte)
             case _ if byte < 0x20:
-                # The sequence was torn, and this is a key such as ctrl+c, or the next sequence.
+                # The sequence was truncated, and this is a key such as ctrl+c, or the next sequence.
                 self._state = _State.GROUND
                 yield from self._take(byte)
             case _State.MOUSE:
@@ -176,7 +176,7 @@ class TerminalInput:
 
     def _take_of_string(self, byte: int) -> Iterator[Message]:
         if self._state is _State.STRING_ESCAPE and byte != ord("\\"):
-            # No end of the string: the ESC before has begun another sequence.
+            # Not the end of the string: the previous ESC has begun another sequence.
             self._begin()
             yield from self._take(byte)
         elif self._state is _State.STRING_ESCAPE or byte == _BEL:
@@ -199,7 +199,7 @@ class TerminalInput:
     def _pasted(self) -> Message:
         text = self._paste[:_MOST_PASTED].decode(errors="replace")
         self._paste.clear()
-        # A control character would reach the terminal with the text and steer it from there.
+        # A control character would reach the terminal with the text and be executed there.
         return events.Paste("".join(filter(_is_harmless, text)))
 
     # Sequences
@@ -211,13 +211,13 @@ class TerminalInput:
         self._feed_parser("\x1b")
 
     def _parsed(self, character: str) -> Iterator[Message]:
-        """The events of the sequence with this character added, if that completes one that is known."""
+        """The events of the sequence with this character added, if that completes a known one."""
         if len(self._sequence) >= _LONGEST_SEQUENCE - 1:
             self._parser = None
         return _usable(self._feed_parser(character))
 
     def _with_alt(self, character: str) -> Iterator[Message]:
-        """A sequence of two characters that is known, else the key pressed with alt."""
+        """The events of a known two-character sequence, or else the key pressed with alt."""
         found = self._feed_parser(character)
         return _usable(found or self._feed_parser(""))
 
@@ -235,7 +235,7 @@ class TerminalInput:
         return found
 
     def _end_sequence(self) -> Iterator[Message]:
-        """End an unfinished sequence: a paste has what arrived of it, ESC alone is a key, all others are dropped."""
+        """End an unfinished sequence: a paste keeps what arrived, ESC alone is a key, all others are dropped."""
         state, self._state = self._state, _State.GROUND
         if state is _State.PASTE:
             yield self._pasted()
