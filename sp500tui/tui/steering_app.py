@@ -32,12 +32,12 @@ class SteeringApp(TimeApp):
     """Why this dashboard cannot control the pipeline; empty if it can."""
 
     def offers(self, key_id: str | None) -> bool:
-        """Whether a key has an effect: those that act on the pipeline have none in the past, or where it is refused."""
+        """Whether a key has an effect: those that act on the pipeline have none in the past, or if it is refused."""
         return not (self._refused and key_id in STEERING)
 
     @property
     def _refused(self) -> str:
-        """Why a key cannot act on the pipeline now: always, or in the past; empty if it can."""
+        """Why keys cannot act on the pipeline, ever or in the past; empty if they can."""
         replayed = self.time_controls.replayed
         return self.refusal or (replayed.refusal if replayed is not None else "")
 

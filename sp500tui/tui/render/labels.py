@@ -166,19 +166,19 @@ def trend(queue: QueueSnapshot) -> tuple[str, str]:
 def verdict_label(
     snapshot: Snapshot, key_of: Callable[[str], str] | None = None, selected: StageName | None = None
 ) -> tuple[str, Role]:
-    """What holds the pipeline up and what helps, or that it keeps up: the words with a sign, and their role.
+    """The bottleneck and a remedy, or that every stage keeps up: text with a sign, and its role.
 
     Args:
-        snapshot: Of the pipeline.
-        key_of: The key of a binding as configured, empty where it has no effect; by default that of the advice.
-        selected: The stage that the scaling keys act on; by default the one that the advice is about.
+        snapshot: The pipeline's snapshot.
+        key_of: Returns the configured key of a binding, empty if it has no effect; by default the key in the advice.
+        selected: The target of the scaling keys; by default the stage that the advice is about.
     """
     verdict = snapshot.verdict
     reasons = [
         reason for reason in (*snapshot.degraded, *lost_label(snapshot)) if reason not in verdict.sentence
     ]
     well = verdict.severity in (Severity.OK, Severity.NOTE)
-    # While cycles end in time there is nothing to do, and the health of the sources needs the room.
+    # While cycles end in time no action is needed, and the health of the sources needs the room.
     own = [verdict.sentence, "" if well else _with_key(verdict, key_of, selected)]
     sign, role = _verdict_sign(snapshot)
     if reasons and well and verdict.kind is not VerdictKind.ENDING:
@@ -188,7 +188,7 @@ def verdict_label(
 
 
 def _with_key(verdict: Verdict, key_of: Callable[[str], str] | None, selected: StageName | None) -> str:
-    """Advice with the key as configured; nothing where the key has no effect, no key where it acts on another stage."""
+    """Advice with the configured key: empty if the key has no effect, without the key if it acts on another stage."""
     advice, stage = verdict.advice, verdict.stage
     key_id = _ADVISED_KEYS.get(advice)
     if key_id is None or key_of is None:

@@ -64,9 +64,9 @@ class View:
     market_speed: float = 1.0
     """Speed of the demo's trading day."""
     key_of: Callable[[str], str] | None = None
-    """The key of a binding as configured, empty where it has no effect; by default those of the verdict."""
+    """Returns the configured key of a binding, empty if it has no effect; by default the keys in the verdict."""
     selected: StageName | None = None
-    """The stage that the scaling keys act on; by default the one that the verdict is about."""
+    """The target of the scaling keys; by default the stage that the verdict is about."""
 
     @classmethod
     def of(cls, dashboard: DashboardContext, *, frozen: bool = False) -> View:
@@ -303,7 +303,7 @@ def _missing_variants(snapshot: Snapshot) -> list[Line]:
 
 
 def _verdict(snapshot: Snapshot, view: View, width: int) -> Line:
-    """The verdict without padding, in fewer words where it is too long; last as many clauses as fit, and `…`."""
+    """The verdict without padding, shortened if it is too long, at last to as many clauses as fit and `…`."""
     words, role = verdict_label(snapshot, view.key_of, view.selected)
     brief = shortened(words)
     briefest = _SHOWN_ELSEWHERE.sub("", brief)

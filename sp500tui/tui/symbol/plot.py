@@ -36,7 +36,7 @@ _TIME_STEPS = (
 _MIN_SPREAD = 0.001
 """Minimum range of the value axis relative to the price, so that a constant price is drawn as a line."""
 _LEVEL_REACH = 0.05
-"""Maximum distance of a level from the values, relative to their range, at which it extends the axis."""
+"""Distance from the values, relative to the highest one, within which a level always extends the axis."""
 _MAX_DECIMALS = 17
 """Maximum decimals of a label."""
 _DAY = 86_400
