@@ -8,8 +8,8 @@ from typing import Any
 
 from sp500tui.storage.connection import connect
 from sp500tui.storage.queries import extension_query
-from sp500tui.storage.retry import execute
 from sp500tui.storage.schema.migrations import apply_schema
+from sp500tui.storage.statements import execute
 from sp500tui.storage.transaction import Connection, run
 
 CITUS, TIMESCALEDB = "citus", "timescaledb"

@@ -10,7 +10,7 @@ from typing import Any
 
 from sp500tui.errors import DatabaseError
 from sp500tui.model import ConvertedQuote, Quote
-from sp500tui.storage.retry import fetch_rows
+from sp500tui.storage.statements import fetch_rows
 from sp500tui.storage.transaction import Connection
 
 _NO_SUCH_FUNCTION = "42883"

@@ -13,7 +13,7 @@ from sp500tui.model import Constituent
 from sp500tui.storage.adaptation import python_codec
 from sp500tui.storage.batch_codec import layout_of, parameters
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.retry import execute
+from sp500tui.storage.statements import execute
 from sp500tui.storage.transaction import Connection, run, run_raw
 
 _log = logging.getLogger(__name__)

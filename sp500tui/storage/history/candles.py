@@ -12,7 +12,7 @@ from itertools import groupby
 from sp500tui.model import ActionKind, Resolution
 from sp500tui.storage.history.periods import OFFSET, PERIODS, ZONE_NAME, Period, window_start
 from sp500tui.storage.history.sessions import QUOTES
-from sp500tui.storage.retry import fetch_rows
+from sp500tui.storage.statements import fetch_rows
 from sp500tui.storage.transaction import Connection
 
 MAX_CANDLES = 1000

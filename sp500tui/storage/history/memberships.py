@@ -10,7 +10,7 @@ import psycopg
 from sp500tui.model import Constituent, IndexChange, Membership
 from sp500tui.storage.connection import query_error
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.retry import execute
+from sp500tui.storage.statements import execute
 from sp500tui.storage.transaction import Connection, run, run_together
 
 OBSERVED = "observed"

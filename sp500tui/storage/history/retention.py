@@ -12,7 +12,7 @@ import psycopg
 from sp500tui.errors import DatabaseError
 from sp500tui.storage.connection import query_error
 from sp500tui.storage.queries import QUERIES, extension_query
-from sp500tui.storage.retry import with_retry
+from sp500tui.storage.statements import with_retry
 from sp500tui.storage.transaction import Connection, run, transaction
 
 _PORTION = timedelta(days=1)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sp500tui.model import CorporateAction, MarketState, Resolution, TradingSession
 from sp500tui.storage.queries import QUERIES
-from sp500tui.storage.retry import execute, fetch_rows
+from sp500tui.storage.statements import execute, fetch_rows
 from sp500tui.storage.transaction import Connection, fetch_raw, run, run_raw, run_together
 
 QUOTES = "quotes"

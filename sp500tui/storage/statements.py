@@ -1,4 +1,4 @@
-"""Statements that are retried after serialization failures and deadlocks, and whose errors name what failed."""
+"""Statements, retried after serialization failures and deadlocks; their errors name what failed."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from sp500tui.storage.retry import with_retry
+from sp500tui.storage.statements import with_retry
 
 
 class Statement:
