@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from sp500tui.cli.commands.data.backfill_beside import Outcome, hand_over, running_pipeline
+from sp500tui.cli.commands.data.backfill_handover import Outcome, hand_over, running_pipeline
 from sp500tui.cli.commands.data.backfill_progress import Progress, progress_report
 from sp500tui.cli.commands.data.survey import HistoryRequest, history_request, opened, surveyed, utc_now
 from sp500tui.cli.context import configuration_of
@@ -58,9 +58,9 @@ def run(namespace: Namespace) -> int:
         tasks = history_tasks(found.coverage, RETRIEVABLE | {CoverageState.UNANSWERED})
         job = _Job(configuration, request, found, too_old, tasks, time.monotonic())
         with running_pipeline(paths.data, database) as session:
-            if session is not None and (code := _beside(session, job, database, sources)) is not None:
+            if session is not None and (code := _by_pipeline(session, job, database, sources)) is not None:
                 return code
-        return _alone(job, database, sources, paths)
+        return _by_this_program(job, database, sources, paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class _Job:
         return self.configuration.settings.json_output
 
 
-def _alone(job: _Job, database: Database, sources: Sources, paths: Paths) -> int:
+def _by_this_program(job: _Job, database: Database, sources: Sources, paths: Paths) -> int:
     """Fetch and store in this program."""
     history = _make_run(job.configuration, paths, sources, database)
     interrupted = False
@@ -118,7 +118,7 @@ def _alone(job: _Job, database: Database, sources: Sources, paths: Paths) -> int
     )
 
 
-def _beside(session: Session, job: _Job, database: Database, sources: Sources) -> int | None:
+def _by_pipeline(session: Session, job: _Job, database: Database, sources: Sources) -> int | None:
     """Have the running pipeline fetch the bars; None if it does not take the request."""
     from sp500tui.model import Resolution
     from sp500tui.storage.connection import connect
@@ -137,7 +137,7 @@ def _beside(session: Session, job: _Job, database: Database, sources: Sources) -
     with connect(database.url, application_name="sp500tui backfill") as connection:
         after = surveyed(connection, sources, job.request).coverage
     stored = sum(each.present for each in after) - sum(each.present for each in job.survey.coverage)
-    _report_beside(session.welcome.pid, job, outcome, stored)
+    _report_of_pipeline(session.welcome.pid, job, outcome, stored)
     reasons = _unanswered(outcome.failures)
     if reasons and not stored:
         raise SourceError(f"no bars available: {reasons[0]}")
@@ -154,7 +154,7 @@ def _fetched_until(job: _Job) -> datetime:
     return min(running, default=job.request.end)
 
 
-def _report_beside(pid: int, job: _Job, outcome: Outcome, stored: int) -> None:
+def _report_of_pipeline(pid: int, job: _Job, outcome: Outcome, stored: int) -> None:
     """Print what the running pipeline, the process `pid`, has fetched."""
     if job.as_json:
         content = {
