@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,8 @@ from sp500tui.storage.connection import query_error
 from sp500tui.storage.queries import QUERIES, extension_query
 from sp500tui.storage.statements import with_retry
 from sp500tui.storage.transaction import Connection, run, transaction
+
+_log = logging.getLogger(__name__)
 
 _PORTION = timedelta(days=1)
 """Longest time range of one symbol that one transaction replaces."""
@@ -109,16 +112,26 @@ def _hypertable_schema(connection: Connection) -> str | None:
 
 
 def _drop_chunks(connection: Connection, schema: str, cutoff: datetime) -> None:
-    """Drop the emptied chunks of a hypertable; none if a price arrived late, which the next run replaces first."""
+    """Drop the emptied chunks of a hypertable.
+
+    None if a price arrived late, which the next run replaces first, or while a query reads one of the chunks: writers
+    would wait for its end.
+    """
 
     def once() -> None:
         with transaction(connection):
+            connection.execute(QUERIES["limit_lock_wait"])
             connection.execute(QUERIES["lock_prices"])
             older = connection.execute(QUERIES["has_older_prices"], {"cutoff": cutoff}).fetchone()
             if older == (False,):
                 connection.execute(extension_query("drop_chunks_prices", schema), {"cutoff": cutoff})
 
-    with_retry(once)
+    try:
+        with_retry(once)
+    except psycopg.errors.LockNotAvailable:
+        _log.info(
+            "the emptied chunks of prices are used by another session; they are dropped at a later time"
+        )
 
 
 def _rows(

@@ -247,6 +247,37 @@ class TestTimescale:
         assert number(connection, f"{older} 'AAPL'") == 0
         assert number(connection, "SELECT count(*) FROM dropped") == 1
 
+    def test_a_chunk_that_is_read_is_dropped_later_and_writers_do_not_wait_for_it(
+        self, connection: Connection, migrated_url: str
+    ) -> None:
+        # given a chunk that a long query reads
+        list(prepare(migrated_url))
+        connection.execute(
+            "ALTER FUNCTION drop_chunks RENAME TO drop_unused; "
+            "CREATE FUNCTION drop_chunks(relation regclass, older_than timestamptz) RETURNS SETOF text "
+            "LANGUAGE plpgsql AS 'BEGIN LOCK TABLE dropped; PERFORM drop_unused(relation, older_than); END'"
+        )
+        with (
+            psycopg.connect(migrated_url) as other,
+            connect(migrated_url, application_name="test", statement_timeout=30) as limited,
+        ):
+            other.execute("SELECT FROM dropped")
+            # when prices are replaced, then this ends, and another program stores a price
+            assert replace_old(limited, PRICES, CUTOFF) == 2 * (180 + 180 + 90)
+            other.execute(LATE_PRICE.encode())
+        # and the next run drops the chunk
+        assert replace_old(connection, PRICES, CUTOFF) == 1
+        assert number(connection, "SELECT count(*) FROM dropped") == 1
+
+    def test_the_newer_chunks_are_not_locked(self, connection: Connection, migrated_url: str) -> None:
+        # given a chunk of newer prices that another session compresses
+        list(prepare(migrated_url))
+        connection.execute("CREATE TABLE newer (CHECK (quote_time > '2026-06-01')) INHERITS (prices)")
+        with psycopg.connect(migrated_url) as other:
+            other.execute("LOCK TABLE newer IN SHARE UPDATE EXCLUSIVE MODE")
+            replace_old(connection, PRICES, CUTOFF)
+            assert number(connection, "SELECT count(*) FROM dropped") == 1
+
     def test_prices_of_a_symbol_that_is_not_known_are_replaced_too(
         self, connection: Connection, migrated_url: str
     ) -> None:
