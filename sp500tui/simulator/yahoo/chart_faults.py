@@ -23,7 +23,7 @@ class Element:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoilt:
+class FaultyElements:
     """The elements of a chart with its faults."""
 
     elements: list[Element]
@@ -33,19 +33,19 @@ class Spoilt:
     """The names of the faults that occurred."""
 
 
-def spoil(
+def apply_faults(
     elements: Sequence[Element],
     faults: Faults,
     seed: object,
     key: tuple[str, str],
     is_over: Callable[[int], bool],
-) -> Spoilt:
+) -> FaultyElements:
     """Withhold bars that have ended; the choice depends only on the seed, `key` (symbol, interval) and their time.
 
     `is_over` decides whether a time, in seconds since 1970, has passed.
     """
     if not (faults.lost_sessions or faults.null_bars):
-        return Spoilt(list(elements), [], frozenset())
+        return FaultyElements(list(elements), [], frozenset())
     kept: list[Element] = []
     withheld: list[Element] = []
     occurred: set[str] = set()
@@ -65,4 +65,4 @@ def spoil(
             kept.append(Element(element.bar, element.end, session, is_null=True))
         else:
             kept.append(element)
-    return Spoilt(kept, withheld, frozenset(occurred))
+    return FaultyElements(kept, withheld, frozenset(occurred))

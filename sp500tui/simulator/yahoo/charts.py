@@ -29,7 +29,7 @@ from sp500tui.simulator.market.history import (
 )
 from sp500tui.simulator.market.model import Instrument, Market
 from sp500tui.simulator.stats import ServedBar, ServedChart
-from sp500tui.simulator.yahoo.chart_faults import Element, Spoilt, spoil
+from sp500tui.simulator.yahoo.chart_faults import Element, FaultyElements, apply_faults
 from sp500tui.simulator.yahoo.quotes import exchange_names, exchange_offset
 
 _VALID_RANGES = ("1d", "5d", "1mo", "3mo", "6mo", "1y", "2y", "5y", "10y", "ytd", "max")
@@ -111,13 +111,13 @@ def chart(market: Market, symbol: str, query: Mapping[str, str], faults: Faults)
         raise ChartError(422, "Unprocessable Entity", f"Invalid input - {error}") from error
     elements = _elements(bars, days, span, subject, market.clock)
     key = (subject.name, span.interval)
-    spoilt = spoil(elements, faults, market.seed, key, lambda end: end <= now)
+    faulty = apply_faults(elements, faults, market.seed, key, lambda end: end <= now)
     meta = _meta(market, subject, query.get("range", ""), span, days)
-    if not spoilt.elements:
+    if not faulty.elements:
         result: dict[str, object] = {"meta": meta, "indicators": {"quote": [{}], "adjclose": [{}]}}
-        return ChartAnswer(result, _served(subject, span, spoilt, now), spoilt.faults)
+        return ChartAnswer(result, _served(subject, span, faulty, now), faulty.faults)
     shown: list[Bar | int] = [
-        element.bar.start if element.is_null else element.bar for element in spoilt.elements
+        element.bar.start if element.is_null else element.bar for element in faulty.elements
     ]
     if span.intraday:
         _append_latest_trade(shown, subject)
@@ -133,7 +133,7 @@ def chart(market: Market, symbol: str, query: Mapping[str, str], faults: Faults)
     if events:
         result["events"] = events
     result["indicators"] = _indicators(shown, span)
-    return ChartAnswer(result, _served(subject, span, spoilt, now), spoilt.faults)
+    return ChartAnswer(result, _served(subject, span, faulty, now), faulty.faults)
 
 
 def _span(subject: Subject, query: Mapping[str, str], now: float) -> _Span:
@@ -219,15 +219,15 @@ def _day_end(bar: Bar, subject: Subject, clock: DemoClock) -> int:
     return bar.start + ceil((CLOSING - OPENING) / clock.speed) if running else bar.start
 
 
-def _served(subject: Subject, span: _Span, spoilt: Spoilt, now: float) -> ServedChart | None:
+def _served(subject: Subject, span: _Span, faulty: FaultyElements, now: float) -> ServedChart | None:
     if isinstance(subject, CurrencyPair):
         return None
     bars = tuple(
         _served_bar(element.bar, element.end)
-        for element in spoilt.elements
+        for element in faulty.elements
         if element.end <= now and not element.is_null
     )
-    withheld = tuple(element.bar.start for element in spoilt.withheld)
+    withheld = tuple(element.bar.start for element in faulty.withheld)
     return ServedChart(subject.listing.symbol, span.interval, int(now), bars, withheld)
 
 

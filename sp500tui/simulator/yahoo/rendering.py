@@ -1,4 +1,4 @@
-"""Quotes as JSON fragments, made once a trade, and the faults that spoil them."""
+"""Quotes as JSON fragments, made once a trade, and the faults that corrupt them."""
 
 from __future__ import annotations
 
@@ -93,9 +93,9 @@ class QuoteRenderer:
             return None if pair is None else self._pair_fragment(pair, wanted, wrap)
         if self._sampler.occurs("missing_symbol"):
             return None
-        spoilt = self._spoilt(instrument, state, wanted)
-        if spoilt is not None:
-            return _print(instrument, state, spoilt, wrap)
+        faulty = self._faulty(instrument, state, wanted)
+        if faulty is not None:
+            return _print(instrument, state, faulty, wrap)
         key = (symbol, wanted, wrap)
         known = self._fragments.get(key)
         if known is None or known.trades != instrument.trades or known.state is not state:
@@ -117,7 +117,7 @@ class QuoteRenderer:
         facts = known.facts if known is not None and same else _facts(instrument, wanted, wrap)
         return replace(fragment, facts=facts, listing=listing, text=f"{{{facts},{fragment.text[1:]}")
 
-    def _spoilt(self, instrument: Instrument, state: MarketState, wanted: frozenset[str]) -> Fields | None:
+    def _faulty(self, instrument: Instrument, state: MarketState, wanted: frozenset[str]) -> Fields | None:
         if self._sampler.occurs("stale"):
             return select(_stale(share_quote(instrument, state), instrument), wanted)
         session = self._sampler.choice("session")
@@ -175,9 +175,9 @@ def _stale(fields: Fields, instrument: Instrument) -> Fields:
 
 
 def _with_price(fields: Fields, fault: str) -> Fields:
-    """The quote with every price in it spoilt in one way."""
-    spoilt = dict(fields)
+    """The quote with every price in it corrupted in one way."""
+    corrupted = dict(fields)
     for key in _PRICES:
-        if key in spoilt:
-            spoilt[key] = {"nan_price": float("nan"), "null_price": None, "negative_price": -1.0}[fault]
-    return spoilt
+        if key in corrupted:
+            corrupted[key] = {"nan_price": float("nan"), "null_price": None, "negative_price": -1.0}[fault]
+    return corrupted
