@@ -101,7 +101,8 @@ class NodeLifecycle(Lifecycle):
             components.stages[StageName.WRITER].start()
         if components.uses_sources:
             components.sources = self._open_sources()
-        self._wait_for_database()
+        if components.uses_database:
+            self._wait_for_database(self._poll)
         if self.failure or self.level is not ShutdownLevel.NONE:
             return
         for name in (StageName.CONVERTER, StageName.PRICE, StageName.SCRAPER):
@@ -128,15 +129,6 @@ class NodeLifecycle(Lifecycle):
         shared = share_demo_seed(self.components.broker, settings, reset=self.control_loop.alone)
         seeded = settings.model_copy(update={"market_seed": shared.seed})
         return Sources.open(seeded, self._paths, throttle, start_at=shared.start_at)
-
-    def _wait_for_database(self) -> None:
-        """Wait for the first attempt to open the database, so that nothing is fetched for a wrong URL."""
-        if self.components.uses_database:
-            while (
-                not self.components.database_monitor.first_attempt_done.wait(POLL_INTERVAL)
-                and self.level is ShutdownLevel.NONE
-            ):
-                self._poll()
 
     def _work(self) -> None:
         """Run until the last planned cycle has finished, a stop is requested or the node fails."""

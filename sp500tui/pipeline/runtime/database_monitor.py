@@ -136,6 +136,16 @@ class DatabaseMonitor:
             raise DatabaseError("the database has not been opened yet")
         return self._database.url
 
+    @property
+    def waiting_message(self) -> str:
+        """What the first attempt to open the database may wait for, in one line."""
+        if self._url is None:
+            return f"the embedded server in {self._data_dir} is not ready yet; postgres.log there shows why"
+        return (
+            f"the database {redact_url(self._url)} is not open yet: a lock of another session, or a change of its "
+            "tables, takes long; pg_stat_activity shows which"
+        )
+
     def _step(self) -> float | None:
         """Check the database; returns the seconds to the next check, None after a permanent failure."""
         try:
@@ -299,8 +309,14 @@ class DatabaseMonitor:
         if self._database is None:
             return
         try:
-            if idle and self._health.ready.is_set() and not self._health.down:
-                self._bring_up_to_date(self._database.url)
+            if self._health.ready.is_set() and not self._health.down:
+                if idle:
+                    self._bring_up_to_date(self._database.url)
+                elif self._upserted != self._current_constituents.revision:
+                    _log.warning(
+                        "the list of constituents is not stored: a statement waits for the database, such as for a "
+                        "lock of another session; the next run stores it"
+                    )
         finally:
             self._database.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 POLL_INTERVAL = 0.05
 """Seconds between two polls."""
 
+_SLOW_OPENING = 10.0
+"""Seconds after which a database that is not open yet is reported."""
 CLOSING_LIMIT = 60.0
 """Seconds one closing step may take; the shutdown of a database server takes the longest."""
 _KILLED_LIMIT = 0.5
@@ -108,6 +111,19 @@ class Lifecycle:
     def _closing_steps(self) -> Sequence[ClosingStep]:
         """The closing steps, in order; closing a component that was never started has no effect."""
         raise NotImplementedError
+
+    def _wait_for_database(self, poll: Callable[[], object]) -> None:
+        """Wait for the first attempt to open the database, so that nothing is fetched for a wrong URL.
+
+        `poll` is called until then. An attempt that lasts is reported: a lock of another session has no time limit.
+        """
+        monitor = self.components.database_monitor
+        report_at = time.monotonic() + _SLOW_OPENING
+        while not monitor.first_attempt_done.wait(POLL_INTERVAL) and self.level is ShutdownLevel.NONE:
+            poll()
+            if time.monotonic() >= report_at:
+                report_at = math.inf
+                _log.warning("%s", monitor.waiting_message)
 
     def _run_guarded(
         self, act: Callable[[], object], *, reraise: tuple[type[BaseException], ...] = ()

@@ -68,11 +68,11 @@ class Supervisor(Lifecycle):
         components.sources = self._connect(self._settings, self._paths, components.throttle)
         if self._settings.database is not None:
             # A server given by URL answers quickly; an embedded one starts while the price workers load yfinance.
-            self._wait_for_database()
+            self._wait_for_database(self._record_progress)
         if not self.failure:
             for name in (StageName.CONVERTER, StageName.PRICE):
                 components.stages[name].start()
-            self._wait_for_database()
+            self._wait_for_database(self._record_progress)
         if self.failure or self.level is not ShutdownLevel.NONE:
             return
         components.cycles.subscribe(self._wake.set)
@@ -81,14 +81,6 @@ class Supervisor(Lifecycle):
         if components.maintenance.required:
             components.maintenance.start()
         self._enter(Phase.RUNNING)
-
-    def _wait_for_database(self) -> None:
-        """Wait for the first attempt to open the database, so that nothing is fetched for a wrong URL."""
-        while (
-            not self.components.database_monitor.first_attempt_done.wait(POLL_INTERVAL)
-            and self.level is ShutdownLevel.NONE
-        ):
-            self._record_progress()
 
     def _work(self) -> None:
         """Poll until the last cycle is done, a shutdown is requested or the run fails."""

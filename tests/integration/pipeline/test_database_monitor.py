@@ -164,6 +164,32 @@ def test_the_remedy_for_a_table_that_was_dropped_is_logged_once(
     assert caplog.text.count("DROP TABLE public.schema_version") == 1
 
 
+def test_a_list_that_is_not_stored_because_of_a_lock_is_reported_at_the_end(
+    monitored: Monitored, eventually: Wait, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given another session that has locked the table of constituents
+    monkeypatch.setattr(database_monitor, "_JOIN_TIMEOUT", 0.1)
+    apply_schema(monitored.monitor._url or "")
+    with monitored.database.transaction():
+        monitored.database.execute("LOCK TABLE constituents IN SHARE MODE")
+        monitored.monitor.thread.start()
+        eventually(
+            lambda: (
+                monitored.value(
+                    "SELECT count(*) FROM pg_locks WHERE relation = 'constituents'::regclass AND NOT granted"
+                )
+                == 1
+            )
+        )
+
+        # when the run ends
+        monitored.monitor.close()
+
+        # then the log names what is lacking
+        assert "the list of constituents is not stored: " in caplog.text
+    eventually(lambda: not monitored.monitor.thread.is_alive())
+
+
 def test_the_end_does_not_ask_a_database_again_that_does_not_answer(
     monitored: Monitored, eventually: Wait, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -20,6 +20,7 @@ from sp500tui.pipeline.core.snapshot import Phase, Snapshot, WorkerState
 from sp500tui.pipeline.core.verdict import VerdictKind
 from sp500tui.pipeline.journal.segment import Segment
 from sp500tui.pipeline.report import exit_code
+from sp500tui.pipeline.runtime import lifecycle
 from tests.faults.rig.engine import EngineStarter
 from tests.faults.rig.steps import FIFTY
 from tests.support.ports import free_port
@@ -353,6 +354,22 @@ def test_symbols_that_a_run_does_not_request_in_its_duration_are_missing(
     reasons = {each.reason for each in run.snapshot().missing}
     assert reasons == {"not requested before the end of the run"}
     assert exit_code(report) is ExitCode.INCOMPLETE
+
+
+def test_a_database_that_waits_for_a_lock_at_the_start_is_reported(
+    start: EngineStarter, migrated_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given another session that has locked a table
+    monkeypatch.setattr(lifecycle, "_SLOW_OPENING", 0.3)
+    with psycopg.connect(migrated_url) as other:
+        other.execute("LOCK TABLE schema_version IN ACCESS EXCLUSIVE MODE")
+        # when a run starts
+        run = start(migrated_url, symbols=FEW, once=True)
+        run.waits_for(lambda _: "is not open yet: a lock of another session" in caplog.text, "the report")
+    # then it is reported once, and the run begins when the lock is released
+    assert run.pipeline.join(60)
+    assert exit_code(run.pipeline.outcome()) is ExitCode.OK
+    assert caplog.text.count("is not open yet") == 1
 
 
 def test_a_duration_that_ends_before_the_first_cycle_fails_the_run(
