@@ -16,7 +16,7 @@ _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "name a file on a disk with room"),
     errno.EPIPE: "the program that reads it has ended",
 }
-"""Of errors while a file is written."""
+"""Remedies for errors while a file is written, by `errno`."""
 _NAME_LENGTH = 50
 """Characters of the file's name in that of its temporary file: at most 200 of the 255 bytes that a name may have."""
 

@@ -25,7 +25,7 @@ from sp500tui.pipeline.core.snapshot import Health, LivePrice, Phase, Snapshot, 
 from sp500tui.pipeline.core.timing.second_history import ProcessorSeconds
 
 QUANTILES = (0.0, 0.5, 0.9, 0.99, 1.0)
-"""Of the symbols' ages; 1 is the oldest."""
+"""Quantiles of the symbols' ages; 1 is the oldest."""
 Family = Metric
 Labels = tuple[str, ...]
 

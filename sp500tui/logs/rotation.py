@@ -150,6 +150,6 @@ class PrivateRotatingFileHandler(logging.Handler):
 
 
 def _loss_of(records: int) -> logging.LogRecord:
-    """A record that says how many others were lost before it."""
+    """A record with the number of those that were lost before it."""
     message = "%d log records before this one were lost"
     return logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (records,), None)

@@ -114,7 +114,7 @@ class Update(msgspec.Struct, frozen=True):
     """Everything that is new since a position."""
 
     position: Position
-    """Of the newest content."""
+    """Position of the newest content."""
     snapshot: Snapshot
     prices: tuple[LivePrice, ...] = ()
     """The latest price of every symbol that changed, oldest change first."""

@@ -76,7 +76,7 @@ class ServedBar:
     """Seconds since 1970."""
     end: int
     open: str
-    """As printed before Yahoo Finance kept it in single precision; so are the other prices."""
+    """As printed before Yahoo Finance kept it in single precision, like the other prices."""
     high: str
     low: str
     close: str

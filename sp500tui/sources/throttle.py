@@ -17,7 +17,7 @@ from sp500tui.backoff import BackOff
 from sp500tui.errors import ThrottledError
 
 _SECONDS = re.compile(r"[0-9]{1,300}(\.[0-9]{0,300})?")
-"""As some servers write them, with a fraction."""
+"""A number of seconds, which some servers write with a fraction."""
 MAX_RETRY_AFTER = 3600.0
 """Seconds; a longer `Retry-After` is capped, so that one attempt an hour is made."""
 TOLERATED_FAILURES = 2

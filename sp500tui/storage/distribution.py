@@ -68,12 +68,12 @@ class Server:
     """The server and its support for the two extensions."""
 
     version: str
-    """Of PostgreSQL."""
+    """Version of PostgreSQL."""
     created: str | None
     """The extension in this database, Citus before TimescaleDB; None for neither."""
     created_version: str = ""
     schema: str = "public"
-    """Of the functions of the extension in this database, as a quoted identifier."""
+    """Schema of the extension's functions in this database, as a quoted identifier."""
     only_installed: tuple[str, ...] = ()
     """Extensions available on the server but not created in this database."""
 

@@ -25,7 +25,7 @@ class PricePoint:
     """One point of a symbol's price chart."""
 
     time: datetime
-    """Of the trade, UTC."""
+    """Time of the trade, UTC."""
     price: Decimal
     converted_price: Decimal | None
     volume: int | None

@@ -39,7 +39,7 @@ class Heartbeat:
     end_to_end_overall: Latency = field(default_factory=Latency)
     """Since the node's start."""
     commit: Latency = field(default_factory=Latency)
-    """Of one commit of the node's writers."""
+    """Duration of a commit of the node's writers."""
     trouble: str = ""
     """The current problem, one line; empty without one."""
 

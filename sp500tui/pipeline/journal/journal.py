@@ -56,9 +56,9 @@ class _PendingBatches:
 
     batches: deque[tuple[Segment, int, bool]] = field(default_factory=deque)
     rows: int = 0
-    """Of this run."""
+    """Rows of this run."""
     replay_rows: int = 0
-    """Of earlier runs, including those that a writer is committing."""
+    """Rows of earlier runs, including those that a writer is committing."""
 
 
 class Journal:

@@ -67,7 +67,7 @@ class ScheduleState:
     interval: float
     """Seconds from start to start."""
     number: int = 0
-    """Of the current or last cycle; 0 before the first one."""
+    """Number of the current or last cycle; 0 before the first one."""
     total: int = 0
     """Its symbols."""
     running: bool = False

@@ -25,7 +25,7 @@ class Outcome:
     accepted: bool = False
     """Whether any part was committed."""
     refusals: list[Answer] = field(default_factory=list)
-    """Of a trigger or other code of the database, which may concern one row or all of them."""
+    """Answers of a trigger or other code of the database, which may concern one row or all of them."""
 
 
 class UnavailableError(Exception):

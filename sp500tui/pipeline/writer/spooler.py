@@ -19,7 +19,7 @@ _SPOOL_FILL = 0.5
 _INTERVAL = 0.1
 """Seconds between two checks of a queue that holds rows."""
 _IDLE_INTERVAL = SPOOL_AGE / 2
-"""The same of an empty queue: what is put after a check is younger than `SPOOL_AGE` at the next."""
+"""Seconds between two checks of an empty queue: rows put after one are younger than `SPOOL_AGE` at the next."""
 
 
 def must_spool(depth: Depth, *, idle_seconds: float, down: bool, ending: bool) -> bool:

@@ -43,7 +43,7 @@ _LATEST = 253_402_300_799.0
 BLOCK_SIZE = _BLOCK.size
 """Bytes of a block's header."""
 _SECONDS = 5.0
-"""Of one block: what is lost when the program is killed."""
+"""Length of a block in seconds, the most that is lost when the program is killed."""
 _CHUNK_SECONDS = 600.0
 _CHUNK_PRICES = 20_000
 """Prices in a chunk after which the next one begins: they have to be read to show a moment at its end."""

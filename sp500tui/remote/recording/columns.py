@@ -16,7 +16,10 @@ from sp500tui.remote.wire import ProtocolError, decoder_of
 _EXACT = Context(prec=60)
 _MAX_DECIMALS = 12
 _MAX_UNITS = 100
-"""Of a change in per cent that is packed; Yahoo's have seven decimals and differ by a few units."""
+"""Largest deviation of a packed change in per cent from the computed one, in units of its last decimal.
+
+Yahoo's have seven decimals and differ by a few units.
+"""
 _LEFT_OUT = ("row", "quote", "fetched_monotonic")
 """Attributes that are tables of their own, and the monotonic time, which has no meaning outside its process."""
 

@@ -14,7 +14,7 @@ from sp500tui.simulator.market.model import Instrument
 _PAYING_SHARE = 0.8
 _QUARTERLY_YIELD = 0.005
 _SPLIT_SHARE = 0.1
-"""Of all shares, those that were split in the ten years before the market's first day."""
+"""The share of companies whose stock was split in the ten years before the market's first day."""
 _OLDEST_SPLIT = 2_500
 _RATIOS = ((2, 1), (3, 1), (4, 1), (10, 1), (20, 1), (3, 2), (1, 10))
 

@@ -28,7 +28,7 @@ class FaultyElements:
 
     elements: list[Element]
     withheld: list[Element]
-    """Those that are null or absent."""
+    """The elements that are null or absent."""
     faults: frozenset[str]
     """The names of the faults that occurred."""
 

@@ -40,7 +40,7 @@ class Rendered:
 
     fragments: list[str]
     quotes: tuple[ServedQuote, ...]
-    """Those among them that were requested and have a usable price."""
+    """The quotes that were requested and have a usable price."""
 
 
 @dataclass(frozen=True, slots=True)

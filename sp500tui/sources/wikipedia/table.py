@@ -36,7 +36,7 @@ _SYMBOL = re.compile(r"[A-Z0-9]{1,8}(\.[A-Z0-9]{1,3})?")
 _SHARE_CLASS = re.compile(r"\s*[-/.\s\u2010-\u2013\u2212]\s*([A-Z])$")
 """With what stands between a symbol and its class, dashes of all kinds included."""
 _MARKS = re.compile(r"[*†‡§¶\s]+$")
-"""That refer to a note below the table."""
+"""Signs that refer to a note below the table."""
 _EXCHANGE = re.compile(r"^(NYSE|NASDAQ|CBOE|BATS)[A-Z ]*:")
 _NO_WORD = re.compile(r"[\W_]+")
 _FOOTNOTE = re.compile(r"\[[^\[\]]{1,20}\]")
@@ -44,7 +44,7 @@ _LONGEST = 120
 _HEADER_ROWS = 4
 """Number of rows at the top of a table that are searched for the headers."""
 _MOST_COLUMNS, _MOST_ROWS = 20, 1000
-"""That one cell can span."""
+"""The most that one cell can span."""
 _BREAKS = frozenset({"br", "p", "div", "li", "tr", "td"})
 """Elements that separate words when rendered."""
 _UNPRINTED = frozenset({"style", "script", "template"})

@@ -98,10 +98,10 @@ class Selection:
     """Starts of the bars of a window, in seconds since 1970 and in order."""
 
     finished: list[int] = field(default_factory=list)
-    """Of final bars."""
+    """Starts of final bars."""
     unfinished: list[int] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
-    """Of bars that have ended and have no prices."""
+    """Starts of bars that have ended and have no prices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def grids(sessions: Sequence[TradingSession], width: int) -> Iterator[tuple[rang
 def merged(
     columns: Columns, sessions: Sequence[TradingSession], width: int, step: int
 ) -> tuple[Columns, set[int]]:
-    """Longer bars out of those of `step` seconds, and the starts of those of which parts are missing."""
+    """Longer bars made of those of `step` seconds, and the starts of the ones that lack parts."""
     found, partial = Columns(), set[int]()
     for grid, closing in grids(sessions, width):
         for start in grid:

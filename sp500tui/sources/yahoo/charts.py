@@ -30,7 +30,7 @@ from sp500tui.sources.yahoo.symbols import answer_names
 _log = logging.getLogger(__name__)
 
 CHART_PATH = "/v8/finance/chart/"
-"""Of the endpoint, followed by the symbol."""
+"""Path of the endpoint, followed by the symbol."""
 SETTLING = timedelta(minutes=1)
 """How long after its end a bar can still change, because trades arrive late."""
 _LONGEST_SESSION = 7 * 86_400
@@ -82,7 +82,7 @@ class Chart:
     """Within a day the sessions of the window and of days around it; otherwise those of the current or next day."""
     actions: tuple[CorporateAction, ...]
     currency: str | None
-    """Of all prices; None where the source names none."""
+    """Currency of all prices; None where the source names none."""
     first_trade: datetime | None
     """When the symbol was first traded; None where the source does not state it."""
     fetched_at: datetime

@@ -49,7 +49,7 @@ _UNREADABLE = frozenset(
         CurlECode.UNSUPPORTED_PROTOCOL,
     }
 )
-"""Of answers that are damaged, too large, or not of HTTP."""
+"""Errors for answers that are damaged, too large, or not HTTP."""
 _BUDGET_FACTOR = 3.0
 """Time limit of all requests of one query, as a multiple of the limit of one request."""
 _TOO_MANY, _UNAVAILABLE, _DENIED = 429, 503, 999

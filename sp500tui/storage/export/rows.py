@@ -88,7 +88,7 @@ class Selection:
     symbols: tuple[str, ...] | None = None
     """As listed; None for all."""
     resolution: str | None = None
-    """Of bars; None for all."""
+    """Resolution of the bars; None for all."""
 
 
 def csv_blocks(connection: Connection, selection: Selection) -> Generator[bytes, None, int]:

@@ -17,7 +17,7 @@ from sp500tui.storage.transaction import Connection
 
 MAX_CANDLES = 1000
 EMPTY_PERIOD = PERIODS[0]
-"""Of a window without candles."""
+"""The period of a window without candles."""
 _SESSION = timedelta(hours=6, minutes=30)
 _COVERED = {
     str(each): _SESSION if each is Resolution.DAY else each.width
@@ -35,7 +35,7 @@ class Candle:
     """Open, high, low and close of a period; prices in the currency of the symbol."""
 
     start: datetime
-    """Of the period, UTC."""
+    """Start of the period, UTC."""
     open: Decimal
     high: Decimal
     low: Decimal

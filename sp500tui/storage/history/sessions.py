@@ -187,7 +187,7 @@ class SessionCounts:
     """The numbers of stored bars in the sessions of a symbol."""
 
     bars: Mapping[date, int]
-    """Within the sessions, by date; without those of which there are none."""
+    """Bars within the sessions, by date; dates without bars are absent."""
     held: int
     """From the first opening to the last close, without those that were named as absent."""
 

@@ -27,7 +27,7 @@ class Guides:
 
     cursor: int | None = None
     cycles: Collection[int] = ()
-    """Those in which a cycle starts."""
+    """The columns in which a cycle starts."""
 
 
 def row_line(row: Row, cells: Cells, guides: Guides, *, marked: bool, folded: bool = False) -> Line:

@@ -94,7 +94,7 @@ def shown_rows(rows: Sequence[Row], marked: str, room: int) -> list[Row]:
 
 
 def _around(rows: Sequence[Row], index: int, number: int) -> Sequence[Row]:
-    """So many rows with the one at `index` about in the middle; the first one is no process without its thread."""
+    """`number` rows, the one at `index` about in the middle; the first one is no process without its thread."""
     first = max(0, min(index - number // 2, len(rows) - number))
     if number > 1 and rows[first].is_process:
         # Later if the marked row allows it; rather fewer rows than without the marked one.

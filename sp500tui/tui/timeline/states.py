@@ -25,7 +25,7 @@ class StateSign(NamedTuple):
     legend: str
     role: Role
     filled: Role
-    """Of cells in which most of the time was not idle."""
+    """The role in cells in which most of the time was not idle."""
 
     @property
     def letter(self) -> str:

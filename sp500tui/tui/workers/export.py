@@ -26,7 +26,7 @@ class WorkerRecord:
     rate_10s_per_second: float
     rate_60s_per_second: float
     p50_ms: float | None
-    """Of one lease; None before the first one."""
+    """Duration of a lease; None before the first one."""
     p95_ms: float | None
     p99_ms: float | None
     restarts: int
@@ -34,7 +34,7 @@ class WorkerRecord:
     retry_in_seconds: float | None
     """Until a worker in backoff or waiting tries again."""
     pid: int
-    """Of a writer's process; of this process for a thread."""
+    """The writer's process; for a thread this process."""
     thread: int
     """Native id of its thread in this process."""
     node: str

@@ -1,4 +1,4 @@
-"""Shows how far `backfill` has got: a bar on a terminal, otherwise a line now and then."""
+"""Shows the progress of `backfill`: a bar on a terminal, otherwise a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REPORT_INTERVAL = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it has got."""
+    """The progress at one moment."""
 
     done: int
     """Requests that are completed."""

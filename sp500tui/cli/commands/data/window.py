@@ -12,7 +12,7 @@ EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}")
 _WEEK = re.compile(r"\d{4}-?W")
-"""Of a date by its week, whose last day would not be that of `--to`."""
+"""The beginning of a week date; as `--to`, it would not name its last day."""
 
 
 def parse_window(start: str | None, end: str | None) -> tuple[datetime, datetime]:

@@ -61,7 +61,7 @@ class ProcessorSeconds(NamedTuple):
 
     threads: float = 0.0
     processes: float = 0.0
-    """Of the writers' processes."""
+    """Processor seconds of the writers' processes."""
 
 
 class SecondHistory:

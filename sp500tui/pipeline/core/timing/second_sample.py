@@ -43,7 +43,7 @@ class WorkerSecond:
     """Processor time of its thread in seconds, on average since the second before was measured; 0 where the system does
     not report it."""
     process_cpu: float = 0.0
-    """The same of a writer's process; 0 for other workers."""
+    """Processor time of a writer's process in seconds; 0 for other workers."""
 
     @property
     def busy(self) -> float:

@@ -24,7 +24,7 @@ class Shares:
     """Shares of the time, from 0 to 1."""
 
     states: Mapping[WorkerState, float] = field(default_factory=dict)
-    """Of each state; they add up to 1, or there are none without a worker."""
+    """The share of each state; they add up to 1. Empty without a worker."""
     processor: float = 0.0
     """On the processor, in whatever state."""
     interpreter: float = 0.0

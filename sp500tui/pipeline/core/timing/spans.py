@@ -123,7 +123,7 @@ class SpanReport:
     taken_at: datetime
     """UTC."""
     monotonic: float
-    """Of the pipeline's process."""
+    """`time.monotonic()` in the pipeline's process."""
     pid: int
     """The pipeline's process."""
     workers: tuple[WorkerSpans, ...] = ()
