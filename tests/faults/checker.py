@@ -171,7 +171,7 @@ def bars_in_table(url: str) -> list[tuple[BarKey, BarValues]]:
 
 
 def rows_in_journal(folder: Path) -> list[tuple[Key, Decimal]]:
-    """What lies open in the files of a journal folder, of any process."""
+    """The rows of open batches in the files of a journal folder, of any process."""
     found: list[tuple[Key, Decimal]] = []
     for path in sorted(folder.rglob(f"*{SUFFIX}")):
         data = path.read_bytes()

@@ -15,7 +15,7 @@ def value(number: float) -> str:
 
 
 def spread(values: Spread) -> str:
-    """The middle, and what it lies between."""
+    """The median with its bounds."""
     if values.min == values.max:
         return value(values.median)
     return f"{value(values.median)} ({value(values.min)} – {value(values.max)})"

@@ -186,12 +186,14 @@ def test_a_full_memory_holds_puts_back_and_can_be_emptied(
 
     lease = queue.take(100)
     assert lease is not None
-    assert further.put([1], ack=lease), "what takes the room of what is done with is let in"
+    assert further.put([1], ack=lease), "a put that frees as much memory as it takes is accepted"
     lease = queue.take(50)
     assert lease is not None
     assert lease.release()
     assert further.take(1) is not None
-    assert broker.health()[0] is Health.DEGRADED, "that some commands are let in does not make it well"
+    assert broker.health()[0] is Health.DEGRADED, (
+        "the broker stays degraded although it accepts some commands"
+    )
     client.config_set("maxmemory", "0")
     assert queue.put([1])
     eventually(lambda: queue.depth() and broker.health()[0] is Health.OK)

@@ -449,7 +449,7 @@ def test_rows_that_neither_the_database_nor_the_disk_takes_fail_the_run(
     run.pipeline.stop(ShutdownLevel.SPOOL)
     assert run.pipeline.join(40)
 
-    # then it says that rows are lost, and why
+    # then it reports that rows are lost, and why
     assert re.search(
         r"\d+ rows are lost, neither stored nor in the journal: the disk .* is full", caplog.text
     )

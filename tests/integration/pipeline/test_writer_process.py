@@ -34,7 +34,7 @@ def never() -> bool:
 
 @pytest.fixture
 def link(migrated_url: str) -> Iterator[WriterClient]:
-    """A writer that has been let in."""
+    """A writer with a connection to the database."""
     made = WriterClient(migrated_url, "writer-7", 5.0)
     assert made.connect(20, never).committed
     yield made

@@ -1,6 +1,6 @@
 """The leased queue, case by case; `test_queue_machine.py` generates further cases.
 
-What the protocol says holds for a queue in memory and for one on a real broker alike.
+The protocol holds for a queue in memory and for one on a real broker.
 """
 
 from __future__ import annotations

@@ -78,34 +78,34 @@ def test_a_length_that_makes_no_sense_is_refused_before_anything_is_kept_for_it(
         reader.take()
 
 
-class Impostor:
+class FakeProcess:
     """A fake writer process, whose messages are sent by the test."""
 
     pid = 4_000_000
 
     def __init__(self, _command: object, *, pass_fds: tuple[int], **_: Any) -> None:
-        self.mouth = socket.socket(fileno=os.dup(pass_fds[0]))
+        self.pipe = socket.socket(fileno=os.dup(pass_fds[0]))
 
     def wait(self, _timeout: float | None = None) -> int:
         return 0
 
     def kill(self) -> None:
-        """Nothing is there to be killed."""
+        """There is no process."""
 
 
 @pytest.fixture
 def link(monkeypatch: pytest.MonkeyPatch) -> Iterator[WriterClient]:
-    monkeypatch.setattr(subprocess, "Popen", Impostor)
+    monkeypatch.setattr(subprocess, "Popen", FakeProcess)
     link = WriterClient("postgresql://nowhere", "writer-3", 5.0)
     yield link
     link.close()
-    says(link).close()
+    pipe_of(link).close()
 
 
-def says(link: WriterClient) -> socket.socket:
+def pipe_of(link: WriterClient) -> socket.socket:
     process = link._process
-    assert isinstance(process, Impostor)
-    return process.mouth
+    assert isinstance(process, FakeProcess)
+    return process.pipe
 
 
 def commit(link: WriterClient, timeout: float = 5.0) -> Answer:
@@ -116,16 +116,16 @@ COMMITTED = encode_frame(json.dumps({"kind": "committed", "number": 1, "stored":
 
 
 def test_an_answer_in_pieces_after_an_older_one_is_understood(link: WriterClient) -> None:
-    says(link).sendall(encode_frame(b'{"kind": "failed", "number": 0}') + COMMITTED[:9])
+    pipe_of(link).sendall(encode_frame(b'{"kind": "failed", "number": 0}') + COMMITTED[:9])
     with pytest.raises(WriterDiedError, match="did not answer in time"):
         commit(link, 0.1)
-    says(link).sendall(COMMITTED[9:])
+    pipe_of(link).sendall(COMMITTED[9:])
     assert commit(link) == Answer(committed=True, stored=4, seconds=0.1)
 
 
 def test_an_answer_that_lies_in_the_pipe_counts_although_the_process_is_dead(link: WriterClient) -> None:
-    says(link).sendall(COMMITTED)
-    says(link).shutdown(socket.SHUT_RDWR)
+    pipe_of(link).sendall(COMMITTED)
+    pipe_of(link).shutdown(socket.SHUT_RDWR)
     assert link._receive(1, float("inf"), lambda: False).stored == 4
 
 
@@ -147,22 +147,22 @@ def test_an_answer_that_lies_in_the_pipe_counts_although_the_process_is_dead(lin
     ],
 )
 def test_an_answer_that_is_none_ends_the_process_and_not_the_program(link: WriterClient, sent: bytes) -> None:
-    says(link).sendall(sent)
+    pipe_of(link).sendall(sent)
     with pytest.raises(
         WriterDiedError, match=r"writer-3 \(process 4000000\) sent an invalid answer"
     ) as death:
         commit(link)
-    assert not death.value.crashed, "the rows are not to blame"
+    assert not death.value.crashed, "the rows are not the cause"
 
 
 @given(message=answers | json_values)
 def test_whatever_it_answers_only_the_projects_own_errors_come_of_it(message: object) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(subprocess, "Popen", Impostor)
+        patch.setattr(subprocess, "Popen", FakeProcess)
         link = WriterClient("postgresql://nowhere", "writer-3", 5.0)
-    says(link).sendall(encode_frame(json.dumps(message).encode()))
-    says(link).shutdown(socket.SHUT_WR)
+    pipe_of(link).sendall(encode_frame(json.dumps(message).encode()))
+    pipe_of(link).shutdown(socket.SHUT_WR)
     with suppress(Sp500tuiError):
         assert isinstance(link._receive(1, float("inf"), lambda: False), Answer)
     link.close()
-    says(link).close()
+    pipe_of(link).close()

@@ -449,7 +449,7 @@ def test_a_batch_in_memory_does_not_hold_up_the_end_of_a_run(
         # when rows must be spooled
         harness.writer_stage.spooling_since = time.monotonic() - 60
 
-        # then the writer ends, and says what is lost
+        # then the writer ends and reports what is lost
         assert harness.stage.join(10)
         assert "5 rows are lost: the disk of the journal is full" in caplog.text
 
