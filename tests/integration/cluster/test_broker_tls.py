@@ -16,7 +16,7 @@ from sp500tui.cluster.broker.errors import BrokerAwayError, BrokerError
 from sp500tui.errors import ExitCode
 from sp500tui.pipeline.core.snapshot import Health
 from tests.support.cluster.broker_work import assert_work_survives, queue_on
-from tests.support.cluster.tls_proxy import Authority, MakeDoor, TlsDoor
+from tests.support.cluster.tls_proxy import Authority, MakeTlsProxy, TlsProxy
 from tests.support.cluster.valkey import ValkeyServer, new_server
 from tests.support.ports import free_port
 from tests.support.waiting import Wait
@@ -26,14 +26,14 @@ SERVICE = 60.0
 
 
 @pytest.fixture
-def door(make_door: MakeDoor) -> TlsDoor:
-    return make_door()
+def proxy(make_tls_proxy: MakeTlsProxy) -> TlsProxy:
+    return make_tls_proxy()
 
 
 @pytest.fixture
-def secure(door: TlsDoor, authority: Authority) -> Iterator[Broker]:
+def secure(proxy: TlsProxy, authority: Authority) -> Iterator[Broker]:
     """An open broker over TLS, in a namespace that only this test's port has."""
-    broker = Broker(door.url(authority.file), f"test-{door.port}")
+    broker = Broker(proxy.url(authority.file), f"test-{proxy.port}")
     broker.open()
     yield broker
     broker.close()
@@ -53,7 +53,7 @@ def refused(url: str) -> str:
 
 
 class TestWhomWeBelieve:
-    def test_items_pass_through_a_queue_in_a_loop(self, secure: Broker, door: TlsDoor) -> None:
+    def test_items_pass_through_a_queue_in_a_loop(self, secure: Broker, proxy: TlsProxy) -> None:
         queue = queue_on(secure)
         queue.put([1, 2, 3])
         lease = queue.take(5)
@@ -61,50 +61,50 @@ class TestWhomWeBelieve:
         assert lease.items == [1, 2, 3]
         assert lease.ack()
         assert (queue.reading().total_in, queue.reading().total_out, queue.depth().in_flight) == (3, 3, 0)
-        assert door.passed >= 1
+        assert proxy.connections >= 1
 
     def test_an_authority_of_the_system_is_trusted(
-        self, door: TlsDoor, authority: Authority, monkeypatch: pytest.MonkeyPatch
+        self, proxy: TlsProxy, authority: Authority, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
-        broker = Broker(door.url(host="localhost"), "test")
+        broker = Broker(proxy.url(host="localhost"), "test")
         broker.open()
         broker.close()
 
     def test_a_broker_may_require_a_client_certificate(
-        self, door: TlsDoor, authority: Authority, tmp_path: Path
+        self, proxy: TlsProxy, authority: Authority, tmp_path: Path
     ) -> None:
-        door.context.verify_mode = ssl.CERT_REQUIRED
-        door.context.load_verify_locations(authority.file)
+        proxy.context.verify_mode = ssl.CERT_REQUIRED
+        proxy.context.load_verify_locations(authority.file)
         file = tmp_path / "us.pem"
         authority.certificate("us").private_key_and_cert_chain_pem.write_to_path(str(file))
-        broker = Broker(door.url(authority.file) + f"&ssl_certfile={file}", "test")
+        broker = Broker(proxy.url(authority.file) + f"&ssl_certfile={file}", "test")
         broker.open()
         broker.close()
 
     @pytest.mark.parametrize("where", ["in the URL", "beside it"])
     def test_the_password_goes_through_it(
-        self, make_door: MakeDoor, authority: Authority, where: str
+        self, make_tls_proxy: MakeTlsProxy, authority: Authority, where: str
     ) -> None:
         server = new_server(password="s3cret")
         try:
-            door = make_door(broker=server)
-            url = door.url(authority.file, password="s3cret" if where == "in the URL" else "")
+            proxy = make_tls_proxy(broker=server)
+            url = proxy.url(authority.file, password="s3cret" if where == "in the URL" else "")
             broker = Broker(url, "test", password="s3cret" if where == "beside it" else None)
             broker.open()
             assert "s3cret" not in broker.address
             broker.close()
             with pytest.raises(BrokerError, match="rejects the password"):
-                Broker(door.url(authority.file), "test", password="wr0ng").open(retry_for=SERVICE)
+                Broker(proxy.url(authority.file), "test", password="wr0ng").open(retry_for=SERVICE)
         finally:
             server.close()
 
 
 class TestWhatIsRefused:
-    def test_a_certificate_of_an_unknown_authority(self, door: TlsDoor, tmp_path: Path) -> None:
+    def test_a_certificate_of_an_unknown_authority(self, proxy: TlsProxy, tmp_path: Path) -> None:
         (tmp_path / "other").mkdir()
         stranger = Authority(tmp_path / "other" / "ca.pem")
-        for url in (door.url(password="s3cret"), door.url(stranger.file, password="s3cret")):
+        for url in (proxy.url(password="s3cret"), proxy.url(stranger.file, password="s3cret")):
             words = refused(url)
             assert words.startswith("presents a certificate signed by an unknown authority")
             assert words.endswith(
@@ -113,45 +113,45 @@ class TestWhatIsRefused:
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
     def test_a_certificate_for_another_name(
-        self, make_door: MakeDoor, authority: Authority, host: str
+        self, make_tls_proxy: MakeTlsProxy, authority: Authority, host: str
     ) -> None:
-        door = make_door("elsewhere.example")
-        words = refused(door.url(authority.file, host=host, password="s3cret"))
+        proxy = make_tls_proxy("elsewhere.example")
+        words = refused(proxy.url(authority.file, host=host, password="s3cret"))
         assert words.startswith("presents a certificate for another host name (")
         assert f"'{host}'" in words
         assert words.endswith("use a name from the certificate in the URL")
 
-    def test_a_certificate_that_has_expired(self, make_door: MakeDoor, authority: Authority) -> None:
-        door = make_door(expired=True)
-        words = refused(door.url(authority.file, password="s3cret"))
+    def test_a_certificate_that_has_expired(self, make_tls_proxy: MakeTlsProxy, authority: Authority) -> None:
+        proxy = make_tls_proxy(expired=True)
+        words = refused(proxy.url(authority.file, password="s3cret"))
         assert words == "presents an expired certificate: renew it on the broker"
 
-    def test_a_broker_with_tls_and_a_url_without(self, door: TlsDoor) -> None:
-        words = refused(f"redis://:s3cret@127.0.0.1:{door.port}/0")
+    def test_a_broker_with_tls_and_a_url_without(self, proxy: TlsProxy) -> None:
+        words = refused(f"redis://:s3cret@127.0.0.1:{proxy.port}/0")
         assert words == "requires TLS: use rediss:// in its URL"
 
     def test_a_broker_without_tls_and_a_url_with_it(self, valkey: ValkeyServer) -> None:
         words = refused(f"rediss://:s3cret@127.0.0.1:{valkey.port}/0")
         assert words == "does not use TLS: enable it there, or use redis:// in its URL"
 
-    def test_a_missing_file_or_one_without_a_certificate(self, door: TlsDoor, tmp_path: Path) -> None:
+    def test_a_missing_file_or_one_without_a_certificate(self, proxy: TlsProxy, tmp_path: Path) -> None:
         absent, empty = tmp_path / "absent.pem", tmp_path / "empty.pem"
         empty.write_text("no certificate\n")
         start = "cannot be contacted: ssl_ca_certs in its URL"
-        assert refused(door.url(absent, password="s3cret")) == (
+        assert refused(proxy.url(absent, password="s3cret")) == (
             f"{start} cannot be read (No such file or directory); give a PEM file that this user can read"
         )
-        assert refused(door.url(empty, password="s3cret")) == (
+        assert refused(proxy.url(empty, password="s3cret")) == (
             f"{start} contains no certificate; give a PEM file (-----BEGIN …-----)"
         )
 
     def test_a_key_that_does_not_match_the_certificate(
-        self, door: TlsDoor, authority: Authority, tmp_path: Path
+        self, proxy: TlsProxy, authority: Authority, tmp_path: Path
     ) -> None:
         certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
         authority.certificate("me").cert_chain_pems[0].write_to_path(str(certificate))
         authority.certificate("me").private_key_pem.write_to_path(str(key))
-        url = door.url(authority.file, password="s3cret") + f"&ssl_certfile={certificate}&ssl_keyfile={key}"
+        url = proxy.url(authority.file, password="s3cret") + f"&ssl_certfile={certificate}&ssl_keyfile={key}"
         assert "ssl_keyfile in its URL contains no certificate with its key" in refused(url)
 
 
@@ -187,30 +187,30 @@ def test_a_broker_that_requires_a_client_certificate_is_recognized(
 
 
 class TestAConnectionThatIsCut:
-    def test_nothing_is_lost_or_duplicated(self, secure: Broker, door: TlsDoor, eventually: Wait) -> None:
+    def test_nothing_is_lost_or_duplicated(self, secure: Broker, proxy: TlsProxy, eventually: Wait) -> None:
         def cut() -> None:
-            door.shut()
+            proxy.stop()
             eventually(lambda: secure.health()[0] is Health.DOWN)
-            door.open()
+            proxy.start()
 
         assert_work_survives(secure, eventually, cut)
 
     def test_a_certificate_that_expires_under_load_is_waited_for(
-        self, secure: Broker, door: TlsDoor, authority: Authority, eventually: Wait
+        self, secure: Broker, proxy: TlsProxy, authority: Authority, eventually: Wait
     ) -> None:
-        # given a door that comes back with an old certificate while a worker has work to do
-        queue, good = queue_on(secure), door.context
-        door.shut()
-        door.context = authority.context(authority.certificate(expired=True))
-        door.open()
+        # given a proxy that is restarted with an expired certificate while a worker has work to do
+        queue, good = queue_on(secure), proxy.context
+        proxy.stop()
+        proxy.context = authority.context(authority.certificate(expired=True))
+        proxy.start()
         put = threading.Thread(target=queue.put, args=([1],), daemon=True)
         put.start()
         eventually(lambda: "expired certificate: renew it on the broker" in secure.health()[1])
 
         # when it is renewed
-        door.shut()
-        door.context = good
-        door.open()
+        proxy.stop()
+        proxy.context = good
+        proxy.start()
         put.join(10)
 
         # then nothing was lost

@@ -11,7 +11,7 @@ import pytest
 from sp500tui.errors import ExitCode
 from tests.faults.rig.program import Launcher, Program
 from tests.support.cluster.nodes import ClusterUnderTest, continues_after_outage
-from tests.support.cluster.tls_proxy import Authority, MakeDoor
+from tests.support.cluster.tls_proxy import Authority, MakeTlsProxy
 from tests.support.cluster.valkey import ValkeyServer, new_server
 from tests.support.parameters import rest_thorough
 
@@ -35,19 +35,19 @@ def worker(launch: Launcher, *options: str, **settings: Any) -> Program:
 def test_one_cycle_with_a_second_program(
     launch: Launcher,
     guarded: ValkeyServer,
-    make_door: MakeDoor,
+    make_tls_proxy: MakeTlsProxy,
     authority: Authority,
     database_url: str,
     tmp_path: Path,
     where: str,
 ) -> None:
     # given a program that stores, and one for a cycle that fetches; both have the password
-    door = make_door(broker=guarded)
-    given: dict[str, Any] = {"broker": door.url(authority.file, password="s3cret")}
+    proxy = make_tls_proxy(broker=guarded)
+    given: dict[str, Any] = {"broker": proxy.url(authority.file, password="s3cret")}
     if where == "in a file":
         file = tmp_path / "password"
         file.write_text("s3cret\n")
-        given = {"broker": door.url(authority.file), "broker_password_file": file}
+        given = {"broker": proxy.url(authority.file), "broker_password_file": file}
     storer = worker(launch, f"--database={database_url}", stages="converter=1,writer=1", **given)
     storer.hears("started")
 
@@ -60,19 +60,21 @@ def test_one_cycle_with_a_second_program(
     assert (quotes["fetched"], quotes["stored"] + quotes["duplicate"]) == (3, 3)
     assert "; this node uses no database" in once.said()
     assert storer.stops() == ExitCode.SIGTERM
-    assert door.passed >= 2
+    assert proxy.connections >= 2
     assert "s3cret" not in once.said() + storer.said()
 
 
 @pytest.mark.parametrize("fault", rest_thorough(["an unknown authority", "the wrong scheme"]))
-def test_a_service_does_not_retry_permanent_errors(launch: Launcher, make_door: MakeDoor, fault: str) -> None:
-    door = make_door()
+def test_a_service_does_not_retry_permanent_errors(
+    launch: Launcher, make_tls_proxy: MakeTlsProxy, fault: str
+) -> None:
+    proxy = make_tls_proxy()
     url, words = {
         "an unknown authority": (
-            door.url(password="s3cret"),
+            proxy.url(password="s3cret"),
             "presents a certificate signed by an unknown authority",
         ),
-        "the wrong scheme": (f"redis://:s3cret@127.0.0.1:{door.port}/0", "requires TLS: use rediss://"),
+        "the wrong scheme": (f"redis://:s3cret@127.0.0.1:{proxy.port}/0", "requires TLS: use rediss://"),
     }[fault]
 
     program = worker(launch, stages="price=1", broker=url)
@@ -88,16 +90,16 @@ def test_a_service_does_not_retry_permanent_errors(launch: Launcher, make_door: 
 
 @pytest.mark.thorough
 def test_nodes_survive_cut_connections(
-    join: ClusterUnderTest, make_door: MakeDoor, authority: Authority
+    join: ClusterUnderTest, make_tls_proxy: MakeTlsProxy, authority: Authority
 ) -> None:
     # given two nodes at work
-    door = make_door()
-    url = door.url(authority.file)
+    proxy = make_tls_proxy()
+    url = proxy.url(authority.file)
     one = join("scraper,price=2,writer=1", broker=url)
     two = join("price=1,converter=1,writer=1", broker=url)
     two.waits_for(lambda s: s.ledger.stored >= 3 and len(s.nodes) == 2, "stored rows")
 
-    # when the door falls shut, and opens again
-    continues_after_outage((one, two), door.shut, door.open)
+    # when the proxy is stopped and started again
+    continues_after_outage((one, two), proxy.stop, proxy.start)
     one.stops()
     two.stops()
