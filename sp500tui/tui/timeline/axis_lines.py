@@ -1,4 +1,4 @@
-"""Rendering of what shares the time axis with the rows: queues, the interpreter lock, events, and the axis itself."""
+"""Rendering of the lines on the time axis below the rows: queues, interpreter lock, events, and the axis."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from sp500tui.tui.timeline.states import SIGNS
 _STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
 _LABEL_COLUMNS = 10
 _FULL = 0.9
-"""Share of a queue's capacity from which it counts as full."""
+"""Minimum share of a queue's capacity at which it counts as full."""
 
 
 def queue_line(
     name: QueueName, capacity: int, samples: Sequence[SecondSample], report: SpanReport, window: Window
 ) -> Line:
-    """The highest depth of a queue in each second, and the highest of them; amber where the queue is full."""
-    # Recordings that are older than a queue do not have it.
+    """The maximum depth of a queue in each second and overall; amber where the queue is full."""
+    # Recordings made before a queue was introduced do not have it.
     found = [(each, queue.max_ready) for each in samples for queue in each.queues if queue.name is name]
     depths = _by_second(found, report, window)
     peak = max((depth for depth in depths if depth is not None), default=0)
@@ -39,7 +39,7 @@ def queue_line(
 
 
 def held_back_text(samples: Sequence[SecondSample], queue: QueueName) -> Text:
-    """How long the workers that fill a queue waited for room in it, as a share of the seconds shown: ` B 61 %`."""
+    """The share of the seconds shown in which the producers of a queue waited for room in it: ` B 61 %`."""
     share = held_back(samples, queue)
     if not share:
         return Text(" " * SHARE_WIDTH, Role.DIM)
@@ -48,7 +48,7 @@ def held_back_text(samples: Sequence[SecondSample], queue: QueueName) -> Text:
 
 
 def lock_line(samples: Sequence[SecondSample], report: SpanReport, window: Window) -> Line:
-    """The share of each second for which the interpreter lock was held, and their mean; amber where nearly always."""
+    """The share of each second in which the interpreter lock was held, and the mean; amber where nearly always."""
     shown = [(each, each.interpreter_lock.held if each.interpreter_lock else 0.0) for each in samples]
     held = _by_second(shown, report, window)
     known = [share for share in held if share is not None]
@@ -59,7 +59,7 @@ def lock_line(samples: Sequence[SecondSample], report: SpanReport, window: Windo
 def _by_second(
     values: Sequence[tuple[SecondSample, float]], report: SpanReport, window: Window
 ) -> list[float | None]:
-    """The highest value of the seconds in each column."""
+    """The maximum of the seconds in each column."""
     found: list[float | None] = [None] * window.columns
     length = window.column_seconds
     for sample, value in values:
@@ -81,7 +81,7 @@ def _bars(values: Sequence[float | None], full: float) -> list[Text]:
 
 
 def _merged(cells: Iterable[Text]) -> list[Text]:
-    """Neighbours of one role as one text."""
+    """Adjacent cells of one role as one text."""
     merged: list[Text] = []
     for cell in cells:
         if merged and merged[-1].role is cell.role:
@@ -99,7 +99,7 @@ def cycle_columns(events: Sequence[PipelineEvent], report: SpanReport, window: W
 
 
 def mark_line(events: Sequence[PipelineEvent], report: SpanReport, window: Window) -> Line:
-    """Starts of cycles, failures, kills and scalings, with as many words as there is room for."""
+    """Starts of cycles, failures, kills and scalings, with as many words as fit."""
     marks: list[Mark] = []
     cycles: list[Mark] = []
     for event in events:
@@ -111,7 +111,7 @@ def mark_line(events: Sequence[PipelineEvent], report: SpanReport, window: Windo
             cycles.append(Mark(ago, "▾", event.message.partition(" started")[0], Role.LABEL))
         elif (mark := event_mark(event, ago)) is not None:
             marks.append(mark)
-    # The start of a cycle is visible in the rows too: it makes room for the words of what happened before it.
+    # The start of a cycle is visible in the rows too, so its words give way to those of the previous event.
     marks += [
         cycle for cycle in cycles if not any(0 < mark.ago - cycle.ago < len(mark.label) + 3 for mark in marks)
     ]
@@ -119,7 +119,7 @@ def mark_line(events: Sequence[PipelineEvent], report: SpanReport, window: Windo
 
 
 def axis_line(window: Window, now: float, *, newest: str = "now", with_shares: bool = False) -> Line:
-    """Ages at round distances: `╷−2 s`, and `newest` where the age is zero; the title of the shares behind it."""
+    """Ages at round distances: `╷−2 s`, and `newest` at age zero; then the title of the shares."""
     cells = [" "] * window.columns
     length = window.column_seconds
     step = _label_distance(now - window.begin, length)
@@ -129,7 +129,7 @@ def axis_line(window: Window, now: float, *, newest: str = "now", with_shares: b
         label = _age_label(age, step) if age else f"╷{newest}"
         if column is not None and age == 0:
             column = max(0, min(column, window.columns - len(label)))
-        # Part of an age would be another one.
+        # Part of an age could be read as a different age.
         if column is not None and (age == 0 or column + len(label) <= window.columns):
             for at, character in enumerate(label[: window.columns - column], column):
                 if cells[at] == " ":
@@ -140,7 +140,7 @@ def axis_line(window: Window, now: float, *, newest: str = "now", with_shares: b
 
 
 def _label_distance(oldest: float, length: float) -> float:
-    """The seconds between two labels of the axis that leave a blank between them; `length` is that of a column."""
+    """The seconds between two labels of the axis so that they do not touch; `length` is that of a column."""
     for step in _STEPS:
         if step / length >= max(_LABEL_COLUMNS, len(_age_label(oldest, step)) + 1):
             return step
@@ -148,7 +148,7 @@ def _label_distance(oldest: float, length: float) -> float:
 
 
 def _age_label(age: float, step: float) -> str:
-    """An age with the decimals that distinguish it from the next label."""
+    """An age with enough decimals to distinguish it from the next label."""
     if step < 0.1 and age < 1:
         return f"╷−{age * 1000:.0f} ms"
     decimals = next(places for places in range(4) if step >= 10.0**-places)

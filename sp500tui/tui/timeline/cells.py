@@ -32,7 +32,7 @@ class Strength(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time that is shown, as monotonic seconds of the pipeline, and the columns it is divided into."""
+    """The time shown, in monotonic seconds of the pipeline, and the columns into which it is divided."""
 
     end: float
     seconds: float
@@ -42,7 +42,7 @@ class Window:
     def up_to(cls, now: float, seconds: float, columns: int) -> Window:
         """The window whose last column contains `now`.
 
-        Columns begin at multiples of their length, so that a cell keeps its contents while it moves.
+        Columns begin at multiples of their length, so that cells keep their contents while they move.
         """
         length = seconds / max(1, columns)
         return cls(ceil(now / length) * length, seconds, columns)
@@ -58,7 +58,7 @@ class Window:
         return self.seconds / max(1, self.columns)
 
     def without(self, columns: int) -> Window:
-        """The window without so many of its first columns."""
+        """The window without a number of its first columns."""
         left = self.columns - columns
         return Window(self.end, left * self.column_seconds, left)
 
@@ -79,7 +79,7 @@ class Cell:
     seconds: dict[WorkerState, float] = field(default_factory=dict)
     """Seconds in each state."""
     longest: dict[WorkerState, tuple[float, Span]] = field(default_factory=dict)
-    """The span of each state that takes most of the column, with the seconds that it takes."""
+    """The longest span of each state in the column, with its seconds in the column."""
     _look: tuple[WorkerState, Strength] | None = field(default=None, compare=False, repr=False)
 
     def add(self, span: Span, seconds: float) -> None:
@@ -110,12 +110,12 @@ class Cell:
 
     @property
     def state(self) -> WorkerState:
-        """The state other than idle that took most of the time; idle if there was none."""
+        """The state other than idle that took the most time; idle if there was none."""
         return self.appearance[0]
 
     @property
     def strength(self) -> Strength:
-        """How much of the time was not idle."""
+        """How much of the time was not idle, as a level."""
         return self.appearance[1]
 
     @property
@@ -147,13 +147,13 @@ Cells = Sequence[Cell | None]
 
 
 def share_in(seconds: Mapping[WorkerState, float], state: WorkerState) -> float:
-    """The share of one state in the time of all, from 0 to 1."""
+    """The share of one state in the time of all states, from 0 to 1."""
     total = sum(seconds.values())
     return seconds.get(state, 0.0) / total if total else 0.0
 
 
 def cells_of(spans: Sequence[Span], window: Window) -> list[Cell | None]:
-    """The spans of one worker, in the order of time, divided into the columns of a window."""
+    """The spans of one worker, in chronological order, divided into the columns of a window."""
     cells: list[Cell | None] = [None] * window.columns
     length, begin, last_column = window.column_seconds, window.begin, window.columns - 1
     for span in islice(spans, bisect_right(spans, begin, key=attrgetter("end")), None):
@@ -199,12 +199,12 @@ def totals(cells: Cells) -> dict[WorkerState, float]:
 
 
 def has_batch(span: Span, batch: int) -> bool:
-    """Whether a span has a part in a fetch batch."""
+    """Whether a span is part of a fetch batch."""
     return span.batches.first <= batch <= span.batches.last
 
 
 def of_batch(spans: Iterable[Span], batch: int) -> list[Span]:
-    """The spans with everything that has no part in a fetch batch shown as idle."""
+    """The spans, with those that are not part of a fetch batch as idle."""
     return [
         span
         if has_batch(span, batch) and span.state is not WorkerState.IDLE
@@ -214,25 +214,25 @@ def of_batch(spans: Iterable[Span], batch: int) -> list[Span]:
 
 
 def row_cells(row: Row, window: Window, batch: int | None = None) -> Cells:
-    """The cells of a row in a window; with a fetch batch, everything else is idle."""
+    """The cells of a row in a window; if a fetch batch is given, everything else is idle."""
     rows = [row.spans_of(worker) for worker in row.workers]
     found = [cells_of(spans if batch is None else of_batch(spans, batch), window) for spans in rows]
     return combined(found, window.columns) if row.is_heading else found[0]
 
 
 class CellCache:
-    """The complete columns of each row, which do not change while the window moves on with the present."""
+    """A cache of the complete columns of each row, which do not change while the window follows the present."""
 
     def __init__(self) -> None:
         self._view: tuple[float, int, int | None] | None = None
         """What the cells depend on."""
         self._rows: dict[str, tuple[int, list[Cell | None]]] = {}
-        """The number of the first column, counted from the beginning of the clock, and the cells from there on."""
+        """The number of the first column, counted from zero of the clock, and the cells from there on."""
 
     def row_cells(self, row: Row, report: SpanReport, window: Window, batch: int | None = None) -> Cells:
-        """As the function `row_cells`, for a window that was made by `Window.up_to`.
+        """Like the function `row_cells`, for a window created by `Window.up_to`.
 
-        The span of a cell has the end that it had when the cell was made.
+        The span of a cell has the end that it had when the cell was created.
         """
         length = window.column_seconds
         if (view := (length, report.pid, batch)) != self._view:
@@ -248,7 +248,7 @@ class CellCache:
 
 
 class WindowCache:
-    """The cells of the rows in one window of one report, kept while only the cursor moves."""
+    """A cache of the cells of the rows in one window of one report, used while only the cursor moves."""
 
     def __init__(self) -> None:
         self._view: tuple[SpanReport, Window, int | None] | None = None
@@ -256,9 +256,9 @@ class WindowCache:
         self._rows: dict[str, Cells] = {}
 
     def row_cells(self, row: Row, report: SpanReport, window: Window, batch: int | None = None) -> Cells:
-        """As the function `row_cells`."""
+        """Like the function `row_cells`."""
         view = self._view
-        # Reports are compared by identity: to compare all their spans takes as long as to divide them.
+        # Reports are compared by identity: comparing all their spans takes as long as dividing them.
         if view is None or view[0] is not report or view[1:] != (window, batch):
             self._view, self._rows = (report, window, batch), {}
         cells = self._rows.get(row.key)

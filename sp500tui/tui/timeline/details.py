@@ -19,7 +19,7 @@ from sp500tui.tui.timeline.states import SIGNS, reason
 
 _LOCK_ROLES = {"free": Role.GOOD, "in use": Role.LABEL, "busy": Role.WARN}
 _LOCK_SECONDS = 10
-"""Seconds that the figures of the interpreter lock are of."""
+"""Seconds covered by the figures of the interpreter lock."""
 
 
 # The cell under the cursor
@@ -35,9 +35,9 @@ def detail_lines(
     *,
     width: int,
 ) -> list[Line]:
-    """The cell under the cursor: the span and the reason, or the shares of a stage.
+    """The details of the cell under the cursor: the span and the reason, or the shares of a stage.
 
-    `failure`: why a worker failed before a span in which it waits to start again; empty if unknown.
+    `failure`: why a worker failed before a span in which it waits to be restarted; empty if unknown.
     """
     if row is None:
         return [(Text("Starting workers …", Role.LABEL),), ()]
@@ -58,14 +58,14 @@ def detail_lines(
 
 
 def _blank_lines(row: Row, at: float, width: int) -> list[Line]:
-    """Why a row has nothing at a time, beside its title where there is room."""
+    """Why a row is blank at a time, with its title if it fits."""
     title, why = Text(row.title, Role.TITLE), Text(_why_blank(row, at), Role.LABEL)
     one_line = (title, Text("   "), why)
     return [one_line, ()] if width_of(one_line) <= width else [(title,), (why,)]
 
 
 def _span_line(row: Row, cell: Cell, now: float, width: int) -> Line:
-    """The row, the state, the duration and age of its span, and the batches."""
+    """The row, the state, the duration and age of the span, and the batches."""
     span, sign = cell.span, SIGNS[cell.state]
     first, last = span.batches
     batches = "" if not first else f"batch {first}" if first == last else f"batches {first} to {last}"
@@ -85,7 +85,7 @@ def _span_line(row: Row, cell: Cell, now: float, width: int) -> Line:
 def _largest_shares(
     begin: Line, title: str, seconds: Mapping[WorkerState, float], width: int, role: Role = Role.VALUE
 ) -> Line:
-    """The shares behind a title, without the smallest ones where there is no room for all."""
+    """A title and the shares, without the smallest ones if not all fit."""
     parts = _share_parts(seconds)
     counts = range(len(parts), 0, -1)
     texts = (f"{title}{', '.join(parts[:count])}" for count in counts)
@@ -103,14 +103,14 @@ def _share_parts(seconds: Mapping[WorkerState, float]) -> list[str]:
 
 
 def _state_words(state: WorkerState, row: Row) -> str:
-    """A state as the legend has it, where its own word says less."""
+    """A state as in the legend, if that is more specific than its own name."""
     if row.is_process and state is WorkerState.DATABASE:
         return "committing"
     return SIGNS[state].legend if state is WorkerState.BACKOFF else str(state)
 
 
 def failure_before(events: Sequence[PipelineEvent], report: SpanReport, name: str, span: Span) -> str:
-    """The message of the failure after which a worker waits in a span; empty if there is none among the events."""
+    """The message of the failure before a span in which a worker waits; empty if the events have none."""
     messages = [
         event.message
         for event in events
@@ -122,7 +122,7 @@ def failure_before(events: Sequence[PipelineEvent], report: SpanReport, name: st
 
 
 def _why_blank(row: Row, at: float) -> str:
-    """Why a row has nothing at a time."""
+    """Why a row is blank at a time."""
     kept = [worker for worker in row.workers if worker.spans]
     if kept and at < min(worker.spans[0].start for worker in kept):
         if any(worker.overwritten for worker in kept):
@@ -141,9 +141,9 @@ def _duration(seconds: float) -> str:
 
 
 def time_lines(row: Row, samples: Sequence[SecondSample], width: int) -> list[Line]:
-    """The shares of a row over the last 1, 10 and 60 seconds: on the processor, waiting for the interpreter, states.
+    """The shares of a row over the last 1, 10 and 60 seconds: processor, wait for the interpreter lock, states.
 
-    The smallest shares are left out where there is no room for them.
+    The smallest shares are left out if they do not fit.
     """
     if row.is_process:
         (worker_spans,) = row.workers
@@ -185,7 +185,7 @@ def _process_times(seconds: int, found: Shares) -> list[Line]:
 
 
 def lock_detail(samples: Sequence[SecondSample], width: int) -> list[Line]:
-    """The interpreter lock over the last ten seconds in a sentence; nothing on an interpreter without it."""
+    """The interpreter lock over the last ten seconds in a sentence; empty on an interpreter without it."""
     lock = lock_over(samples, _LOCK_SECONDS)
     if lock is None:
         return []
@@ -208,5 +208,5 @@ def lock_text(samples: Sequence[SecondSample]) -> Text:
 
 
 def _longest_begin(parts: Sequence[Line], width: int) -> Line:
-    """As many of the parts as fit, the first ones."""
+    """As many of the first parts as fit."""
     return longest_that_fits([joined(parts[:count], "  ") for count in range(len(parts), 0, -1)], width)

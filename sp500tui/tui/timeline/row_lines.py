@@ -1,4 +1,4 @@
-"""Rendering of the rows: a label, a sign for each column of time, and the share of the state that took most of it."""
+"""Rendering of the rows: a label, a sign for each column, and the share of the state that took most of the time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sp500tui.tui.timeline.rows import Row
 from sp500tui.tui.timeline.states import CYCLE, SIGNS, TRACE
 
 NAME_WIDTH = 15
-"""Cells of the rows' labels, at the left."""
+"""Cells of the labels at the left."""
 SHARE_WIDTH = 7
-"""Cells of the shares at the right, where there is room for them."""
+"""Cells of the shares at the right, if they fit."""
 _CURSOR, _NOTHING = "│", " "
 
 
@@ -42,7 +42,7 @@ def row_line(row: Row, cells: Cells, guides: Guides, *, marked: bool, folded: bo
 
 
 def _texts(row: Row, cells: Cells, guides: Guides, *, marked: bool) -> Iterator[Text]:
-    """The cells of a row with the guides, neighbours of one role as one text."""
+    """The cells of a row with the guides; adjacent cells of one role form one text."""
     characters, roles = _signs(cells, by_state=row.is_heading)
     for column in guides.cycles:
         if roles[column] is Role.DIM:
@@ -63,7 +63,7 @@ def _texts(row: Row, cells: Cells, guides: Guides, *, marked: bool) -> Iterator[
 
 
 def _signs(cells: Cells, *, by_state: bool) -> tuple[list[str], list[Role]]:
-    """The character and the role of each cell; a bar has its word if it is long enough."""
+    """The character and the role of each cell; a bar that is long enough contains its word."""
     characters = [_NOTHING] * len(cells)
     roles = [Role.DIM] * len(cells)
     column = 0
@@ -85,7 +85,7 @@ def _signs(cells: Cells, *, by_state: bool) -> tuple[list[str], list[Role]]:
 
 
 def _bar_length(cells: Cells, first: int, bar: Cell, *, by_state: bool) -> int:
-    """The number of cells from `first` on that belong to the bar which begins there."""
+    """The number of cells in the bar that begins at `first`."""
     appearance, start = bar.appearance, bar.span.start
     for column in range(first + 1, len(cells)):
         cell = cells[column]

@@ -1,4 +1,4 @@
-"""The rows of the timeline: stages, their workers and the processes of the writers, and which of them fit."""
+"""The rows of the timeline: stages, workers and writer processes, and the selection of those that fit."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from sp500tui.pipeline.core.timing.spans import Span, SpanReport, WorkerSpans, p
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: a worker, the process of a writer, or all workers of a stage together."""
+    """One row: a worker, the process of a writer, or all workers of a stage together."""
 
     key: str
     """Unique: `price-3`, `writer-1 process`, `price`."""
     label: str
     stage: StageName
     workers: tuple[WorkerSpans, ...]
-    """One, or those of the stage."""
+    """One worker, or those of the stage."""
     is_heading: bool = False
     is_process: bool = False
 
     @property
     def title(self) -> str:
-        """Its name in full."""
+        """The full name of the row."""
         if self.is_heading:
             return f"{self.stage} workers"
         (worker,) = self.workers
         return f"process of {worker.name}" if self.is_process else worker.name
 
     def answers_to(self, key: str) -> bool:
-        """Whether it is the row of that key: that of a stage has the key of its worker once there is only one."""
+        """Whether the row has a key. The row of a stage with a single worker also has the worker's key."""
         return key in (self.key, str(self.stage))
 
     def spans_of(self, worker: WorkerSpans) -> Sequence[Span]:
-        """The spans of one of its workers that this row shows."""
+        """The spans of one of its workers that the row shows."""
         return process_spans(worker) if self.is_process else worker.spans
 
     def settled(self, now: float) -> float:
-        """The time before which nothing of the row changes any more.
+        """The time before which the row no longer changes.
 
-        What a process does with some batches is known once its thread has others: until then a commit may follow.
+        What a process did with its batches is known once its thread has other ones: until then a commit may follow.
         """
         if not self.is_process:
             return now
@@ -52,7 +52,7 @@ class Row:
 
 
 def rows_of(report: SpanReport) -> list[Row]:
-    """All rows, in the order of the data: a heading for each stage with several rows, then its workers."""
+    """All rows, in the order of the data flow: a heading for each stage with several rows, then its workers."""
     rows: list[Row] = []
     for stage, found in groupby(report.workers, key=lambda worker: worker.stage):
         workers = tuple(found)
@@ -72,8 +72,8 @@ def rows_of(report: SpanReport) -> list[Row]:
 def shown_rows(rows: Sequence[Row], marked: str, room: int) -> list[Row]:
     """The rows that fit into `room` lines.
 
-    Where not all of them fit, the stage of the marked row is shown in full before the others, which shrink to their
-    headings; of a stage that does not fit either, the rows around the marked one are shown.
+    If not all of them fit, the stage of the marked row is expanded first, and the others are reduced to their
+    headings. If that stage does not fit either, the rows around the marked one are shown.
     """
     if len(rows) <= room:
         return list(rows)
@@ -97,14 +97,14 @@ def _around(rows: Sequence[Row], index: int, number: int) -> Sequence[Row]:
     """`number` rows, the one at `index` about in the middle; the first one is no process without its thread."""
     first = max(0, min(index - number // 2, len(rows) - number))
     if number > 1 and rows[first].is_process:
-        # Later if the marked row allows it; rather fewer rows than without the marked one.
+        # Start later if the marked row allows it, otherwise with fewer rows, so that the marked one is shown.
         at_end = first + number == len(rows)
         first += -1 if index == first or (at_end and index < len(rows) - 1) else 1
     return rows[first : first + number]
 
 
 def marked_row(rows: Sequence[Row], key: str, number: int) -> int:
-    """The number of the marked row: the one with that key, or what is in its place now that it is gone."""
+    """The index of the marked row: the one with the key, or the row now in its place if it is gone."""
     for at, row in enumerate(rows):
         if row.answers_to(key):
             return at

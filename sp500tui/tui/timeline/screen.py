@@ -45,43 +45,43 @@ from sp500tui.tui.widgets.lines_widget import LinesWidget
 from sp500tui.tui.widgets.titles import set_titles
 
 ZOOMS = (0.01, 0.05, 0.2, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0)
-"""Seconds of a screen."""
+"""Seconds shown on a screen."""
 _DEFAULT_ZOOM = ZOOMS.index(10.0)
 _KEPT = 120.0
-"""Seconds that are read."""
+"""Seconds read."""
 TRACE_SECONDS = 60.0
 """Length of the trace of a live view."""
 _READ_EVERY = 1.0
-"""Seconds between two readings: drawing takes some 15 ms of a processor with 17 workers in 120 columns."""
+"""Seconds between two reads: drawing takes some 15 ms of processor time with 17 workers in 120 columns."""
 _SHARES_FROM = 100
-"""Width in columns from which the share of each row is shown."""
+"""Minimum width in columns at which the share of each row is shown."""
 _DETAIL_LINES = 2
 _BY_SECOND = ("recorded by the second: the order within a second is not known", "recorded by the second")
-"""The note on the missing detail of a recording, from long to short."""
+"""The note that a recording lacks single spans, from long to short."""
 _QUEUES_FROM, _LOCK_FROM, _LEGEND_FROM = 15, 19, 24
-"""Heights in lines from which queues, interpreter lock, and the second line of the legend are shown."""
+"""Minimum heights in lines at which queues, interpreter lock, and the second legend line are shown."""
 _MOVE = Binding.Group("Move", compact=True)
 _ZOOM = Binding.Group("Zoom", compact=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The spans, samples and events that were read at one moment."""
+    """The spans, samples and events of one read."""
 
     report: SpanReport
     samples: Sequence[SecondSample]
     events: Sequence[PipelineEvent]
     whole: bool = False
-    """Whether everything that is kept was read, for a view that is frozen."""
+    """Whether everything kept was read, for a frozen view."""
 
     def trace(self, seconds: float) -> dict[str, Any]:
-        """Its last seconds as a trace."""
+        """The last seconds as a trace."""
         return chrome_trace(self.report, seconds, self.samples, self.events)
 
 
 @dataclass(frozen=True, slots=True)
 class TraceWritten:
-    """A trace that was written to a file."""
+    """A trace was written to a file."""
 
     file: Path
     events: int
@@ -114,11 +114,11 @@ class TimelineScreen(BaseScreen):
         self._marked = "price-1"
         """Key of the marked row."""
         self._row: int | None = None
-        """Its number, for when it is gone; None before it was shown."""
+        """Index of the marked row, used if the row is gone; None before it was shown."""
         self._folded = ""
-        """How many rows there is room for, where not for all."""
+        """Note on the number of rows that fit, if not all do."""
         self._end: float | None = None
-        """Right edge of the window while frozen, monotonic; None at the newest reading."""
+        """Right edge of the window while frozen, monotonic; None at the newest read."""
         self._at: float | None = None
         """Time of the cursor, monotonic; None in the last column."""
         self.followed: int | None = None
@@ -136,13 +136,13 @@ class TimelineScreen(BaseScreen):
         self._read()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:  # noqa: ARG002  # the spans are read on their own
-        """Read at once where the time shown is another one, as it can be with every snapshot of a recording."""
+        """Read at once if the time shown has changed, as it can with every snapshot of a recording."""
         if self._is_recorded and (self._reading is None or self._reading.is_finished):
             self._read()
 
     @property
     def _is_recorded(self) -> bool:
-        """Whether a recording is shown, which has the shares of each second only."""
+        """Whether a recording is shown, which has only the shares of each second."""
         return self._recording is not None and self._recording.report.by_second
 
     def _read(self) -> None:
@@ -164,9 +164,9 @@ class TimelineScreen(BaseScreen):
             self.draw_panels()
 
     def forget_answers(self) -> None:
-        """End a frozen view and the following of a batch, which are of another time.
+        """Unfreeze the view and stop following a batch, because both belong to the previous time.
 
-        What was read is drawn until it is read again, so that the chart does not flicker with each step in time.
+        The last result is drawn until the next read, so that the chart does not flicker with each step in time.
         """
         self.followed = None
         self._follow()
@@ -177,7 +177,7 @@ class TimelineScreen(BaseScreen):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that is kept is shown, in a view that is frozen."""
+        """Whether a frozen view has everything kept."""
         return self._recording is not None and self._recording.whole
 
     # Drawing
@@ -199,7 +199,7 @@ class TimelineScreen(BaseScreen):
         return 0 if self._at is not None and self._at < window.begin else window.columns - 1
 
     def _mark(self, rows: Sequence[Row]) -> Row | None:
-        """The marked row; another one, with a message, if it is gone."""
+        """The marked row; if it is gone, another one, with a message."""
         if not rows:
             return None
         wanted, was_shown = self._marked, self._row is not None
@@ -211,13 +211,13 @@ class TimelineScreen(BaseScreen):
         return row
 
     def _cells(self, row: Row, report: SpanReport, window: Window) -> Cells:
-        # The cells of the marked row lead to its spans, which are to be those of this report.
+        # The cells of the marked row refer to its spans, which have to be those of this report.
         if self._frozen or report.by_second or row.key == self._marked:
             return self._still.row_cells(row, report, window, self.followed)
         return self._drawn.row_cells(row, report, window, self.followed)
 
     def draw_panels(self) -> None:
-        """Draw what was read, or why it was not."""
+        """Draw what was read, or the error."""
         recording = self._recording
         if recording is not None:
             width = self.chart.size.width
@@ -226,7 +226,7 @@ class TimelineScreen(BaseScreen):
         set_titles(self.chart, title, self.failure, shorter=shorter)
 
     def _title(self, by_second: str) -> str:
-        """What is shown; `by_second` names what a recording does not have."""
+        """The title; `by_second` is the note that a recording lacks single spans."""
         states = ["frozen" if self._frozen else "" if self._is_recorded else "live"]
         states += [f"{ZOOMS[self._zoom]:g} s", f"batch {self.followed}" if self.followed is not None else ""]
         return f"timeline ({', '.join(filter(None, [*states, by_second]))}){self._folded}"
@@ -300,7 +300,7 @@ class TimelineScreen(BaseScreen):
         return (*line, held_back_text(shown, queue.name))
 
     def _lock_line(self, recording: Recording, window: Window) -> list[Line]:
-        """The interpreter lock; nothing where there is none, or a recording does not have it."""
+        """The interpreter lock; nothing if there is none, or if a recording does not have it."""
         samples = recording.samples
         if not any(sample.interpreter_lock is not None for sample in samples):
             return []
@@ -310,13 +310,13 @@ class TimelineScreen(BaseScreen):
     # Actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer to follow a batch only where there are single spans: a recording has the seconds in each state."""
+        """Offer to follow a batch only with single spans: a recording has only the seconds in each state."""
         if action == "follow":
             return self.replayed is None
         return super().check_action(action, parameters)
 
     def action_freeze(self) -> None:
-        """Stop at this moment, or follow the present again."""
+        """Freeze the view, or follow the present again."""
         if self._frozen:
             self._follow()
         else:
@@ -329,7 +329,7 @@ class TimelineScreen(BaseScreen):
         self._read()
 
     def _freeze(self) -> None:
-        """Stop at the window that is shown, and read all that is kept once, to pan and zoom in."""
+        """Freeze the window shown, and read everything kept once, to pan and zoom in it."""
         if not self._frozen:
             if self._recording is not None:
                 self._end = self._window(self._recording.report).end
@@ -337,7 +337,7 @@ class TimelineScreen(BaseScreen):
             self._request(_KEPT, whole=True)
 
     def action_zoom(self, direction: int) -> None:
-        """Show less or more time; the cursor of a frozen view keeps its place."""
+        """Show less or more time; the cursor of a frozen view keeps its position."""
         recording, zoom = self._recording, max(0, min(len(ZOOMS) - 1, self._zoom + direction))
         if recording is not None and self._frozen:
             window = self._window(recording.report)
@@ -347,7 +347,7 @@ class TimelineScreen(BaseScreen):
         self.draw_panels()
 
     def _show_until(self, end: float, report: SpanReport, zoom: int) -> None:
-        """Move the right edge of a frozen view, as far as there is something to show."""
+        """Move the right edge of a frozen view within the time that was read."""
         earliest = report.monotonic - _KEPT + ZOOMS[zoom]
         self._end = None if end >= report.monotonic else max(earliest, end)
 
@@ -361,7 +361,7 @@ class TimelineScreen(BaseScreen):
         self.draw_panels()
 
     def action_move(self, steps: int) -> None:
-        """Move the cursor in time; at an edge the window moves. Freezes the view."""
+        """Move the cursor in time, and the window at its edges. Freezes the view."""
         if self._recording is None:
             return
         self._freeze()
@@ -376,14 +376,14 @@ class TimelineScreen(BaseScreen):
         self.draw_panels()
 
     def move_to(self, row: str, age: float) -> None:
-        """Freeze the view with the cursor in a row, at a time `age` seconds before the present."""
+        """Freeze the view with the cursor in a row, `age` seconds before the present."""
         if self._recording is not None:
             self._freeze()
             self._marked, self._at = row, self._recording.report.monotonic - age
             self.draw_panels()
 
     def action_follow(self) -> None:
-        """Follow the first batch of the span under the cursor, or none."""
+        """Follow the first batch of the span under the cursor, or stop following."""
         if self._recording is None:
             return
         report = self._recording.report
@@ -396,7 +396,7 @@ class TimelineScreen(BaseScreen):
         self.draw_panels()
 
     async def _fetch_trace(self, query: Callable[[], TraceWritten]) -> None:
-        """Write a trace on a background thread, and show where it is or why it could not be written."""
+        """Write a trace on a background thread, and show its path or the error."""
         try:
             written = await run_in_background("trace", query)
         except Sp500tuiError as error:
@@ -406,7 +406,7 @@ class TimelineScreen(BaseScreen):
             self.show_message(clean(f"trace: {events} written to {written.file}; open it at ui.perfetto.dev"))
 
     def action_write_trace(self) -> None:
-        """Write a trace where exports go."""
+        """Write a trace to the export folder."""
         pipeline = self.dashboard.feed.pipeline
         if pipeline is None:
             self.show_message("The pipeline is still starting")

@@ -1,4 +1,4 @@
-"""How the timeline shows each state: its letter, its word, its colour, the reason in a sentence, and the legend."""
+"""How the timeline shows each state: letter, word, colour, the reason in a sentence, and the legend."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from sp500tui.tui.render.lines import Line, Role, joined, longest_that_fits
 from sp500tui.tui.render.lines import Span as Text
 
 TRACE = "▁"
-"""A cell of which less than a tenth was not idle."""
+"""Sign of a cell of which less than a tenth was not idle."""
 CYCLE = "┊"
-"""A cell in whose column a cycle starts."""
+"""Sign of a cell in whose column a cycle starts."""
 
 
 class StateSign(NamedTuple):
     """How a state is shown."""
 
     word: str
-    """Begins with the letter that stands for it."""
+    """Word of the state; its first letter is the sign."""
     legend: str
     role: Role
     filled: Role
@@ -29,7 +29,7 @@ class StateSign(NamedTuple):
 
     @property
     def letter(self) -> str:
-        """The state in one cell."""
+        """The state's sign in one cell."""
         return self.word[0]
 
 
@@ -47,7 +47,7 @@ SIGNS: Mapping[WorkerState, StateSign] = {
     WorkerState.STARTING: StateSign("+ start", "starting", Role.LABEL, Role.LABEL_FILLED),
     WorkerState.IDLE: StateSign("·", "idle", Role.DIM, Role.DIM),
 }
-"""In the order of the legend: the frequent ones first."""
+"""States in the order of the legend: the frequent ones first."""
 _FREQUENT = (*list(SIGNS)[:7], WorkerState.IDLE)
 """The states of the legend in a window of 80 columns."""
 _SHORT_WORDS = {"queue full": "full", "database": "db"}
@@ -109,9 +109,9 @@ def reason(stage: StageName, span: Span, *, process: bool = False) -> str:
 
 
 def legend_lines(width: int, lines: int, present: Collection[WorkerState] = ()) -> list[Line]:
-    """The letters of the states; with two lines also what small letters and other signs mean.
+    """The letters of the states; with two lines also the meaning of small letters and other signs.
 
-    Where there is no room for all, those in `present` and the frequent ones come before the others.
+    If not all fit, those in `present` and the frequent ones have priority.
     """
     states = longest_that_fits(list(_legends(present)), width)
     if lines < 2:
@@ -127,7 +127,7 @@ def legend_lines(width: int, lines: int, present: Collection[WorkerState] = ()) 
 
 
 def _legends(present: Collection[WorkerState]) -> Iterator[Line]:
-    """The states from all of them to those in `present`, which are the last to be left out."""
+    """Legends from all states down to those in `present`, which are the last to be left out."""
     needed = [state for state in SIGNS if state in _FREQUENT or state in present]
     rare = [state for state in SIGNS if state not in needed]
     for count in range(len(rare), -1, -1):

@@ -1,4 +1,4 @@
-"""Textual bindings of the keys in the table of keys."""
+"""Textual bindings for the entries of the key table."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def bind(
     priority: bool = False,
     explanation: str = "",
 ) -> Binding:
-    """Bind a key of the table to an action.
+    """Bind an entry of the key table to an action.
 
     Args:
-        key_id: Id of the key.
+        key_id: Id of the entry.
         action: Textual action.
         title: Short name for the key bar and the help screen.
         show: Whether the key bar shows it.
-        group: Bindings that the key bar shows as one.
-        priority: Whether the key is taken before the focused widget sees it.
-        explanation: What the action does, where it differs from the table's.
+        group: Group of bindings that the key bar shows as one.
+        priority: Whether the key takes precedence over the focused widget.
+        explanation: What the action does, if it differs from the table's explanation.
     """
     key = KEYS_BY_ID[key_id]
     return Binding(

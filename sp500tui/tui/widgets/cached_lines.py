@@ -17,7 +17,7 @@ from textual.strip import Strip
 from sp500tui.tui.terminal.diff import DiffingApp
 
 _MIN_SCROLL = 8
-"""Unchanged cells between two changed ones above which moving the cursor takes fewer bytes than repainting them."""
+"""Number of unchanged cells above which moving the cursor takes fewer bytes than repainting them."""
 
 
 class WholeStrip(Strip):
@@ -215,7 +215,7 @@ class CachedLineView(ScrollView, can_focus=True, inherit_bindings=False):
             elif before is not now:
                 spans = changed_spans(before.cells, now.cells, area.width)
                 if spans and not isinstance(self.app, DiffingApp):
-                    # Textual's own update writes each span from the left edge of the line.
+                    # Textual's update writes each span from the left edge of the line.
                     spans = [(0, area.width)]
                 changed += [Region(left, y, right - left, 1) for left, right in spans]
         if changed:

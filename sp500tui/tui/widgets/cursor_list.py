@@ -48,7 +48,7 @@ class CursorView(CachedLineView, can_focus=True, inherit_bindings=False):
     @property
     @abstractmethod
     def row_count(self) -> int:
-        """Rows, on the screen and beyond it."""
+        """Total number of rows, including those scrolled out of view."""
 
     @property
     @abstractmethod
@@ -57,7 +57,7 @@ class CursorView(CachedLineView, can_focus=True, inherit_bindings=False):
 
     @abstractmethod
     def move_to(self, row: int, step: int = 1) -> None:
-        """Place the cursor on the row nearest to `row` that can have it, searching in the direction of `step`."""
+        """Place the cursor on the nearest row that can have it, searching from `row` in the direction of `step`."""
 
     @abstractmethod
     def action_select(self) -> None:
@@ -75,7 +75,7 @@ class CursorView(CachedLineView, can_focus=True, inherit_bindings=False):
 
     @property
     def page_height(self) -> int:
-        """Rows on the screen, at least one."""
+        """Number of rows on the screen, at least one."""
         return max(1, self.line_count - self.heading_height - self.footer_height)
 
     def row_at(self, y: int) -> int | None:
@@ -86,7 +86,7 @@ class CursorView(CachedLineView, can_focus=True, inherit_bindings=False):
         return row if row < self.row_count else None
 
     def scroll_to_row(self, row: int) -> None:
-        """Scroll as little as is needed to bring a row between the fixed lines."""
+        """Scroll as little as necessary to show a row between the fixed lines."""
         top = self.scroll_offset.y
         if row < top:
             self.scroll_to(y=row, animate=False, force=True)
@@ -102,7 +102,7 @@ class CursorView(CachedLineView, can_focus=True, inherit_bindings=False):
             self.move_to(row + steps, steps)
 
     def action_page(self, direction: int) -> None:
-        """Move the cursor by the rows on the screen."""
+        """Move the cursor by a page."""
         row = self.cursor_row
         start = self.scroll_offset.y if row is None else row
         self.move_to(start + direction * self.page_height, direction)
@@ -131,7 +131,7 @@ class CursorView(CachedLineView, can_focus=True, inherit_bindings=False):
             self.action_select()
 
     def row_clicked(self, row: int) -> bool:
-        """Place the cursor on a row that was clicked; whether the row can have it."""
+        """Place the cursor on a clicked row; returns whether the row can have it."""
         self.move_to(row)
         return True
 
@@ -140,7 +140,7 @@ class CursorList(CursorView):
     """Rows of spans under an optional heading; the row under the cursor is marked over its whole width.
 
     Args:
-        always_marked: Whether the mark stays while another widget has the focus.
+        always_marked: Whether the mark remains while another widget has the focus.
     """
 
     BINDING_GROUP_TITLE = "List"
@@ -193,7 +193,7 @@ class CursorList(CursorView):
         Args:
             rows: One line each.
             heading: Fixed above the rows.
-            placeholder: Lines in place of the rows where there are none.
+            placeholder: Lines shown if there are no rows.
             footer: Fixed at the foot of the list.
         """
         self._heading, self._rows, self._placeholder, self._footer = heading, rows, placeholder, footer
@@ -211,7 +211,7 @@ class CursorList(CursorView):
 
     @property
     def row_count(self) -> int:
-        """Rows, without the placeholder."""
+        """Number of rows, excluding the placeholder."""
         return len(self._rows)
 
     @property
@@ -221,7 +221,7 @@ class CursorList(CursorView):
 
     @property
     def heading_height(self) -> int:
-        """One line where there is a heading."""
+        """One if there is a heading, otherwise zero."""
         return 0 if self._heading is None else 1
 
     @property
@@ -236,7 +236,7 @@ class CursorList(CursorView):
         self.scroll_to_row(self.cursor)
 
     def validate_cursor(self, cursor: int) -> int:
-        """Stay on a row."""
+        """Limit the cursor to the rows."""
         return max(0, min(self.row_count - 1, cursor))
 
     def watch_cursor(self, cursor: int) -> None:
@@ -250,7 +250,7 @@ class CursorList(CursorView):
         self.repaint_changed()
 
     def on_blur(self) -> None:
-        """Hide the mark where it is shown only with the focus."""
+        """Hide the mark if it is shown only with the focus."""
         self.repaint_changed()
 
     def action_select(self) -> None:
@@ -271,7 +271,7 @@ class CursorList(CursorView):
         return self._line_at(y)
 
     def _line_at(self, y: int) -> Line:
-        """The spans at screen line `y`; those of the marked row all in the cursor's role."""
+        """The spans at screen line `y`; all spans of the marked row have the cursor's role."""
         row = self.row_at(y)
         if row is not None:
             marked = row == self.cursor and (self._always_marked or self.has_focus)

@@ -16,11 +16,11 @@ from textual.widget import Widget
 from sp500tui.tui.render.lines import Line, Role, Span, cut, width_of
 
 _MIN_SKIP = 24
-"""Unchanged cells between two changed ones above which a region of its own costs less than repainting them."""
+"""Number of unchanged cells above which a separate region costs less than repainting them."""
 
 
 def changed_columns(old: Line, new: Line, width: int) -> list[tuple[int, int]]:
-    """The ranges of cells in which two lines of `width` cells differ, near ones merged.
+    """The ranges of cells in which two lines of `width` cells differ; nearby ranges are merged.
 
     Lines with a character that is not one cell wide differ as a whole.
     """
@@ -67,14 +67,14 @@ def _is_narrow(span: Span) -> bool:
 
 
 def _cells(line: Line) -> list[tuple[str, Role]] | None:
-    """Character and role of each cell; None where one is wider or narrower than a cell."""
+    """Character and role of each cell; None if a character is wider or narrower than a cell."""
     if not all(map(_is_narrow, line)):
         return None
     return [(character, span.role) for span in line for character in span.text]
 
 
 def _marked_cut(line: Line, width: int) -> Line:
-    """The line, with an ellipsis at its end where it is wider than `width`."""
+    """The line, with an ellipsis at its end if it is wider than `width`."""
     return cut(line, width) if width_of(line) > width else line
 
 
@@ -113,7 +113,7 @@ class LinesWidget(Widget):
         return ["".join(span.text for span in line) for line in self._lines]
 
     def render_line(self, y: int) -> Strip:
-        """Return one line as styled segments of the widget's width; one that is wider ends with an ellipsis."""
+        """Return one line as styled segments of the widget's width; a wider line is cut with an ellipsis."""
         base = self.rich_style
         if y >= len(self._lines):
             return Strip.blank(self.size.width, base)
@@ -123,7 +123,7 @@ class LinesWidget(Widget):
         return Strip(segments).adjust_cell_length(width, base)
 
     def notify_style_update(self) -> None:
-        """Discard the styles of the previous theme."""
+        """Discard the cached styles of the previous theme."""
         self._styles.clear()
         super().notify_style_update()
 

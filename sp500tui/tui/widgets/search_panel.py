@@ -29,7 +29,7 @@ class SearchInput(Input):
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
-            """The text to search for from now on; empty if it was discarded."""
+            """The text to search for from now on; empty if the search was cancelled."""
 
     def __init__(self, placeholder: str) -> None:
         super().__init__(placeholder=placeholder, compact=True, max_length=200)
@@ -73,7 +73,7 @@ class SearchPanel(Container):
     @property
     @abstractmethod
     def search_text(self) -> str:
-        """The text that the content is searched for."""
+        """The text searched for in the content."""
 
     @search_text.setter
     def search_text(self, text: str) -> None: ...
@@ -103,7 +103,7 @@ class SearchPanel(Container):
 
     @on(SearchInput.Closed)
     def close_search(self, event: SearchInput.Closed) -> None:
-        """Return to the content, without the search if it was discarded."""
+        """Return to the content; the search ends if it was cancelled."""
         event.stop()
         # The message of the last keystroke may still be queued when the line closes.
         self.search_text = event.text

@@ -32,13 +32,13 @@ class WorkerRecord:
     restarts: int
     last_error: str
     retry_in_seconds: float | None
-    """Until a worker in backoff or waiting tries again."""
+    """Seconds until a worker in back-off or waiting tries again."""
     pid: int
     """The writer's process; for a thread this process."""
     thread: int
     """Native id of its thread in this process."""
     node: str
-    """Host in a cluster; empty when local."""
+    """Node in a cluster; empty otherwise."""
 
 
 def worker_record(worker: WorkerSnapshot) -> WorkerRecord:

@@ -36,9 +36,9 @@ from sp500tui.tui.workers.export import WorkerRecord, worker_record
 from sp500tui.tui.workers.stage_times import WIDTH, stage_line, titles_line
 
 _HEADING_FROM = 4
-"""Height in lines from which the panel has a heading."""
+"""Minimum height in lines at which the panel has a heading."""
 _DETAIL_FROM = ((20, 3), (9, 2), (3, 1))
-"""Height in lines, and how many of them show details of the marked worker."""
+"""Heights in lines, and the number of lines with details of the marked worker."""
 _EXPORT = Binding.Group("Export workers", compact=True)
 
 
@@ -101,7 +101,7 @@ class WorkersPanel(CursorList, inherit_bindings=False):
         self.post_message(ExportRequested(Table("workers", WorkerRecord, records), form))
 
     def action_toggle_scope(self) -> None:
-        """Change between all workers and those of the selected stage."""
+        """Switch between all workers and those of the selected stage."""
         self.only_stage = not self.only_stage
 
     def watch_only_stage(self) -> None:
@@ -148,19 +148,19 @@ class WorkersPanel(CursorList, inherit_bindings=False):
         set_titles(self, title(STAGE_TITLES[self.stage] if self.only_stage else None, len(shown)))
 
     def _strip(self, worker: WorkerSnapshot, width: int) -> Line:
-        """The activity of a worker of this program in the last seconds; that of other nodes' workers is unknown."""
+        """The activity of a worker of this program in the last seconds; unknown for workers of other nodes."""
         if worker.node not in ("", self._node):
             return ()
         return self._recent.worker_strip(worker.name, width)
 
     def _foot(self, shown: Sequence[WorkerSnapshot]) -> list[Line]:
-        """The times of the stages, and below them the place of the details, which stays free without the focus."""
+        """The times of the stages, and below them the lines of the details, blank without the focus."""
         times, details = self._times(len(shown)), self._details(shown)
         free = self._detail_height if times and not details else 0
         return [*times, *details, *[cut((), self.line_width)] * free]
 
     def _times(self, workers: int) -> list[Line]:
-        """The times of the stages, where the panel has room for it below the workers and the details."""
+        """The times of the stages, if they fit below the workers and the details."""
         past, width = self._recent, self.line_width
         stages = [stage for stage in STAGE_TITLES if past.stage(stage)]
         needed = 1 + workers + 2 + len(stages) + self._detail_height
@@ -180,7 +180,7 @@ class WorkersPanel(CursorList, inherit_bindings=False):
         return next((lines for height, lines in _DETAIL_FROM if self.line_count >= height), 0)
 
     def _details(self, shown: Sequence[WorkerSnapshot]) -> list[Line]:
-        """The details of the marked worker for which its line may have no room; empty without the focus."""
+        """The details of the marked worker that may not fit its line; empty without the focus."""
         worker, lines = self._marked_worker(shown), self._detail_height
         if worker is None or not self.has_focus:
             return []

@@ -29,21 +29,21 @@ COLUMNS: Sequence[tuple[str, Sequence[WorkerState]]] = (
     *((worker_state_label(state), (state,)) for state in _STATES),
     ("other", tuple(state for state in WorkerState if state not in _STATES)),
 )
-"""Title and states of each column; the states of the last one do not last."""
+"""Title and states of each column; those of the last one are short-lived."""
 _NAME = max(map(len, STAGE_TITLES.values())) + 1
 _CELLS = [max(len(title), len("100 %")) + 1 for title, _ in COLUMNS]
 WIDTH = _NAME + sum(_CELLS)
-"""Cells of the table."""
+"""Width of the table in cells."""
 
 
 def titles_line(window: str, width: int) -> Line:
-    """The titles of the columns, behind the time that the shares are of: `last 60 s`."""
+    """The titles of the columns, after the time that the shares cover: `last 60 s`."""
     titles = "".join(fit(title, cells, "right") for (title, _), cells in zip(COLUMNS, _CELLS, strict=True))
     return cut((Span(fit(window, _NAME) + titles, Role.LABEL),), width)
 
 
 def stage_line(stage: StageName, seconds: Mapping[WorkerState, float], width: int) -> Line:
-    """The shares of a stage whose workers spent these seconds in each state."""
+    """The shares of a stage, given the seconds that its workers spent in each state."""
     spans = [Span(fit(STAGE_TITLES[stage], _NAME), Role.TITLE)]
     for (_, states), cells in zip(COLUMNS, _CELLS, strict=True):
         share = share_of(seconds, states)
