@@ -67,7 +67,7 @@ LESSON = Lesson(
         "the pipeline connects once and keeps the connection until it breaks."
     ),
     source=(
-        Source("pipeline/writer/process.py", "_Writer._connected"),
+        Source("storage/connection.py", "KeptConnection.get"),
         Source("storage/connection.py", "connect"),
     ),
     figures=(
