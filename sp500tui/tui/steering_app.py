@@ -12,6 +12,7 @@ from sp500tui.config.keys import STEERING
 from sp500tui.errors import Sp500tuiError
 from sp500tui.pipeline.api import PipelineControl
 from sp500tui.pipeline.core.names import StageName
+from sp500tui.pipeline.core.snapshot import Phase
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.render.formats import clean
 from sp500tui.tui.render.labels import STAGE_TITLES
@@ -20,6 +21,25 @@ from sp500tui.tui.shell.base_screen import BaseScreen
 from sp500tui.tui.shell.dialogs import NumberScreen, QuestionScreen
 from sp500tui.tui.time_app import TimeApp
 
+_ENDING = (Phase.DRAINING, Phase.SPOOLING)
+_ENDED = (Phase.STOPPED, Phase.FAILED)
+_WITHOUT_EFFECT_WHILE_ENDING = frozenset(
+    {
+        "pipeline.pause",
+        "stage.pause",
+        "cycle.run",
+        "interval.shorter",
+        "interval.longer",
+        "tour.start",
+        "symbol.fetch",
+        "coverage.heal",
+        "coverage.check",
+        "lessons.answer_a",
+        "lessons.answer_b",
+        "lessons.answer_c",
+    }
+)
+"""Keys that act on cycles or start something; workers can still be scaled, and faults switched off."""
 _SEVERITY_SIGNS: Mapping[SeverityLevel, str] = {"information": "", "warning": "! ", "error": "✗ "}
 
 
@@ -32,8 +52,23 @@ class SteeringApp(TimeApp):
     """Why this dashboard cannot control the pipeline; empty if it can."""
 
     def offers(self, key_id: str | None) -> bool:
-        """Whether a key has an effect: those that act on the pipeline have none in the past, or if it is refused."""
-        return not (self._refused and key_id in STEERING)
+        """Whether a key has an effect now: those that act on the pipeline have none in the past or at its end."""
+        return not (key_id in STEERING and (self._refused or key_id in self._without_effect))
+
+    @property
+    def _without_effect(self) -> frozenset[str]:
+        """The keys that cannot act on a pipeline that ends."""
+        phase = self.snapshot.phase
+        if phase in _ENDING:
+            return _WITHOUT_EFFECT_WHILE_ENDING
+        return STEERING if phase in _ENDED else frozenset()
+
+    def refresh_data(self) -> None:
+        """Poll the pipeline, and update the key bar where its end has changed which keys have an effect."""
+        before = self._without_effect
+        super().refresh_data()
+        if self._without_effect is not before:
+            self.refresh_bindings()
 
     @property
     def _refused(self) -> str:

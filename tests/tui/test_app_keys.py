@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from textual.message import Message
 
+from sp500tui.config.keys import STEERING
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import WorkerState
 from sp500tui.tui.app import DashboardApp
@@ -17,10 +19,11 @@ from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.database.screen import DatabaseScreen
 from sp500tui.tui.help.screen import HelpScreen
 from sp500tui.tui.shell.command_palette import Palette
+from sp500tui.tui.shell.key_bar import KeyBar
 from sp500tui.tui.shell.pipeline_rows import ROWS
 from sp500tui.tui.widgets.lines_widget import LinesWidget
 from tests.support.parameters import rest_thorough, sizes
-from tests.support.tui.fake_pipeline import FakePipeline, draining, empty, running
+from tests.support.tui.fake_pipeline import FakePipeline, draining, empty, failed, running
 from tests.tui.conftest import CannedLog, Drive, notes, top_of
 
 
@@ -118,6 +121,24 @@ class TestPipelineKeys:
             await driven.press("p")
             assert driven.said == "cannot pause: the pipeline is draining"
             assert ("pause", None) not in driven.pipeline.calls
+
+    async def test_a_key_that_has_no_effect_at_the_end_is_not_offered(self, drive: Drive) -> None:
+        def keys() -> str:
+            return "".join(driven.app.screen.query_one(KeyBar).lines_shown())
+
+        async with drive(size=(200, 60)) as driven:
+            await driven.until(lambda: "p pause" in keys() and "run cycle" in keys())
+            # when the pipeline drains, then what can still be done is offered: more writers, and the next step
+            driven.show(draining())
+            await driven.until(lambda: "p pause" not in keys())
+            assert not re.search("run cycle|interval|tour", keys())
+            assert "scale" in keys()
+            assert "q quit" in keys()
+            # and nothing that acts on it once it has failed
+            driven.show(failed())
+            await driven.until(lambda: "scale" not in keys())
+            assert "q quit" in keys()
+            assert not {command.binding.id for command in driven.app.commands()} & STEERING
 
     async def test_capital_p_pauses_one_stage_after_a_question(self, drive: Drive) -> None:
         async with drive() as driven:
