@@ -265,6 +265,7 @@ class ControlLoop:
         # In this order: a state read after the scraper has put all tickers includes them.
         complete = components.lease.held and cycles.complete
         state = self.state = read_state(components.broker)
+        components.stored = state.ledger.stored
         for name, stats in components.queue_stats.items():
             stats.set(state.queues[name])
         for meter in components.queue_meters:

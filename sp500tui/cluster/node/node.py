@@ -221,5 +221,5 @@ class ClusterNode(PipelineBase):
 
     def _database(self) -> DatabaseSnapshot:
         if self.components.uses_database:
-            return self.components.database_monitor.snapshot()
+            return self.components.database_monitor.snapshot(self.components.stored)
         return DatabaseSnapshot(Health.OK, embedded=False)

@@ -110,6 +110,8 @@ class NodeComponents(RunComponents):
         )
         dead_letters = DeadLetters(paths.dead_letters)
         self._make_queues(settings, name, dead_letters)
+        self.stored = 0
+        """Rows that all nodes have stored, at the last reading of the ledger."""
         self.uses_database = uses_database(settings, sizes)
         """False on nodes that only fetch or convert."""
         self.database_monitor = DatabaseMonitor(
@@ -122,6 +124,7 @@ class NodeComponents(RunComponents):
             else CurrentConstituents(lambda: self.open_sources().wikipedia, (), 0),
             retry_forever=not (settings.no_ui and self.bounded),
             on_fatal=fail,
+            stored=lambda: self.stored,
         )
         self.feed = PriceFeed(
             self.latest_prices,

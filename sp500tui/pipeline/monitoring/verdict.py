@@ -109,7 +109,7 @@ def _down(snapshot: Snapshot, _: Sequence[SecondSample]) -> Verdict | None:
 
 
 def _without_workers(snapshot: Snapshot, _: Sequence[SecondSample]) -> Verdict | None:
-    """A stage that no node of the cluster runs, for which work waits."""
+    """A stage that no node of the cluster runs: one for which work waits, or the one that starts the cycles."""
     for stage in reversed(snapshot.stages):
         if stage.name in _INPUT and not stage.size and snapshot.queue(_INPUT[stage.name]).ready:
             return Verdict(
@@ -119,6 +119,14 @@ def _without_workers(snapshot: Snapshot, _: Sequence[SecondSample]) -> Verdict |
                 f"sp500tui worker --stages {stage.name} adds one",
                 stage.name,
             )
+    if snapshot.nodes and not snapshot.stage(StageName.SCRAPER).size:
+        return Verdict(
+            VerdictKind.NO_WORKERS,
+            Severity.PROBLEM,
+            f"held up: no node runs the {_WORKERS[StageName.SCRAPER]}",
+            f"sp500tui worker --stages {StageName.SCRAPER} adds one",
+            StageName.SCRAPER,
+        )
     return None
 
 

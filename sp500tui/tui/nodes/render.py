@@ -27,7 +27,7 @@ _WIDE_PANEL = 164
 """Minimum panel width at which the latency of a pool is shown."""
 _NARROW_PANEL = 72
 """Panel width below which a pool has no rate, so that the names are not cut."""
-_TITLE_WIDTH = 14
+_TITLE_WIDTH = max(map(len, STAGE_TITLES.values())) + 1
 """Cells of a stage's title in the details."""
 
 

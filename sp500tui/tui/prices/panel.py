@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 
 from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot
+from sp500tui.pipeline.core.verdict import VerdictKind
 from sp500tui.tui.prices.index_line import index_line
 from sp500tui.tui.prices.table import PriceTable, utc_now
 from sp500tui.tui.render.formats import clean, span
@@ -68,6 +69,9 @@ def prices_notice(snapshot: Snapshot, quit_key: str = "q") -> str:
     if snapshot.phase is Phase.FAILED:
         return clean(f"The pipeline failed: {snapshot.failure}") + f"\nPress {clean(quit_key)} to quit."
     listed, sources = snapshot.constituents, snapshot.sources
+    if not listed.count and snapshot.verdict.kind is VerdictKind.NO_WORKERS:
+        verdict = snapshot.verdict
+        return f"{clean(verdict.sentence.removeprefix('held up: ').capitalize())}\n{clean(verdict.advice)}"
     if not listed.count:
         if listed.health is Health.DOWN:
             return _lines(f"No list of constituents: {listed.message}", _attempt(snapshot), snapshot)

@@ -17,6 +17,8 @@ from sp500tui.tui.render.strips import time_axis
 _ERROR_WIDTH = 24
 _STATE_WIDTH, _TIME_WIDTH = 10, 8
 _LONGEST_STRIP = 60
+_SHORTEST_STRIP = 3
+"""Cells that its heading, `now`, needs."""
 _COLUMNS = (
     ("rate", 7, 62),
     ("p95 10 s", 8, 70),
@@ -55,7 +57,7 @@ def worker_columns(width: int, names: int, *, nodes: int = 0, strips: bool = Tru
         if room >= least and rest - cells - 1 >= kept:
             figures.append((name, cells))
             rest -= cells + 1
-    strip = min(_LONGEST_STRIP, max(0, rest)) if strips else 0
+    strip = min(_LONGEST_STRIP, rest) if strips and rest >= _SHORTEST_STRIP else 0
     task = max(0, rest - strip - 1 if strip else rest)
     return WorkerColumns(names, nodes, strip, 0 if strip and task < _LEAST_TASK else task, tuple(figures))
 
@@ -87,9 +89,9 @@ def _align(name: str) -> str:
     return "left" if name == "last error" else "right"
 
 
-def empty_line(width: int, *, starting: bool) -> Line:
+def empty_line(width: int, *, starting: bool, in_cluster: bool = False) -> Line:
     """The line shown in place of workers, while the pipeline is `starting` and after its end."""
-    text = "Starting workers …" if starting else "no workers left"
+    text = "no node runs workers" if in_cluster else "Starting workers …" if starting else "no workers left"
     return cut((Span(text, Role.LABEL),), width)
 
 

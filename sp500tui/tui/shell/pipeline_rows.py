@@ -9,6 +9,7 @@ from functools import lru_cache
 from sp500tui.pipeline.core.names import QueueName, StageName
 from sp500tui.pipeline.core.snapshot import Phase, QueueSnapshot, Snapshot, StageSnapshot, WorkerState
 from sp500tui.pipeline.core.timing.shares import WINDOWS
+from sp500tui.pipeline.core.verdict import VerdictKind
 from sp500tui.tui.recent_seconds import RecentSeconds
 from sp500tui.tui.render.event_marks import event_mark
 from sp500tui.tui.render.formats import count, fit, milliseconds, plural, rate, short_count, short_span, size
@@ -228,6 +229,8 @@ class _Drawing:
         listed = self.snapshot.constituents
         if self.snapshot.stage(StageName.SCRAPER).paused:
             return (Span("‖ paused", Role.WARN),)
+        if self.snapshot.verdict.kind is VerdictKind.NO_WORKERS and not listed.count:
+            return (Span("none", Role.WARN),)
         sign, role = HEALTH_SIGNS[listed.health]
         number = count(listed.count)
         texts = (f"{number} listed", number) if listed.count else (str(listed.health),)

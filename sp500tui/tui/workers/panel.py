@@ -142,7 +142,7 @@ class WorkersPanel(CursorList, inherit_bindings=False):
         self.show_rows(
             [worker_line(worker, columns, width, self._strip(worker, columns.strip)) for worker in shown],
             header_line(columns, width) if self.line_count >= _HEADING_FROM else None,
-            placeholder=[empty_line(width, starting=self._starting)],
+            placeholder=[empty_line(width, starting=self._starting, in_cluster=bool(self._node))],
             footer=self._foot(shown),
         )
         set_titles(self, title(STAGE_TITLES[self.stage] if self.only_stage else None, len(shown)))

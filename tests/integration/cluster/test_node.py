@@ -8,7 +8,7 @@ import pytest
 from sp500tui.errors import ExitCode
 from sp500tui.pipeline.api import ShutdownLevel
 from sp500tui.pipeline.core.names import StageName
-from sp500tui.pipeline.core.snapshot import Health, Phase
+from sp500tui.pipeline.core.snapshot import Health, Phase, Snapshot
 from sp500tui.pipeline.report import exit_code
 from tests.support.cluster.nodes import ClusterUnderTest
 
@@ -36,6 +36,20 @@ def test_a_node_with_all_stages_stores_one_cycle_and_ends(join: ClusterUnderTest
             "SELECT symbol, price * fx_rate = converted_price FROM prices ORDER BY symbol"
         ).fetchall()
     assert rows == [(symbol, True) for symbol in SYMBOLS]
+
+
+@pytest.mark.thorough
+def test_the_table_has_at_least_the_rows_that_are_stored(join: ClusterUnderTest) -> None:
+    node, fewer = join(interval=0.2), []
+
+    def compare(snapshot: Snapshot) -> bool:
+        rows, stored = snapshot.database.rows_total, snapshot.ledger.stored
+        if rows is not None and rows < stored:
+            fewer.append((rows, stored))
+        return snapshot.cycle.number >= 12
+
+    node.waits_for(compare, "some cycles")
+    assert fewer == []
 
 
 @pytest.mark.thorough

@@ -12,6 +12,7 @@ import pytest
 from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Health, Snapshot
 from sp500tui.tui.dashboard.screen import MainScreen
+from sp500tui.tui.nodes.render import details_lines
 from sp500tui.tui.nodes.screen import NodesScreen
 from sp500tui.tui.screens import SCREENS, entry_of
 from tests.support.parameters import rest_thorough
@@ -117,6 +118,16 @@ class TestTable:
 
 
 class TestScaling:
+    def test_the_columns_of_all_stages_are_aligned(self) -> None:
+        node = three_nodes().nodes[0]
+        pools = [replace(node.stages[0], name=name, size=64, alive=64, busy=12) for name in StageName]
+        lines = [
+            "".join(span.text for span in line)
+            for line in details_lines(replace(node, stages=tuple(pools)), 118)
+        ]
+        assert len({line.index("64 of 64") for line in lines if "64 of 64" in line}) == 1
+        assert "history workers 64 of 64" in lines[-1]
+
     async def test_the_keys_scale_the_marked_node_alone(self, drive: Drive) -> None:
         async with opened(drive, three_nodes()) as (driven, screen):
             await driven.press("down", "plus", "plus", "minus")

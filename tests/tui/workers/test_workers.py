@@ -22,6 +22,7 @@ from sp500tui.tui.render.worker_lines import (
     worker_line,
 )
 from tests.support.parameters import sizes
+from tests.support.tui.fake_cluster import watching
 from tests.support.tui.fake_pipeline import FakePipeline, degraded, running, worker
 from tests.support.tui.past_seconds import past_seconds
 from tests.tui.conftest import Drive, Driven
@@ -76,6 +77,13 @@ def test_the_strip_gets_what_the_figures_leave(width: int, strip: int) -> None:
     columns = worker_columns(width, 11)
     assert columns.strip == strip
     assert time_axis(strip) in text_of(header_line(columns, width))
+
+
+@pytest.mark.parametrize("nodes", range(20))
+def test_a_strip_is_left_out_where_its_heading_does_not_fit(nodes: int) -> None:
+    for width in range(30, 120):
+        columns = worker_columns(width, 11, nodes=nodes)
+        assert not columns.strip or "now" in text_of(header_line(columns, width))
 
 
 def test_the_strip_shows_the_last_seconds_of_the_worker() -> None:
@@ -234,6 +242,13 @@ async def test_an_empty_list_shows_that_the_workers_are_starting(drive: Drive) -
         driven.main.worker_list.focus()
         await driven.press("y")
         assert driven.main.worker_list.row_text() == ""
+
+
+async def test_an_empty_list_in_a_cluster_does_not_show_starting(drive: Drive) -> None:
+    alone = replace(watching(), nodes=watching().nodes[:1], workers=())
+    async with drive(FakePipeline(alone)) as driven:
+        await driven.until(lambda: "no node runs workers" in driven.text())
+        assert "Starting workers" not in driven.text()
 
 
 async def test_an_empty_list_after_the_last_worker_does_not_show_starting(drive: Drive) -> None:

@@ -13,6 +13,7 @@ from sp500tui.pipeline.core.snapshot import CycleSnapshot, Health, Phase, Snapsh
 from sp500tui.pipeline.core.timing.second_sample import QueueSecond, SecondSample, StageSecond
 from sp500tui.pipeline.core.verdict import Severity, VerdictKind
 from sp500tui.pipeline.monitoring.verdict import WINDOW, verdict
+from tests.support.tui.fake_cluster import three_nodes
 from tests.support.tui.fake_pipeline import NOON, running, worker
 
 IDLE, BUSY, BLOCKED = WorkerState.IDLE, WorkerState.BUSY, WorkerState.BLOCKED
@@ -365,6 +366,13 @@ CASES: dict[str, tuple[Snapshot, Sequence[SecondSample], VerdictKind, str, str]]
         VerdictKind.NO_WORKERS,
         "held up: no node runs writers",
         "sp500tui worker --stages writer adds one",
+    ),
+    "no node runs the scraper": (
+        at(nodes=three_nodes().nodes, stages=with_stage(StageName.SCRAPER, size=0, alive=0)),
+        window(),
+        VerdictKind.NO_WORKERS,
+        "held up: no node runs the scraper",
+        "sp500tui worker --stages scraper adds one",
     ),
     "the run is ending": (at(phase=Phase.DRAINING), window(), VerdictKind.ENDING, "draining", ""),
     "the run has failed": (
