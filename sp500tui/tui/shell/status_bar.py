@@ -24,7 +24,6 @@ from sp500tui.tui.render.formats import (
     gauge,
     milliseconds,
     plural,
-    rate,
     short_span,
 )
 from sp500tui.tui.render.labels import (
@@ -374,7 +373,7 @@ def _requests(snapshot: Snapshot) -> Line:
         Span(plural(sources.requests, "request")),
         Span(f", {count(sources.failed)} failed", Role.WARN if sources.failed else _LABEL),
         # Unknown before the first measurement.
-        Span(f", limit {rate(sources.rate_limit)}" if sources.rate_limit else "", _LABEL),
+        Span(f", limit {sources.rate_limit:.3g}/s" if sources.rate_limit else "", _LABEL),
     )
 
 

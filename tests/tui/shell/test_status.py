@@ -155,7 +155,7 @@ def test_two_lines_have_the_health_at_the_end_of_the_first() -> None:
 def test_200_columns_name_the_database_and_the_requests() -> None:
     third = bar(running(), 200)[2]
     assert "embedded PostgreSQL ✓" in third
-    assert "fetch to commit p95 143 ms  1,204 requests, 0 failed, limit 4.0/s" in third
+    assert "fetch to commit p95 143 ms  1,204 requests, 0 failed, limit 4/s" in third
     elsewhere = replace(
         running().database, embedded=False, url="postgresql://user:***@db.example:5432/market?x=1"
     )
@@ -453,6 +453,13 @@ class TestNotice:
     def test_loading(self) -> None:
         notice = prices_notice(starting_snapshot(Settings(demo=True), NOON, 2.0))
         assert notice == "Loading the list of constituents …\nfor 2 s"
+
+    def test_nothing_is_loading_where_no_node_runs_the_scraper(self) -> None:
+        alone = Verdict(
+            VerdictKind.NO_WORKERS, Severity.PROBLEM, "held up: no node runs the scraper", "start one"
+        )
+        notice = prices_notice(replace(starting_snapshot(Settings(), NOON, 2.0), verdict=alone))
+        assert notice == "No node runs the scraper\nstart one"
 
     def test_waiting_for_prices(self) -> None:
         assert prices_notice(running()).startswith("Waiting for the first prices …")
