@@ -1,4 +1,4 @@
-"""A duration as a part of another one, as the status bar, the verdict and the log print it."""
+"""A duration relative to another one, as printed by the status bar, the verdict and the log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _UNITS = ((1, "s"), (60, "min"), (3600, "h"))
 
 
 def share_of_time(part: float, whole: float) -> str:
-    """A duration as a part of another one, both in its unit: `1.7 of 2.0 s`, `0.4 of 10 min`; alone if that is zero.
+    """A duration relative to another one, in its unit: `1.7 of 2.0 s`, `0.4 of 10 min`; alone if the other is 0.
 
     One that is longer is never printed as equal: `>2.0 of 2.0 s`.
     """

@@ -47,9 +47,9 @@ def row_of(record: DataclassInstance) -> Row:
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Row], line_end: str = "\r\n") -> str:
-    """A line of column names and one line a row, as RFC 4180 describes; `line_end` is its line end.
+    """A line of column names and one line per row, as RFC 4180 describes; `line_end` is its line end.
 
-    Text that a spreadsheet would take for a formula is preceded by an apostrophe. Decimals keep all their digits.
+    Text that a spreadsheet would interpret as a formula is preceded by an apostrophe. Decimals keep all their digits.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator=line_end)
@@ -59,7 +59,7 @@ def as_csv(columns: Sequence[str], rows: Iterable[Row], line_end: str = "\r\n") 
 
 
 def as_json(rows: Iterable[Row]) -> str:
-    """An array of objects, one a line. Decimals are numbers with all their digits; dates and times are ISO 8601."""
+    """An array of objects, one per line. Decimals are numbers with all their digits; dates and times are ISO 8601."""
     lines = [
         "  {" + ", ".join(f"{json.dumps(name)}: {_json_token(value)}" for name, value in row.items()) + "}"
         for row in rows
@@ -76,7 +76,7 @@ def write_table(table: Table, path: Path) -> None:
     """Write the records to `path` as CSV, or as JSON where its name ends in `.json`.
 
     Raises:
-        Sp500tuiError: as `output_file`.
+        Sp500tuiError: see `output_file`.
     """
     text = as_json(table.rows()) if path.suffix == ".json" else as_csv(table.columns(), table.rows())
     with output_file(path) as file:

@@ -8,7 +8,7 @@ import select
 from pathlib import Path
 
 _PIPE_WAIT = 30.0
-"""Seconds in which a pipe has to be written to."""
+"""Seconds within which a pipe must be written to."""
 _CHUNK = 65_536
 
 
@@ -17,7 +17,7 @@ def read_input(path: Path, most: int, *, first_line: bool = False) -> bytes:
 
     Raises:
         OSError: it cannot be read; TimeoutError where a pipe is not written to.
-        ValueError: the name cannot be that of a file.
+        ValueError: the name is not valid for a file.
     """
     content = bytearray()
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

@@ -71,9 +71,9 @@ class Membership:
     valid_from: date
     """The first day in the index."""
     valid_to: date | None
-    """The first day on which it was not; None while it is."""
+    """The first day after it left; None while it is in the index."""
     source: str
-    """`wikipedia` for the changes on its page, `observed` for what the program saw itself."""
+    """`wikipedia` for the changes on its page, `observed` for changes that the program has observed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BarBlock(Sequence[Bar]):
-    """The bars of one response in columns of one length: a sequence that makes a `Bar` only where one is read."""
+    """The bars of one response in columns of equal length: a sequence that creates a `Bar` only when it is accessed."""
 
     symbol: str
     resolution: Resolution
@@ -267,7 +267,7 @@ class CorporateAction:
     effective_date: date
     """The first day on which the shares trade with the action, in the exchange's time zone."""
     effective_time: datetime
-    """The beginning of that day at the exchange, UTC: trades before the opening are with the action too."""
+    """The beginning of that day at the exchange, UTC: the action applies to trades before the opening too."""
     numerator: Decimal | None
     """Shares after a split for every `denominator` shares before it; None for a payment."""
     denominator: Decimal | None

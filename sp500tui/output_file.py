@@ -13,7 +13,7 @@ from typing import IO
 from sp500tui.errors import ConfigurationError, Sp500tuiError
 
 _REMEDIES = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "name a file on a disk with room"),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "name a file on a disk with free space"),
     errno.EPIPE: "the program that reads it has ended",
 }
 """Remedies for errors while a file is written, by `errno`."""
@@ -28,8 +28,8 @@ def output_file(path: Path) -> Iterator[IO[bytes]]:
     A replaced file keeps its permissions. A pipe or a device is written directly.
 
     Raises:
-        ConfigurationError: It cannot be created; the block has not begun.
-        Sp500tuiError: It cannot be written completely.
+        ConfigurationError: it cannot be created; the block has not begun.
+        Sp500tuiError: it cannot be written completely.
     """
     begun = False
     try:
@@ -58,7 +58,7 @@ def _mode(path: Path) -> int | None:
 
 @contextmanager
 def _replacing(path: Path, mode: int | None) -> Iterator[IO[bytes]]:
-    """A new file beside the target of `path` that takes its place when the block ends without an error."""
+    """A new file next to the target of `path` that replaces it when the block ends without an error."""
     target = Path(os.path.realpath(path))
     if mode is not None and not os.access(target, os.W_OK, effective_ids=True):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -70,7 +70,7 @@ def _replacing(path: Path, mode: int | None) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             if mode is not None:
-                # After a power failure there is the old content or the new one, not an empty file.
+                # After a power failure the file has its old or its new content, and is not empty.
                 os.fsync(file.fileno())
             part.replace(target)
         except BaseException:

@@ -1,11 +1,11 @@
-"""Prices and their changes as text, with as many digits as their size needs."""
+"""Prices and their changes as text, with as many digits as their magnitude requires."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 NOTHING = "–"
-"""Stands where there is no value."""
+"""Placeholder for a missing value."""
 _MOST_DECIMALS = 8
 _SIGNIFICANT = 4
 """Digits of a price below a cent."""

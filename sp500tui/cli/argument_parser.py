@@ -14,7 +14,7 @@ from sp500tui.logs.redaction import MASK
 from sp500tui.logs.standard_streams import write_output
 
 _SIGNED = re.compile(r"-(?:[.\d]|(?:inf|infinity|nan)$)", re.IGNORECASE)
-"""Beginnings of values that argparse would take for options, such as `-10m`; no option begins like that."""
+"""Prefixes of values that argparse would mistake for options, such as `-10m`; no option begins like that."""
 _WORD = re.compile(r"[\w-]{1,60}")
 _ADDRESS_LIKE = re.compile(r"\S*[:@]\S.*")
 _ARGUMENT = re.compile(r"argument (?P<name>[^:]+): (?P<reason>.*)", re.DOTALL)
@@ -49,7 +49,7 @@ class ArgumentParser(argparse.ArgumentParser):
         write_output(message)
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> object:
-        # In `--option=--`, older versions of Python take the value for the end of the options.
+        # In `--option=--`, older versions of Python treat the value as the end of the options.
         if action.option_strings and action.nargs is None and arg_strings == ["--"]:
             value: object = self._get_value(action, "--")
             self._check_value(action, value)
@@ -57,7 +57,7 @@ class ArgumentParser(argparse.ArgumentParser):
         return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
-        """Raise ConfigurationError for an error of argparse's, phrased as the other messages are."""
+        """Raise ConfigurationError for an argparse error, worded like the other messages."""
         raise ConfigurationError(self._explained(message))
 
     @property
@@ -75,7 +75,7 @@ class ArgumentParser(argparse.ArgumentParser):
             raise ConfigurationError(f"unknown {kind}{quotable(name)}; {near or self.hint}")
 
     def count_settings(self, arguments: Sequence[str]) -> int:
-        """How many of the arguments, from the first on, are options for settings and their values."""
+        """The number of leading arguments that are options for settings and their values."""
         count = 0
         while count < len(arguments):
             name, has_value, _ = arguments[count].partition("=")
@@ -97,7 +97,7 @@ class ArgumentParser(argparse.ArgumentParser):
         return f"{_ADDRESS_LIKE.sub(MASK, message)}; {self.hint}"
 
     def _action(self, name: str) -> argparse.Action | None:
-        """The action that argparse calls `-o/--output` or, without options, by its placeholder."""
+        """The action that argparse names `-o/--output` or, without options, by its placeholder."""
         for action in self._actions:
             if name == ("/".join(action.option_strings) or action.metavar):
                 return action
@@ -174,4 +174,4 @@ _EXPLANATIONS: dict[re.Pattern[str], Callable[[argparse.Action, re.Match[str]], 
     re.compile("expected one argument"): _explain_absent_value,
     re.compile("ignored explicit argument"): _explain_excess_value,
 }
-"""By the beginnings of the reasons that argparse gives."""
+"""Keyed by the beginning of argparse's reason."""

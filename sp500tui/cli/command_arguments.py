@@ -65,9 +65,9 @@ def _replay(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--at",
         metavar="TIME",
-        help="time of the beginning: 14:30, 2026-05-14T14:30:00Z, +90s; -10m counts from the end",
+        help="start time: 14:30, 2026-05-14T14:30:00Z, +90s; -10m counts from the end",
     )
-    parser.add_argument("--speed", metavar="X", help="seconds of the recording in a second (default: 1)")
+    parser.add_argument("--speed", metavar="X", help="playback speed (default: 1, real time)")
     _no_ui(parser, "print a summary")
     _json(parser)
 
@@ -208,7 +208,7 @@ COMMANDS = {
     "run-cycle": Command("start the next cycle of a running pipeline now"),
     "stop": Command("stop a running pipeline and wait for its end", _stop),
     "serve": Command("show the dashboard of a running pipeline in a browser", _serve),
-    "replay": Command("show a recording that --record has written", _replay),
+    "replay": Command("show a recording written by --record", _replay),
     "constituents": Command("print the companies of the S&P 500", _constituents),
     "quote": Command("print the latest prices of symbols; needs no database", _quote),
     "database": Command("work with the price database: url, psql, status, prepare", _database),

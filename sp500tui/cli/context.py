@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def configuration_of(namespace: Namespace) -> Configuration:
-    """The configuration for a command line.
+    """The configuration of a command line.
 
     Raises:
-        ConfigurationError: as `load`, or libpq could not use a database URL.
+        ConfigurationError: see `load`; also for a database URL that libpq cannot use.
     """
     configuration = load(flags_of(namespace), getattr(namespace, "config", None))
     for url in (configuration.settings.database, configuration.settings.read_database):
@@ -32,13 +32,13 @@ def configuration_of(namespace: Namespace) -> Configuration:
 
 
 def start(configuration: Configuration, prepare: Callable[[Paths], None] = lambda _: None) -> Paths:
-    """As `bootstrap`, with nothing but warnings on stderr; no folder is created unless `prepare` does."""
+    """Like `bootstrap`, with only warnings on stderr; folders are created only by `prepare`."""
     return bootstrap(configuration, prepare, console_level="WARNING")
 
 
 @contextmanager
 def opened_sources(configuration: Configuration) -> Iterator[Sources]:
-    """Wikipedia and Yahoo Finance, or the demo market in their place, for the length of the block."""
+    """Wikipedia and Yahoo Finance, or the demo market instead, for the duration of the block."""
     from sp500tui.pipeline.runtime.sources import Sources
     from sp500tui.sources.throttle import Throttle
 

@@ -1,4 +1,4 @@
-"""Calls that block inside C code, made so that a stop signal ends a one-shot command at once."""
+"""Interruptible calls of blocking C code: a stop signal ends a one-shot command immediately."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def interruptible(function: Callable[P, T]) -> Callable[P, T]:
-    """Run each call of `function` on a thread of its own; the caller waits for its result or exception.
+    """Run each call of `function` on its own thread; the caller waits for the result or exception.
 
     Python runs signal handlers between two instructions of the main thread, and libcurl does not return to it before
     the response or the time limit. After a signal the thread is left running; it does not delay the end of the process.

@@ -17,7 +17,7 @@ def output_path(text: str) -> Path | None:
     """The file that `--output` names; None for standard output.
 
     Raises:
-        ConfigurationError: it is no path of a file.
+        ConfigurationError: it is not the path of a file.
     """
     if text in _STANDARD_OUTPUT:
         return None

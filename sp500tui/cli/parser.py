@@ -13,10 +13,10 @@ from sp500tui.config.suggestions import suggestion
 from sp500tui.errors import ConfigurationError
 
 _CONTROL_COMMANDS = ("attach", "serve", "status", "scale", "pause", "resume", "run-cycle", "stop", "trace")
-"""They address a running pipeline by its data folder."""
+"""These find a running pipeline by its data folder."""
 _WITH_ALL_SETTINGS = ("config", "worker", "top")
 _FETCHING_COMMANDS = ("constituents", "quote", "gaps", "backfill")
-"""They send requests to the sources themselves."""
+"""These send requests to the sources themselves."""
 _DESCRIPTION = "\n".join(
     [
         "Runs a concurrent pipeline of S&P 500 prices from Yahoo Finance into PostgreSQL, with a dashboard.",
@@ -64,8 +64,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _split_psql(parser: ArgumentParser, arguments: list[str]) -> tuple[list[str], list[str] | None]:
     """Split what follows `database` into our own arguments and those passed to psql unchanged.
 
-    Those of psql begin with the first argument after `psql` that is no option for a setting, or after `--`. None for
-    another action.
+    Those of psql begin with the first argument after `psql` that is not an option for a setting, or after `--`. None
+    for another action.
     """
     action = parser.count_settings(arguments)
     if arguments[action : action + 1] != ["psql"]:
@@ -81,7 +81,7 @@ def _main_parser() -> ArgumentParser:
         "--version", action="version", version=f"sp500tui {__version__}", help="show the version and exit"
     )
     _add_settings(parser, OPTIONS, OPTIONS)
-    # argparse's sub-parsers would take the value of an unknown option for the command.
+    # argparse's sub-parsers would mistake the value of an unknown option for the command.
     words = parser.add_argument("words", nargs=argparse.PARSER, default=[], help=argparse.SUPPRESS)
     words.required = False
     return parser

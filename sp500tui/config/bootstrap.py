@@ -29,8 +29,8 @@ def bootstrap(
 ) -> Paths:
     """Configure logging, create the folders with `prepare`, and log the warnings of the configuration.
 
-    A default folder for logs or cache that cannot be used costs a warning: the log goes to stderr and to memory alone,
-    and the cache lies in the data folder.
+    A default log or cache folder that cannot be used only causes a warning: the log then goes to stderr and to memory,
+    and the cache to the data folder.
 
     Raises:
         ConfigurationError: the data folder, or a log file that was named, cannot be used. One message names
@@ -42,7 +42,7 @@ def bootstrap(
         paths = Paths.of(settings)
         prepare(paths)
     except ConfigurationError as error:
-        # An unknown home is the one reason for both, and the error about the data folder names both remedies.
+        # An unknown home directory causes both errors, and that of the data folder names both remedies.
         if log_error is None or (settings.log_file is None and user_folder("log") is None):
             raise
         raise ConfigurationError(f"{error}; {log_error}") from None

@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 _PACKAGE_ROOT = str(Path(__file__).parents[2])
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
 _INTERACTIVE = ("PYTHONINSPECT", "PYTHONSTARTUP")
-"""Variables with which a child would wait for commands at its end."""
+"""Variables that would make a child wait for commands at its end."""
 
 
 PYTHON = sys.executable
-"""Path of this interpreter; to be started by `python_command`, or with `isolated_command`."""
+"""Path of this interpreter; start it by `python_command` or `isolated_command`."""
 
 
 def isolated_command(interpreter: str, *arguments: str) -> list[str]:
-    """The command line of any Python with `-I`: it ignores the environment and imports from its own folders alone."""
+    """The command line of any Python with `-I`: it ignores the environment and imports only from its own folders."""
     return [interpreter, "-I", *arguments]
 
 
 def python_command(module: str, *arguments: str, site: bool = True) -> list[str]:
-    """The command line of `python -m MODULE` with `-P`; to be started with `python_environment()`.
+    """The command line of `python -m MODULE` with `-P`; start it with `python_environment()`.
 
-    `site=False` skips the site module, which halves the start of a small process.
+    `site=False` skips the site module, which halves the start-up time of a small process.
     """
     return [PYTHON, "-P", *(() if site else ("-S",)), "-m", module, *arguments]
 
@@ -39,7 +39,7 @@ def python_command(module: str, *arguments: str, site: bool = True) -> list[str]
 def python_environment() -> dict[str, str]:
     """This process's environment for a child that imports the very same packages.
 
-    What a child writes to a pipe is UTF-8, whatever the encoding of the terminal is.
+    A child's output to a pipe is UTF-8, whatever the terminal's encoding.
     """
     folders = [folder for folder in sys.path if Path(folder).is_absolute()]
     if _PACKAGE_ROOT not in folders:

@@ -168,7 +168,7 @@ def current_folder() -> Path | None:
 def _absolute(folder: Path) -> Path:
     if not folder.is_absolute() and current_folder() is None:
         raise ConfigurationError(
-            f"data folder {folder} lies in the current directory, which does not exist any more; "
+            f"data folder {folder} lies in the current directory, which no longer exists; "
             "change to another directory, or give the path in full"
         )
     return folder.absolute()

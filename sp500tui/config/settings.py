@@ -55,7 +55,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     demo: bool = False
-    """Use the demo market instead of Wikipedia and Yahoo Finance, with a database of its own."""
+    """Use the demo market instead of Wikipedia and Yahoo Finance, with its own database."""
     no_ui: bool = False
     once: bool = False
     """Run one cycle, drain and exit."""
@@ -92,11 +92,11 @@ class Settings(BaseModel):
     history_workers: int = Field(default=2, ge=MIN_WORKERS, le=MAX_WORKERS)
     """Threads that request bars."""
     heal: bool = False
-    """Fetch missing bars of a minute in the background."""
+    """Fetch missing 1-minute bars in the background."""
     keep_quotes: str | None = None
-    """Age, such as `90d`, beyond which collected prices are replaced by bars of a minute; None to keep them."""
+    """Age, such as `90d`, beyond which collected prices are replaced by 1-minute bars; None to keep them."""
     keep_bars_1m: str | None = None
-    """Age beyond which bars of a minute are replaced by bars of a quarter of an hour; None to keep them."""
+    """Age beyond which 1-minute bars are replaced by 15-minute bars; None to keep them."""
     batch_size: int = Field(default=50, ge=1, le=500)
     """Symbols in one price request."""
     currency: str = "DKK"
@@ -261,7 +261,7 @@ class Settings(BaseModel):
     @field_validator("database", "read_database")
     @classmethod
     def _validate_database_url(cls, value: str | None) -> str | None:
-        # The rest is checked with the PostgreSQL client, which takes long to load, in `storage.url`.
+        # The rest is checked in `storage.url` by the PostgreSQL client, which is slow to load.
         if value is not None and not value.startswith(("postgresql://", "postgres://")):
             raise ValueError("does not begin with postgresql://; write postgresql://user@host:5432/database")
         return value
@@ -337,8 +337,8 @@ def validate_certificate(path: Path) -> None:
 
     # Path.exists raises in a folder that cannot be entered; os.path does not.
     if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
-        # A pipe could be read once, and each source reads the file itself.
-        raise ValueError("is no regular file; give a PEM file")
+        # A pipe can be read only once, and each source reads the file itself.
+        raise ValueError("is not a regular file; give a PEM file")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError:

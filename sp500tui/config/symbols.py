@@ -91,10 +91,10 @@ class _Header:
 
 
 def _header(line: str) -> _Header | None:
-    """The header in a line; None where the line is none."""
+    """The header on a line; None if the line is not one."""
     separator = _separator(line)
     cells = _split(line, separator)
-    # A first column of numbers has the sign that starts a comment as its name.
+    # A first column of row numbers may be named `#`, which elsewhere starts a comment.
     if cells[:1] != ["#"]:
         cells = _split(line.partition("#")[0], separator)
     names = [" ".join(cell.lower().replace("_", " ").split()) for cell in cells]

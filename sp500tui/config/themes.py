@@ -37,4 +37,4 @@ THEMES = (
 def validate_theme(name: str) -> None:
     """Raise ValueError with the remedy unless there is a theme of this name."""
     if name not in THEMES:
-        raise ValueError(f"is no theme; {suggestion(name, THEMES) or 'give one of ' + ', '.join(THEMES)}")
+        raise ValueError(f"is not a theme; {suggestion(name, THEMES) or 'give one of ' + ', '.join(THEMES)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _MOST_DIGITS = 20
-"""`int` raises ValueError above 4,300 digits, and takes long to convert that many."""
+"""`int` raises ValueError above 4,300 digits, and is slow for that many."""
 
 
 def whole_number(text: str, lowest: int, highest: int) -> int | None:

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _PATHS = "/metrics, /healthz and /readyz"
 _RETRY = 0.2
-"""Seconds after a connection that could not be accepted."""
+"""Seconds to wait after a connection could not be accepted."""
 
 
 class Endpoint:
-    """Listens from its construction on; until `run` is set it describes a run that is starting.
+    """Listens once it is constructed; until `run` is set it describes a run that is starting.
 
     Raises:
         ConfigurationError: the address cannot be used, or the package prometheus-client is missing.
@@ -53,7 +53,7 @@ class Endpoint:
         return int(self._server.server_port)
 
     def start(self) -> None:
-        """Answer requests, each on a thread of its own."""
+        """Answer requests, each on its own thread."""
         self._thread.start()
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class Endpoint:
             return _respond(start_response, "503 Service Unavailable" if reason else "200 OK", reason or "ok")
         if path == "/":
             return _respond(start_response, "200 OK", f"sp500tui: {_PATHS}")
-        return _respond(start_response, "404 Not Found", f"there are {_PATHS}")
+        return _respond(start_response, "404 Not Found", f"available: {_PATHS}")
 
     def _describe(self, environment: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """All metrics: a choice by `name[]` needs a registry that knows the names before a scrape."""
@@ -125,15 +125,15 @@ def _respond(start_response: StartResponse, status: str, text: str) -> Iterable[
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """One daemon thread a connection, so that a client that stops reading delays no other."""
+    """One daemon thread per connection, so that a client that stops reading delays no other."""
 
     daemon_threads = True
     request_queue_size = 128
-    # An address in use is an error also where another program allowed sharing it.
+    # An address in use is an error even if the other program allows sharing it.
     allow_reuse_port = False
 
     def server_bind(self) -> None:
-        """Bind the address; the base class queries a name server for the name of the host."""
+        """Bind the address; the base class would query a name server for the host name."""
         TCPServer.server_bind(self)
         host, self.server_port = self.server_address[:2]
         self.server_name = str(host)
@@ -148,7 +148,7 @@ class _Server(ThreadingMixIn, WSGIServer):
             raise
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # the base class calls it
-        """Log a connection that broke; the base class prints a traceback."""
+        """Log a broken connection; the base class would print a traceback."""
         _log.debug("metrics: the connection of %s broke", client_address, exc_info=True)
 
 
@@ -161,11 +161,11 @@ class _Handler(WSGIRequestHandler):
     """Seconds a client may be silent."""
 
     def address_string(self) -> str:
-        """The client's address; the base class may query a name server."""
+        """The client's address; the base class could query a name server."""
         return str(self.client_address[0])
 
     def get_stderr(self) -> io.StringIO:
-        """Where the base class writes the traceback of a connection that broke: nowhere."""
+        """Discards the traceback that the base class writes for a broken connection."""
         return io.StringIO()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name of the base class

@@ -11,7 +11,7 @@ _SUPERVISED = (Phase.RUNNING, Phase.PAUSED, Phase.DRAINING, Phase.SPOOLING)
 
 
 def unhealthy(snapshot: Snapshot, stalled: float) -> str:
-    """Why the run does not do its work, in one line; empty if it does. `stalled`: seconds without progress."""
+    """Why the run is unhealthy, in one line; empty if it is healthy. `stalled`: seconds without progress."""
     if snapshot.phase is Phase.FAILED:
         return f"the run failed: {snapshot.failure}"
     if snapshot.phase in _SUPERVISED and stalled > STALLED_AFTER:
@@ -27,7 +27,7 @@ def unhealthy(snapshot: Snapshot, stalled: float) -> str:
 
 
 def not_ready(snapshot: Snapshot) -> str:
-    """Why the run does not collect prices yet, or no longer, in one line; empty if it does."""
+    """Why the run is not collecting prices, in one line; empty if it is."""
     if snapshot.phase not in (Phase.RUNNING, Phase.PAUSED):
         return snapshot.failure or f"the pipeline is {snapshot.phase}"
     if snapshot.database.health in (Health.STARTING, Health.DOWN):

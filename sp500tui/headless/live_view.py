@@ -24,7 +24,7 @@ _QUEUE_BESIDE: Mapping[StageName, QueueName] = {
     StageName.CONVERTER: QueueName.ROWS,
     StageName.HISTORY: QueueName.HISTORY,
 }
-"""The queue in the line of a stage: the one it fills, and of the history stage its own."""
+"""The queue in the line of a stage: the one that it fills, or for the history stage its input."""
 _BAR = 24
 _NAMED = 20
 """Symbols named in the line of missing symbols."""
@@ -122,7 +122,7 @@ def _content(database: DatabaseSnapshot) -> str:
 
 
 def format_missing(symbols: Sequence[str]) -> str:
-    """The symbols without a price; of more than 20, the first 20 and how to list the others."""
+    """The symbols without a price; if there are more than 20, the first 20 and how to list the others."""
     named = plain(", ".join(symbols[:_NAMED]))
     more = len(symbols) - _NAMED
     return f"without a price: {named}" + (f" and {more:,} more; --json names all" if more > 0 else "")

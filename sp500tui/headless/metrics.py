@@ -79,7 +79,7 @@ def single(name: str, help_text: str, value: float | None) -> Iterator[Family]:
 
 
 class RunCollector(Collector):
-    """Describes the run of `current`, or nothing but the version while there is none."""
+    """Describes the run of `current`, or only the version while there is none."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class RunCollector(Collector):
 def _run(snapshot: Snapshot, stalled: float) -> Iterator[Family]:
     yield gauge(
         "phase",
-        "Phase of the pipeline: 1 for the present one.",
+        "Phase of the pipeline: 1 for the current one.",
         ("phase",),
         {(phase,): float(phase is snapshot.phase) for phase in Phase},
     )
@@ -130,16 +130,16 @@ def _run(snapshot: Snapshot, stalled: float) -> Iterator[Family]:
     } | ({"broker": snapshot.broker_health} if snapshot.broker else {})
     yield gauge(
         "health",
-        "Health of a component: 1 for the present state.",
+        "Health of a component: 1 for the current state.",
         ("component", "state"),
         {(name, health): float(health is present) for name, present in healths.items() for health in Health},
     )
     cycle = snapshot.cycle
     yield counter("cycles", "Cycles that were started.", (), {(): cycle.number})
-    yield from single("cycle_seconds", "Duration of the present or last cycle so far.", cycle.seconds)
-    yield from single("cycle_symbols", "Symbols of the present or last cycle.", cycle.total)
+    yield from single("cycle_seconds", "Duration of the current or last cycle so far.", cycle.seconds)
+    yield from single("cycle_symbols", "Symbols of the current or last cycle.", cycle.total)
     yield from single(
-        "cycle_symbols_done", "Symbols of the present or last cycle that are finished.", cycle.done
+        "cycle_symbols_done", "Symbols of the current or last cycle that are finished.", cycle.done
     )
 
 
@@ -208,7 +208,7 @@ def _stages(snapshot: Snapshot) -> Iterator[Family]:
     )
     yield gauge(
         "bottleneck",
-        "Stage that limits the throughput: 1 for it.",
+        "1 for the stage that limits the throughput.",
         ("stage",),
         {(name,): float(snapshot.verdict.stage is name) for name in StageName},
     )
@@ -303,7 +303,7 @@ def _histogram(name: str, durations: Durations) -> Family:
 
 
 def _current_prices(run: MeasuredRun) -> Sequence[LivePrice]:
-    """The prices of the symbols that are fetched: not of those that have left the index or were renamed.
+    """The prices of the symbols that are fetched, without those that have left the index or were renamed.
 
     A cluster node without a list of constituents has those of all symbols.
     """

@@ -119,9 +119,9 @@ def report_stopped(configuration: Configuration, number: Signals) -> int:
 def _report_of(
     runner: HeadlessRunner, signals: StopSignals, configuration: Configuration, open_run: OpenRun
 ) -> RunReport:
-    """Build the pipeline and run it to its end; every exception becomes the failure of the report.
+    """Build the pipeline and run it to its end; every exception is reported as the failure of the run.
 
-    A signal ends the run at once as long as there is no pipeline: what is built may wait, such as for a password.
+    A signal ends the run immediately while there is no pipeline: building it may block, such as on a password prompt.
     """
     settings = configuration.settings
     try:
@@ -164,7 +164,7 @@ class HeadlessRunner:
     def follow(self, pipeline: Run) -> RunReport:
         """Start the pipeline and wait until it has ended or was killed.
 
-        An error of this front end drains the pipeline and is the failure of the report.
+        An error of this front end drains the pipeline and is reported as the failure of the run.
         """
         failure: Sp500tuiError | None = None
         try:
@@ -202,7 +202,7 @@ class HeadlessRunner:
 
 @contextmanager
 def live_display() -> Iterator[Callable[[Snapshot], None] | None]:
-    """A live display on stderr; yields the function that updates it, or None where stderr is no terminal."""
+    """A live display on stderr; yields the function that updates it, or None where stderr is not a terminal."""
     if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         yield None
         return

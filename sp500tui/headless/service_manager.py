@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 _STATUS_INTERVAL = 5.0
 """Seconds between two updates of the status line."""
 _LONGEST_STEP = 2.0
-"""Seconds for which the supervisor makes no progress at times, whatever the time of the watchdog is."""
+"""Seconds without progress of the supervisor that are normal, whatever the watchdog's timeout."""
 
 
 class ServiceManager:

@@ -1,4 +1,4 @@
-"""The bench of an experiment: the pipeline it may change, a database of its own, and the way to stop it half-way."""
+"""The bench of an experiment: the pipeline it may change, its own database, and its cancellation."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Bench:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the experiment is to stop."""
+        """Whether the experiment must stop."""
         return self._cancel.is_set()
 
     def sleep(self, seconds: float) -> None:
@@ -117,7 +117,7 @@ class Bench:
     def wait_until(
         self, condition: Callable[[Snapshot], object], what: str, limit: float = LIMIT
     ) -> Snapshot:
-        """Wait until a snapshot meets the condition, and return it.
+        """Wait until a snapshot meets the condition, and return that snapshot.
 
         Raises:
             LessonError: it did not within `limit` seconds.

@@ -47,7 +47,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The code that a lesson is about."""
+    """The code that a lesson refers to."""
 
     file: str
     """Relative to the package: `pipeline/core/queue.py`."""

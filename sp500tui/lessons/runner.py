@@ -1,4 +1,4 @@
-"""Runs a lesson on a running demo, or on a demo of its own."""
+"""Runs a lesson on a running demo, or on its own demo."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from sp500tui.pipeline.core.snapshot import Phase, Snapshot
 from sp500tui.storage.embedded.lock import FileLock
 
 _MIN_SYMBOLS = 300
-"""Symbols below which a cycle is too few requests to show anything."""
+"""Number of symbols below which a cycle has too few requests to show an effect."""
 _MARKET_SPEED = 60.0
 """Speed of the trading day: most quotes of a cycle are new rows."""
 _FOLDER = "lesson-"
-"""Begin of the names of the temporary folders."""
+"""Prefix of the names of the temporary folders."""
 _LOCK = "lesson.lock"
 """Held while the folder is in use."""
 _STOP_LIMIT = 10.0
@@ -43,7 +43,7 @@ class DemoFailedError(Sp500tuiError):
 
 
 def run_lesson(lesson: Lesson, bench: Bench) -> Outcome:
-    """Run the experiment; whatever it changed is set back, also when it fails or is cancelled.
+    """Run the experiment; whatever it changed is restored, even when it fails or is cancelled.
 
     Raises:
         LessonError: the experiment could not be run, or was cancelled.
@@ -55,7 +55,7 @@ def run_lesson(lesson: Lesson, bench: Bench) -> Outcome:
 
 @contextmanager
 def _one_at_a_time(bench: Bench) -> Iterator[None]:
-    """Wait until a lesson that was left has set everything back: the next one would take its changes for the settings.
+    """Wait until a cancelled lesson has restored everything: the next one would mistake its changes for the settings.
 
     Raises:
         Cancelled: see `Bench.sleep`.

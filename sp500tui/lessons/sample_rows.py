@@ -1,4 +1,4 @@
-"""Rows to write in an experiment, each with a key of its own."""
+"""Rows to write in an experiment, each with a unique key."""
 
 from __future__ import annotations
 

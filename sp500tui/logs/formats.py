@@ -12,7 +12,7 @@ from sp500tui.logs.redaction import plain, redact, without_control
 
 def copy_record(record: logging.LogRecord) -> logging.LogRecord:
     """A shallow copy."""
-    # Several times faster than copy.copy, and this happens for every record.
+    # Several times faster than copy.copy, and called for every record.
     copy = logging.LogRecord.__new__(logging.LogRecord)
     copy.__dict__.update(record.__dict__)
     return copy
@@ -39,7 +39,7 @@ def worker_of(record: logging.LogRecord) -> str:
 
 
 class TextFormat(logging.Formatter):
-    """`2026-11-20T15:30:00.123Z INFO price-3 sp500tui.pipeline.stages.fetcher: message`, a traceback below."""
+    """`2026-11-20T15:30:00.123Z INFO price-3 sp500tui.pipeline.stages.fetcher: message`, followed by a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text."""
@@ -50,7 +50,7 @@ class TextFormat(logging.Formatter):
 
 
 class JsonFormat(logging.Formatter):
-    """One JSON object a record."""
+    """One JSON object per record."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON."""

@@ -1,7 +1,7 @@
 """Text made safe to show: passwords masked, control characters escaped, on one line.
 
 Masking fails closed. An address is shown only where it can be read as one and every part of it is of a kind that
-holds no secret; of anything else nothing is quoted. Imports nothing heavy.
+holds no secret; nothing else is quoted. Imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ADDRESS = re.compile(
     (?P<fragment>(?:\#[\w.~-]*)?)
     """
 )
-# A path joins its slashes: an address that was taken for one has a single one.
+# A path joins its slashes: an address mistaken for a path has a single one.
 _KNOWN_SCHEME = re.compile(rf"(?i)(?<![a-z0-9+.-]){_SCHEME}://?")
 _USER = re.compile(r"[\w.~+*-]+")
 _HARMLESS_VALUE = re.compile(r"(?:[\w./~,+*-]|%2[Ff])*")
@@ -42,7 +42,7 @@ _HARMLESS_PARAMETERS = frozenset(
     client_name db health_check_interval max_connections protocol socket_connect_timeout socket_keepalive
     socket_timeout ssl_ca_certs ssl_ca_path ssl_cert_reqs ssl_certfile ssl_check_hostname ssl_keyfile
     action curid format oldid page title
-    """.split()  # noqa: SIM905 - sixty of them, one a line
+    """.split()  # noqa: SIM905 - sixty of them, one per line
 )
 _SECRET_PARAMETERS = frozenset({"password", "sslpassword", "ssl_password", "oauth_client_secret"})
 _NAME = r"\w*(?:password|passwd|passphrase|pwd|secret)"
@@ -50,7 +50,7 @@ _MASKED = r"""\*\*\*(?=[,;:)}\]"']*(?:\s|\Z))"""
 _QUOTED = r"""[bru]{0,2}(?:"(?:[^"\\]++|\\.|\\\Z)*+(?:"|\Z)|'(?:[^'\\]++|\\.|''|\\\Z)*+(?:'|\Z))"""
 _REST = r"(?:[^\s\\]++|\\.|\\\Z)"
 _NAMED = re.compile(
-    # (?a): a blank that is not one of ASCII's does not end a value for libpq. Without quotation marks around it, a
+    # (?a): for libpq, only ASCII white space ends a value. Without quotation marks around it, a
     # value of libpq can hold them anywhere; one of JSON ends with its own.
     rf"""(?xisa)
       (?<=[?&]) {_NAME} = (?P<parameter> {_QUOTED}(?:\\\s|[^\s&])* | (?:\\\s|[^\s&])+)
@@ -70,14 +70,14 @@ _PARAMETER = re.compile(r"[^&;]+")
 _LINE = re.compile(r"[^\n]+")
 _WORD = re.compile(r"\S+")
 
-# Where a secret begins and where it has ended, as in a slice.
+# Start and end of a secret, as in a slice.
 _Span = tuple[int, int]
 
 
 def redact_url(url: str) -> str:
     """An address with its passwords masked: `postgresql://me:***@host:5432/db?password=***`.
 
-    Of text that cannot be read as an address no more is shown than `***`, behind the scheme where that is a known one.
+    Text that cannot be parsed as an address is shown as `***`, after the scheme if that is a known one.
     """
     secrets = _secrets_in_address(url, 0, len(url))
     if secrets is None:
@@ -89,7 +89,7 @@ def redact(text: str) -> str:
     """The text with every password masked: in addresses, in `user:password@host` and in `password=…`.
 
     A password can contain what looks like another notation. Each notation is searched for in the original text, and
-    what is a secret in any of them is masked.
+    whatever is a secret in any of them is masked.
     """
     secrets: list[_Span] = []
     if _may_name_a_secret(text):
@@ -98,7 +98,7 @@ def redact(text: str) -> str:
         for line in _LINE.finditer(text):
             secrets += _secrets_in_line(text, *line.span())
     masked = _masked(text, secrets)
-    # What is left around a mask can have another meaning; masking a masked text again must change nothing.
+    # The text around a mask can parse differently; masking a masked text again must change nothing.
     return masked if masked == text else redact(masked)
 
 
@@ -110,8 +110,8 @@ def plain(text: str) -> str:
 def shown_value(value: str, longest: int = 40) -> str:
     """A single value, such as an argument, as `plain` text that is cut to `longest` characters.
 
-    It is masked before it is cut, because what is left of an address need not look like one. Of what may be an address,
-    with blanks in its password, no more is shown than `redact_url` does.
+    It is masked before it is cut, because what is left of an address need not look like one. What may be an address
+    with spaces in its password is shown as `redact_url` shows it.
     """
     text = without_control(value)
     shown = redact_url(text) if "://" in text or _CREDENTIALS.search(text) else redact(text)
@@ -126,11 +126,11 @@ def without_control(text: str) -> str:
 def one_line(text: object, longest: int = LONGEST_LINE) -> str:
     """Text of another program or server on one line, passwords masked, cut to `longest` characters.
 
-    White space becomes single blanks; what cannot be printed is dropped.
+    White space becomes single spaces; unprintable characters are dropped.
     """
     # Cut first as well: a body of megabytes must not be searched.
     words = re.sub(r"(?a)\s+", " ", str(text)[:_LONGEST_SEARCHED])
-    # Only now the blanks that are not ASCII's: a password may contain them.
+    # Non-ASCII white space is replaced only now: a password may contain it.
     line = redact("".join(character for character in words if character.isprintable() or character.isspace()))
     line = " ".join(line.split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
@@ -166,7 +166,7 @@ def _named_secrets(text: str) -> Iterator[_Span]:
 
 
 def _secrets_in_line(text: str, begin: int, end: int) -> Iterator[_Span]:
-    """The secrets in the addresses of a line, with what may be the rest of a password with blanks in it."""
+    """The secrets in the addresses of a line, with what may be the rest of a password that contains spaces."""
     open_from: int | None = None
     for word in _WORD.finditer(text, begin, end):
         scheme = _KNOWN_SCHEME.search(text, *word.span())
@@ -186,7 +186,7 @@ def _secrets_in_line(text: str, begin: int, end: int) -> Iterator[_Span]:
 
 
 def _secrets_in_quoted_address(text: str, begin: int, end: int) -> list[_Span] | None:
-    """The secrets of the address from `begin` to `end`, behind which a quotation mark or a full stop may stand."""
+    """The secrets of the address from `begin` to `end`, which a quotation mark or a full stop may follow."""
     secrets = _secrets_in_address(text, begin, end)
     if secrets is None:
         secrets = _secrets_in_address(text, begin, begin + len(text[begin:end].rstrip(_AFTER_ADDRESS)))
@@ -194,7 +194,7 @@ def _secrets_in_quoted_address(text: str, begin: int, end: int) -> list[_Span] |
 
 
 def _secrets_in_address(text: str, begin: int, end: int) -> list[_Span] | None:
-    """The secrets of the address from `begin` to `end`; None where it cannot be read as one without doubt."""
+    """The secrets of the address from `begin` to `end`; None where it cannot be parsed unambiguously."""
     found = _ADDRESS.fullmatch(text, begin, end)
     if found is None:
         return None
@@ -215,7 +215,7 @@ def _secrets_in_address(text: str, begin: int, end: int) -> list[_Span] | None:
         elif colon:
             secrets.append((found.start("user") + len(name) + 1, found.end("user")))
         elif not scheme.startswith("postgres"):
-            # Without a colon, only PostgreSQL's is certain to be a name.
+            # Without a colon, only PostgreSQL's user information is certain to be a user name.
             secrets.append(found.span("user"))
     for parameter in _PARAMETER.finditer(text, found.start("query") + 1, found.end("query")):
         name, equals, value = parameter[0].partition("=")

@@ -19,7 +19,7 @@ FILE_LIMIT = 5 << 20
 
 
 class PrivateRotatingFileHandler(logging.Handler):
-    """Appends one record a line; `path` becomes `path.1`, `path.2` … when it grows beyond `limit` bytes.
+    """Appends one record per line; `path` becomes `path.1`, `path.2` … when it grows beyond `limit` bytes.
 
     A record that cannot be written is counted, not raised: a full disk must not stop a worker.
     """
@@ -98,7 +98,7 @@ class PrivateRotatingFileHandler(logging.Handler):
             self._try_to_rotate()
 
     def _try_to_rotate(self) -> None:
-        """Rotate the file; one in a folder that cannot be written, or mounted by itself, grows on instead."""
+        """Rotate the file; one that is a mount point, or in a folder that cannot be written, keeps growing instead."""
         try:
             self._rotate()
         except OSError as error:
@@ -136,7 +136,7 @@ class PrivateRotatingFileHandler(logging.Handler):
 
     def _open(self) -> None:
         self._close_file()
-        # A pipe that no program reads, or that is full, is an error instead of a wait without a limit.
+        # A pipe that is full or has no reader is an error instead of an unlimited wait.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         self._file = os.open(self.path, flags, 0o600)
         self._size = os.fstat(self._file).st_size

@@ -1,7 +1,7 @@
 """One logging configuration for all threads and processes.
 
 Every record is cleaned once, at the root, and then goes to `app.log`, `errors.log`, the console and a ring
-buffer that the dashboard reads. Writer processes send theirs over their pipe; `reemit` feeds them in.
+buffer that the dashboard reads. Writer processes send their records over their pipes; `reemit` passes them on.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class RootHandler(logging.Handler):
 
 
 class _Console(logging.Handler):
-    """Writes to whatever stderr is at that moment, so that a live display can catch the lines."""
+    """Writes to the current stderr, so that a live display can capture the lines."""
 
     def __init__(self, level: int, *, complete: bool) -> None:
         """`complete`: whether there are no files, so that tracebacks and warnings of libraries are written here."""
@@ -157,7 +157,7 @@ class Logging:
     app_log: Path | None
     """None where no log files are written."""
     errors_log: Path | None
-    """None where the log is no regular file, too."""
+    """Also None where the log is not a regular file."""
     root_handler: logging.Handler
 
     def close(self) -> None:
@@ -177,12 +177,12 @@ def configure(
 ) -> Logging:
     """Set up logging for this process; `console` is off while the dashboard owns the terminal.
 
-    Records go to `log_file`, with errors in a second file beside it unless it is a device or a pipe, or to `app.log`
+    Records go to `log_file`, with errors in a second file next to it unless it is a device or a pipe, or to `app.log`
     and `errors.log` in `folder`, which is created. Without either no file is written; with `complete_console` the
     console then shows what the files would hold, tracebacks included.
 
     Raises:
-        ConfigurationError: a file or the folder cannot be written; the logging of before stays in force.
+        ConfigurationError: a file or the folder cannot be written; the previous configuration stays in force.
     """
     root_handler = RootHandler()
     app_log, errors_log = _paths_of_files(log_file, folder)
@@ -216,7 +216,7 @@ def configure(
 
 
 def current() -> Logging | None:
-    """The configuration in force; None before the first."""
+    """The current configuration; None before the first."""
     root_handlers = (handler for handler in logging.getLogger().handlers if isinstance(handler, RootHandler))
     return next((root_handler.configuration for root_handler in root_handlers), None)
 
@@ -248,7 +248,7 @@ def _paths_of_files(log_file: Path | None, folder: Path | None) -> tuple[Path | 
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether the path names a pipe, a device or a standard stream, beside which no second file can be created."""
+    """Whether the path names a pipe, a device or a standard stream, next to which no second file can be created."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):

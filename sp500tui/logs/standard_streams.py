@@ -27,7 +27,7 @@ class OutputError(Sp500tuiError):
 class BrokenPipeOutputError(OutputError):
     """The process that read standard output has closed the pipe, as `head` does once it has its lines.
 
-    No error for a command that prints a table; the report of a run must not get lost.
+    Not an error for a command that prints a table, but the report of a run must not be lost.
     """
 
 
@@ -35,7 +35,7 @@ def prepare() -> None:
     """Make the standard streams safe to use; called once, before any file is opened.
 
     What cannot be encoded or decoded is replaced, in output by `?`. Closed descriptors are opened on the null device,
-    or the next file opened would get their number and receive what is meant for a terminal.
+    or the next file opened would get their number and receive output meant for the terminal.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -44,7 +44,7 @@ def prepare() -> None:
             os.open(os.devnull, os.O_RDWR)
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # What the stream still holds, as after a failed attempt, is reported by the next write.
+            # Data still in the buffer, as after a failed attempt, is reported by the next write.
             with suppress(OSError):
                 stream.reconfigure(errors="replace")
 
@@ -63,7 +63,7 @@ def write_output_bytes(data: bytes) -> None:
     """Write a part of a stream of bytes to standard output; it is not decoded.
 
     Raises:
-        OutputError: as `write_output`.
+        OutputError: see `write_output`.
     """
     stream = sys.stdout
     if stream is None:
@@ -76,10 +76,10 @@ def write_output_bytes(data: bytes) -> None:
 
 
 def write_json(text: str) -> None:
-    """Write JSON to standard output; in an encoding other than UTF-8, with escapes for all but ASCII.
+    """Write JSON to standard output; in an encoding other than UTF-8, non-ASCII characters are escaped.
 
     Raises:
-        OutputError: as `write_output`.
+        OutputError: see `write_output`.
     """
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     if encoding.lower().replace("-", "") != "utf8":
@@ -88,7 +88,7 @@ def write_json(text: str) -> None:
 
 
 def write_message(message: str) -> None:
-    """Write a line to standard error, and drop it where it cannot be written: the command goes on without it."""
+    """Write a line to standard error, and drop it if it cannot be written: the command continues without it."""
     with suppress(OutputError):
         write_error(message)
 
@@ -105,7 +105,7 @@ def write_error(message: str) -> None:
 def write_last_message(message: str) -> None:
     """Write a line to standard error where an ending program must not wait: within a second, or not at all.
 
-    A terminal that is not read, such as that of a stopped multiplexer, takes nothing; one that is closed fails.
+    A terminal that is not read, such as that of a stopped multiplexer, accepts nothing; a closed one fails.
     """
     with suppress(OutputError):
         _write_message_within(message, _LAST_MESSAGE_LIMIT)

@@ -1,4 +1,4 @@
-"""`sp500tui learn`: lists the lessons, or runs one on a demo of its own and prints what was measured."""
+"""`sp500tui learn`: lists the lessons, or runs one on its own demo and prints the measurements."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WIDTH = 100
 
 
 def run(namespace: Namespace) -> int:
-    """List the lessons, or run one; the exit code is 1 if its effect was not seen."""
+    """List the lessons, or run one; the exit code is 1 if its effect was not observed."""
     if getattr(namespace, "demo", None) is False:
         raise ConfigurationError("lessons run on the demo market; leave out --no-demo")
     namespace.demo = True

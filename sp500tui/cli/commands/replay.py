@@ -82,7 +82,7 @@ def _print_summary(pipeline: ReplayedPipeline, *, as_json: bool) -> int:
 
 
 def summary_of(pipeline: ReplayedPipeline) -> dict[str, object]:
-    """The recording for `--json`: its times, what it holds, and the equation at both ends."""
+    """The recording for `--json`: its times, its contents, and the equation at its start and end."""
     recording, playback = pipeline.recording, pipeline.playback
     ledgers = []
     for at in (recording.first, recording.last):
@@ -111,7 +111,7 @@ def _speed(text: str | None) -> float:
         speed = 0.0
     if not 0 < speed <= _MAX_SPEED:
         raise ConfigurationError(
-            f"--speed '{shown_value(text)}' is no speed; give a number above 0, up to {_MAX_SPEED:g}, such as 10"
+            f"--speed '{shown_value(text)}' is not a speed; give a number above 0, up to {_MAX_SPEED:g}, such as 10"
         )
     return speed
 
@@ -140,7 +140,7 @@ def _parsed_time(text: str, recording: Recording) -> float:
         when = datetime.fromisoformat(text)
         return when.timestamp()  # without a zone: local time
     except (ValueError, OverflowError, OSError):
-        raise ConfigurationError(f"--at '{shown_value(text)}' is no time; {_TIME_HELP}") from None
+        raise ConfigurationError(f"--at '{shown_value(text)}' is not a time; {_TIME_HELP}") from None
 
 
 def _time_of_day(text: str, recording: Recording) -> float:
@@ -148,6 +148,6 @@ def _time_of_day(text: str, recording: Recording) -> float:
     pattern = "%H:%M" if text.count(":") == 1 else "%H:%M:%S.%f" if "." in text else "%H:%M:%S"
     clock = datetime.strptime(text, pattern).time()
     day = datetime.fromtimestamp(recording.first).astimezone().date()
-    # By the calendar: a day in which the clocks change does not have 24 hours.
+    # By the calendar: a day on which the clocks change does not have 24 hours.
     today, tomorrow = (datetime.combine(each, clock).timestamp() for each in (day, day + timedelta(days=1)))
     return tomorrow if today < recording.first - 1 else today

@@ -45,9 +45,9 @@ def run(namespace: Namespace) -> int:
 
 
 def run_without_dashboard(configuration: Configuration) -> int:
-    """Run the pipeline headless; a run that a signal ends before it begins has a report, too."""
+    """Run the pipeline headless; a run that a signal ends before it begins is reported too."""
     try:
-        # Extension modules cannot be imported again where a signal ends the import.
+        # Extension modules cannot be imported again after a signal has interrupted their import.
         with deferred_signals():
             from sp500tui.headless.runner import report_stopped, run_headless
     except StoppedBySignal as stopped:
@@ -88,7 +88,7 @@ def show_dashboard(configuration: Configuration, *, stages: bool = True) -> int:
 
 
 def _described(build: Build, endpoint: Endpoint) -> Build:
-    """`build`, and have the endpoint describe what it builds."""
+    """`build`, made to set the run that the endpoint describes."""
 
     def build_described(settings: Settings, paths: Paths) -> Pipeline | ClusterNode:
         endpoint.run = run = build(settings, paths)
@@ -104,7 +104,7 @@ def _local_pipeline(settings: Settings, paths: Paths) -> Pipeline:
 
 
 def _cluster_builder(settings: Settings, *, stages: bool) -> Build:
-    """The builder of the cluster node. Invalid settings are reported now, before the dashboard takes the terminal."""
+    """The builder of the cluster node. Invalid settings are reported before the dashboard takes over the terminal."""
     from sp500tui.cluster.node.validation import node_stage_sizes, validate_node
 
     sizes = node_stage_sizes(settings) if stages else {}

@@ -1,1 +1,1 @@
-"""Programs that experiments run as processes of their own."""
+"""Programs that experiments run in separate processes."""

@@ -1,6 +1,6 @@
-"""Computes in a process of its own: `python -m sp500tui.lessons.children.computing ROUNDS`.
+"""Computes in a separate process: `python -m sp500tui.lessons.children.computing ROUNDS`.
 
-It prints a line once it is ready; then each line on stdin starts a task, whose end it reports by another line.
+It prints a line once it is ready; then each line on stdin starts a task, whose end is reported by another line.
 """
 
 from __future__ import annotations

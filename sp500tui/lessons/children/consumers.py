@@ -18,9 +18,9 @@ from multiprocessing.process import BaseProcess
 
 _ITEMS = 20
 _ANSWER_LIMIT = 0.5
-"""Seconds for which an item may take; it takes microseconds where nothing is blocked."""
+"""Maximum seconds until an item is answered; without blocking it takes microseconds."""
 _SETTLE = 0.1
-"""Seconds for an idle consumer to arrive in its wait."""
+"""Seconds for an idle consumer to start waiting."""
 _fork = multiprocessing.get_context("fork")
 
 
@@ -77,7 +77,7 @@ def pipe_each() -> int:
         consumers.append((*_started(theirs.recv), ours))
     (first, first_answers, _), (second, answers, items) = consumers
     _kill(first)
-    # The killed one is known by the end of its pipe, so that all items go to the other.
+    # End of file on its pipe shows which consumer was killed, so all items go to the other.
     assert wait([first_answers, first.sentinel], _ANSWER_LIMIT)  # noqa: S101
     for item in range(_ITEMS):
         items.send(item)

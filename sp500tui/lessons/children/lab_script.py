@@ -1,4 +1,4 @@
-"""The same computation in a row, in threads, in processes and in sub-interpreters, under any Python from 3.11 on.
+"""One computation run sequentially, in threads, in processes and in sub-interpreters, under Python 3.11 or later.
 
 Run as a file: `python lab_script.py ROUNDS`; prints one JSON object. Uses the standard library only,
 because a free-threaded or newer interpreter does not have the packages of this program.
@@ -33,7 +33,7 @@ compute = _scope["compute"]
 
 _TASKS = 2
 _BUDGET = 3.5
-"""Seconds after which the ways are no longer repeated."""
+"""Seconds after which no further round is started."""
 _MAX_REPETITIONS = 40
 _MIN_REPETITIONS = 7
 
@@ -56,7 +56,7 @@ def _threads(rounds: int) -> Way:
 
 
 def _serve(pipe: Any, rounds: int) -> None:
-    # Linux shares the processors among sessions first: on a busy machine, two processes of one session would get
+    # Linux divides the processors among sessions first: on a busy machine, two processes of one session would get
     # hardly more than one.
     os.setsid()
     while True:
@@ -92,7 +92,7 @@ def _processes(rounds: int, stack: ExitStack) -> Way:
 
 
 def _sub_interpreters(rounds: int, stack: ExitStack) -> Way | None:
-    """Sub-interpreters that know the computation; None before Python 3.14."""
+    """Sub-interpreters with the computation defined; None before Python 3.14."""
     try:
         from concurrent import interpreters  # type: ignore[attr-defined,unused-ignore]
     except ImportError:

@@ -25,7 +25,7 @@ class _Line:
         if not bounded:
             self.queue.lift_capacity()
         self.blocked = 0.0
-        """Seconds for which the producer waited for room."""
+        """Seconds for which the producer waited for space."""
         self._ending = False
         self._producer = ServiceThread("lesson-producer", self._produce, attempts=1)
         self._consumer = ServiceThread("lesson-consumer", self._consume, attempts=1)
@@ -91,12 +91,12 @@ LESSON = Lesson(
     name="back-pressure",
     title="Back-pressure, and a queue without a bound",
     question=(
-        "A producer is several times as fast as its consumer. The queue between them has room for 200 items. What "
+        "A producer is several times as fast as its consumer. The queue between them holds 200 items. What "
         "happens once it is full, and what would happen without a bound?"
     ),
     answers=(
         "the oldest items are dropped; without a bound nothing is lost, so it is better",
-        "the producer waits; without a bound the queue and the age of its items grow and grow",
+        "the producer waits; without a bound the queue and the age of its items keep growing",
         "the producer fails; without a bound both are equally fast",
     ),
     correct=1,

@@ -20,12 +20,12 @@ _TASK_SECONDS = 0.03
 """Processor time of one task."""
 _MAX_THREAD_SPEEDUP = 1.25
 _MIN_ADVANTAGE = 1.15
-"""How much faster than the threads the processes are at least."""
+"""Minimum speed-up of the processes over the threads."""
 _ENDED_EARLY = "a process of the experiment ended early; see the log"
 
 
 def _rounds_of_a_task() -> int:
-    """How often `compute` has to repeat its work for a task of `_TASK_SECONDS`."""
+    """How many rounds of `compute` take `_TASK_SECONDS`."""
     started = time.thread_time()
     compute(20)
     return max(1, round(20 * _TASK_SECONDS / max(1e-6, time.thread_time() - started)))
@@ -64,7 +64,7 @@ def _started(rounds: int) -> subprocess.Popen[bytes]:
         python_command("sp500tui.lessons.children.computing", str(rounds)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # Linux shares the processors among sessions first: on a busy machine, two processes of one session would
+        # Linux divides the processors among sessions first: on a busy machine, two processes of one session would
         # get hardly more than one.
         start_new_session=True,
         env=python_environment(),

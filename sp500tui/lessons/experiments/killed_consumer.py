@@ -19,7 +19,7 @@ _POLL_INTERVAL = 0.05
 
 
 def _results(bench: Bench) -> Iterator[dict[str, int]]:
-    """The result of each trial, each in a program of its own, since a queue keeps a thread after its trial."""
+    """The result of each trial, run in its own process because a queue's thread outlives its trial."""
     for trial in range(1, _TRIALS + 1):
         bench.report(f"kill -9 of an idle consumer, trial {trial} of {_TRIALS}")
         child = subprocess.Popen(
@@ -72,7 +72,7 @@ LESSON = Lesson(
         "Two processes wait for items of one multiprocessing.Queue. One of them is killed with SIGKILL while it "
         "waits; then 20 items are put. What does the other one receive?"
     ),
-    answers=("all 20 items", "about half of them", "nothing: it is blocked for ever"),
+    answers=("all 20 items", "about half of them", "nothing: it is blocked forever"),
     correct=2,
     change=(
         f"{_TRIALS} times, two consumers of one queue are started and the first is killed with SIGKILL; then the "
@@ -81,7 +81,7 @@ LESSON = Lesson(
     claim="With the shared queue the surviving consumer is blocked; with a pipe each it receives every item.",
     why=(
         "A consumer that waits in get() holds the queue's read lock, a semaphore in shared memory. SIGKILL leaves "
-        "it locked, no process unlocks it, and every other consumer waits for it without end. A writer of the "
+        "it locked, no process unlocks it, and every other consumer waits for it forever. A writer of the "
         "pipeline has a socket pair of its own: its death closes that one alone, and its batch, which the parent "
         "has kept, goes to another writer."
     ),

@@ -18,7 +18,7 @@ _INTERVAL = 0.3
 _WRITERS = 2
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _AIM_LIMIT = 2.0
-"""Seconds to wait for a writer that holds a batch; afterwards one without is killed."""
+"""Seconds to wait for a writer that holds a batch; afterwards an idle one is killed."""
 
 
 def _measure(bench: Bench) -> dict[str, Value]:
@@ -54,7 +54,7 @@ def _measure(bench: Bench) -> dict[str, Value]:
 
 
 def _missing(bench: Bench, connection: Connection) -> int:
-    """How many of the latest quotes that the pipeline has fetched are not in the table."""
+    """How many of the latest fetched quotes are not in the table."""
     stored = {row.quote.symbol: row.quote.quote_time for row in latest_since(connection, _EARLIEST).rows}
     _, prices = bench.pipeline.prices_since(0)
     quotes = [price.row.quote for price in prices]
@@ -119,7 +119,7 @@ def _effect(measured: Measured) -> bool:
         == number(measured, "latest_missing")
         == 0
         and 0 < number(measured, "rows_added") <= number(measured, "fetched")
-        # A commit that a killed process could not confirm: its rows are there, and are duplicates when sent again.
+        # A commit that a killed process could not confirm: its rows are stored, and count as duplicates when resent.
         and number(measured, "rows_added") >= number(measured, "stored")
     )
 

@@ -1,4 +1,4 @@
-"""The lab: one computation in a row, in threads, processes, sub-interpreters and free-threaded Python."""
+"""The lab: one computation run sequentially, in threads, processes, sub-interpreters and free-threaded Python."""
 
 from __future__ import annotations
 

@@ -12,24 +12,24 @@ from sp500tui.pipeline.core.snapshot import Snapshot, WorkerState
 from sp500tui.pipeline.core.timing.spans import SpanReport
 
 _LATENCIES = (0.2, 0.5)
-"""Seconds after which the demo market answers, one measurement each."""
+"""Response times of the demo market in seconds, one for each measurement."""
 _WORKERS = 16
 """Enough for the slow measurement; more would only add to the load of this program."""
 _RATE = 25.0
-"""Requests a second, at most: what the workers can do while the source is slow, with a reserve."""
+"""Requests a second, at most: what the workers can do while the source is slow, with a margin."""
 _MIN_INTERVAL = 1.0
 _OBSERVED = 3.0
 """Seconds of one measurement, in whole cycles so that each is counted from start to end."""
 _SAMPLE_INTERVAL = 0.01
 _TOLERANCE = 0.2
-"""Share by which both sides may differ: the one is sampled, the other counts requests that have ended."""
+"""Relative tolerance between the two sides: one is sampled, the other counts requests that have ended."""
 _MIN_GROWTH = 1.5
-"""How much the work in progress grows at least while the latency grows 2.5 times."""
+"""Minimum growth of the work in progress when the latency grows 2.5 times."""
 
 
 @dataclass(slots=True)
 class Observation:
-    """Requests during some time: how many were in progress whenever it was sampled, and how long each one took."""
+    """Requests during one measurement: how many were in progress at each sample, and how long each one took."""
 
     seconds: float = 0.0
     request_seconds: float = 0.0
@@ -67,7 +67,7 @@ def _in_progress(seen: Snapshot) -> int:
 def request_durations(report: SpanReport, begin: float) -> list[float]:
     """The seconds of each request that ended after the monotonic time `begin` and before the report.
 
-    A request can wait several times, for the head of its answer and for its body; its batch number tells them apart.
+    A request can wait several times, for the headers of its response and for the body; its batch number identifies it.
     """
     requests: dict[int, float] = {}
     for worker in report.workers:

@@ -56,7 +56,7 @@ LESSON = Lesson(
     claim=f"Twelve workers finish a cycle at least {_MIN_SPEEDUP:g} times as fast as one.",
     why=(
         "A thread that waits for the network uses no processor and has released the interpreter lock, so that the "
-        "others send their requests meanwhile. One worker waits for one answer after the other; twelve wait at the "
+        "others can send their requests. One worker waits for one answer after the other; twelve wait at the "
         "same time, and a cycle takes a twelfth of the time, or as long as the limit on requests a second allows."
     ),
     source=(

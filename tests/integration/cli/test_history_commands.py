@@ -185,7 +185,7 @@ def test_days_that_are_too_old_are_named(charts: FakeCharts, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--from", "2150-01-01"], "--from 2150-01-01 lies in the future"),
+        (["--from", "2150-01-01"], "--from 2150-01-01 is in the future"),
         (["--from", "2026-05-05", "--to", "2026-05-04"], "--to 2026-05-04 is before --from 2026-05-05"),
         (["--to", "2001-01-01"], "--to 2001-01-01 is before"),
         (["--resolution", "2m"], "--resolution 2m is invalid; give 1m, 5m"),

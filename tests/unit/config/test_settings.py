@@ -97,7 +97,7 @@ class TestRefusals:
             ("SP500TUI_KEYMAP", '{"quitt": "x"}', ("the id 'quitt'; did you mean quit?",)),
             ("SP500TUI_KEYMAP", '{"quit": 3}', ("SP500TUI_KEYMAP", "is not an object of strings; give one")),
             ("SP500TUI_KEYMAP", "5", ("SP500TUI_KEYMAP=5 is not an object of strings; give one",)),
-            ("SP500TUI_THEME", "nodr", ("SP500TUI_THEME=nodr is no theme; did you mean nord?",)),
+            ("SP500TUI_THEME", "nodr", ("SP500TUI_THEME=nodr is not a theme; did you mean nord?",)),
             ("SP500TUI_STAGES", "price=000199", ("requests 000199 price workers",)),
         ],
     )
@@ -124,7 +124,7 @@ class TestRefusals:
             ("keymap = 3", ("keymap = 3 is not a table",)),
             ('[keymap]\nquitt = "x"', ("keymap", "has no binding for the id 'quitt'; did you mean quit?")),
             ('[keymap]\nquit = "x,"', ("keymap", "has the empty key 'x,' for 'quit'")),
-            ('theme = "mauve"', ("theme = mauve is no theme; give one of sp500tui-dark, ",)),
+            ('theme = "mauve"', ("theme = mauve is not a theme; give one of sp500tui-dark, ",)),
             ("symbols = [1]", ("symbols = [1] is not a list of texts", 'such as ["AAPL", "BRK.B"]')),
             ("data\n", ("is not TOML", "line 1", "write lines such as")),
         ],

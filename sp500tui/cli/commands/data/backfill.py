@@ -82,7 +82,7 @@ class _Job:
 
 
 def _by_this_program(job: _Job, database: Database, sources: Sources, paths: Paths) -> int:
-    """Fetch and store in this program."""
+    """Fetch and store in this process."""
     history = _make_run(job.configuration, paths, sources, database)
     interrupted = False
     try:
@@ -119,7 +119,7 @@ def _by_this_program(job: _Job, database: Database, sources: Sources, paths: Pat
 
 
 def _by_pipeline(session: Session, job: _Job, database: Database, sources: Sources) -> int | None:
-    """Have the running pipeline fetch the bars; None if it does not take the request."""
+    """Have the running pipeline fetch the bars; None if it does not accept the request."""
     from sp500tui.model import Resolution
     from sp500tui.storage.connection import connect
 
@@ -182,7 +182,7 @@ def _report_of_pipeline(pid: int, job: _Job, outcome: Outcome, stored: int) -> N
 
 
 def _name_running_days(coverage: Sequence[DayCoverage]) -> None:
-    """Name the dates whose sessions have not ended, because nothing is fetched for them."""
+    """Print the dates whose sessions have not ended; nothing is fetched for them."""
     from sp500tui.pipeline.history.coverage import CoverageState
 
     running = sorted({each.day.session_date for each in coverage if each.state is CoverageState.NOT_YET})

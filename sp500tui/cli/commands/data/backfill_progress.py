@@ -12,7 +12,7 @@ from sp500tui.logs.redaction import plain
 from sp500tui.logs.standard_streams import write_message
 
 _REPORT_INTERVAL = 10.0
-"""Seconds between two lines of progress where stderr is no terminal."""
+"""Seconds between two lines of progress where stderr is not a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Progress:
     result: str
     """Their result so far: `52,650 bars`."""
     trouble: str = ""
-    """The cause that delays it at the moment."""
+    """What is delaying it, if anything."""
 
 
 Report = Callable[[Progress], None]

@@ -58,7 +58,7 @@ def parse_day_option(text: str, today: date) -> date:
     """The day of `--as-of`.
 
     Raises:
-        ConfigurationError: It is no date, lies in the future, or before the index had 500 companies.
+        ConfigurationError: it is not a date, is in the future, or is before the index had 500 companies.
     """
     day: date | None = None
     with suppress(ValueError):
@@ -66,14 +66,14 @@ def parse_day_option(text: str, today: date) -> date:
     if day is None:
         raise ConfigurationError(f"--as-of '{shown_value(text)}' is not a date; write 2024-05-31")
     if day > today:
-        raise ConfigurationError(f"--as-of {day} lies in the future; give a day up to {today}")
+        raise ConfigurationError(f"--as-of {day} is in the future; give a day up to {today}")
     if day < FIRST_DAY:
         raise ConfigurationError(f"--as-of {day} is before the index had 500 companies, on {FIRST_DAY}")
     return day
 
 
 def _members(configuration: Configuration, found: ConstituentList, day: date) -> tuple[Membership, ...]:
-    """The members of a day, from the changes that Wikipedia lists and what the database has observed."""
+    """The members of a day, from the changes that Wikipedia lists and those observed by the database."""
     if not found.changes:
         raise SourceError("the members of an earlier day are not known, because there is no list of changes")
     oldest = min(change.effective_date for change in found.changes)

@@ -44,12 +44,12 @@ def run(namespace: Namespace) -> int:
             _url(database) if namespace.action == "url" else _status(database, as_json=settings.json_output)
         )
     finally:
-        # The user wants to connect to the URL.
+        # The URL is for connecting, so it must not be masked.
         database.close(keep_running=namespace.action == "url")
 
 
 def _check_options(namespace: Namespace) -> None:
-    """Refuse the options of another action, as a script would wait for what they promise."""
+    """Reject the options of another action: a script would rely on their effect."""
     for option, action, given in (
         ("--json", "status", hasattr(namespace, "json_output")),
         ("--dry-run", "prepare", namespace.dry_run),
@@ -191,7 +191,7 @@ def psql_command(database: Database, arguments: Sequence[str]) -> tuple[list[str
 
 
 def _psql_path() -> str:
-    """Path of psql on PATH, or else of the embedded server's."""
+    """Path of psql on PATH, or else that of the embedded server."""
     from sp500tui.storage.embedded.binaries import bin_folder
 
     found = find_program("psql")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 """Format by the suffix of the file."""
 _OTHER_FORMATS = frozenset({".json", ".tsv", ".xls", ".xlsx", ".gz", ".bz2", ".xz", ".zst", ".zip"})
-"""Suffixes of formats that are not written: such a file would not be what its name says."""
+"""Suffixes of unsupported formats: the content would not match the name."""
 _DEFAULT = "csv"
 
 
@@ -69,10 +69,10 @@ def run(namespace: Namespace) -> int:
 
 
 def _form_of(output: Path | None) -> str:
-    """The format that the name of the file stands for.
+    """The format that the file's suffix denotes.
 
     Raises:
-        ConfigurationError: It says one that is not written.
+        ConfigurationError: the suffix denotes an unsupported format.
     """
     suffix = "" if output is None else output.suffix.lower()
     if suffix in _OTHER_FORMATS:
@@ -118,7 +118,7 @@ def _writer_of(form: str) -> Writer:
     """The function that writes a format.
 
     Raises:
-        ConfigurationError: It needs a library that is not installed.
+        ConfigurationError: it needs a library that is not installed.
     """
     from sp500tui.storage.export.json_lines import json_blocks
     from sp500tui.storage.export.rows import csv_blocks
@@ -146,7 +146,7 @@ def _write_blocks(blocks: Generator[bytes, None, int], write: Callable[[bytes], 
 
 
 class _StandardOutput(io.RawIOBase):
-    """Standard output as a file; a reader that has closed the pipe ends the program quietly."""
+    """Standard output as a file; if the reader has closed the pipe, the program ends without an error message."""
 
     def writable(self) -> bool:
         return True

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sp500tui.storage.transaction import Connection
 
 _DEFAULT_DAYS = 365
-"""Days of daily bars without `--from`; shorter ones begin where the source's begin."""
+"""Days of daily bars without `--from`; shorter bars begin where the source's begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,14 @@ class HistoryRequest:
     """UTC, exclusive, not after `now`."""
     now: datetime
     replaced_before: datetime | None
-    """When those begin that longer bars do not replace; None for all."""
+    """Start of the bars that longer bars have not replaced; None if none were replaced."""
 
 
 def history_request(namespace: Namespace, configuration: Configuration, now: datetime) -> HistoryRequest:
     """Parse the options; without `--from` the window begins where the source's bars begin.
 
     Raises:
-        ConfigurationError: a date or a symbol is malformed, or the window lies in the future.
+        ConfigurationError: a date or a symbol is malformed, or the window is in the future.
     """
     from sp500tui.model import Resolution
     from sp500tui.pipeline.history.coverage import replaced_before
@@ -56,7 +56,7 @@ def history_request(namespace: Namespace, configuration: Configuration, now: dat
 
     first, end = parse_window(namespace.start, namespace.end)
     if first > now:
-        raise ConfigurationError(f"--from {namespace.start} lies in the future; give a date in the past")
+        raise ConfigurationError(f"--from {namespace.start} is in the future; give a date in the past")
     resolution = namespace.resolution
     symbols = symbols_of(namespace.only_symbols) or configuration.settings.symbols
     if first == EARLIEST:
@@ -98,7 +98,7 @@ def surveyed(connection: Connection, sources: Sources, request: HistoryRequest) 
 
 @contextmanager
 def opened(configuration: Configuration) -> Iterator[tuple[Sources, Database, Paths]]:
-    """The data sources and the database, its tables up to date, for the length of the block.
+    """The data sources and the database with migrated tables, for the duration of the block.
 
     Raises:
         DatabaseError: the database cannot be used.

@@ -21,7 +21,7 @@ def parse_window(start: str | None, end: str | None) -> tuple[datetime, datetime
     A date of `--to` is the last day of the window. A time without a zone is in UTC.
 
     Raises:
-        ConfigurationError: a value is no date or time, or the end is not after the start.
+        ConfigurationError: a value is not a date or time, or the end is not after the start.
     """
     first = EARLIEST if start is None else _moment(start, "--from")
     last = LATEST if end is None else _moment(end, "--to") + timedelta(days=is_date(end))

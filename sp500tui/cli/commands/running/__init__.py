@@ -1,1 +1,1 @@
-"""Commands that address a running pipeline."""
+"""Commands for a running pipeline."""

@@ -16,7 +16,7 @@ from sp500tui.remote.address import PipelineRunsError
 
 
 def run(namespace: Namespace) -> int:
-    """Show the pipeline of the data folder until the user leaves."""
+    """Show the pipeline of the data folder until the user quits."""
     tune_gc()
     configuration = configuration_of(namespace)
     require_terminal("use sp500tui status")
@@ -42,7 +42,7 @@ def show_viewer(configuration: Configuration, *, steering: bool = True) -> int:
 
 
 def offer_to_attach(configuration: Configuration, running: PipelineRunsError) -> int:
-    """Ask whether to show the pipeline that runs already.
+    """Ask whether to attach to the pipeline that is already running.
 
     Raises:
         PipelineRunsError: the answer is no, or there is no terminal to ask on.

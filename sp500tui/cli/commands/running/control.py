@@ -25,14 +25,14 @@ from sp500tui.remote.session import Session
 from sp500tui.remote.wire import Welcome
 
 _POLL_INTERVAL = 0.2
-"""Seconds between two polls while a stop is awaited."""
+"""Seconds between two polls while waiting for a stop."""
 _SILENCE_LIMIT = 30.0
-"""Seconds without an answer after which a stop is no longer awaited."""
+"""Seconds without an answer after which waiting for a stop is given up."""
 _NOT_PAUSABLE = (Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED, Phase.FAILED)
 
 
 def run(namespace: Namespace) -> int:
-    """Carry the command out on the pipeline of the data folder."""
+    """Run the command on the pipeline of the data folder."""
     action = _ACTIONS[namespace.command]
     configuration = configuration_of(namespace)
     _check_arguments(namespace)
@@ -42,7 +42,7 @@ def run(namespace: Namespace) -> int:
 
 
 def _check_arguments(namespace: Namespace) -> None:
-    """Replace the texts of the stage and of the number of workers by their values.
+    """Parse the stage and the number of workers.
 
     Raises:
         ConfigurationError: one of them is invalid.
@@ -195,7 +195,7 @@ def lock_line(lock: LockSnapshot) -> str:
 
 
 def status_json(welcome: Welcome, snapshot: Snapshot) -> dict[str, object]:
-    """The status for `--json`: the report of the run so far, and its present state."""
+    """The status for `--json`: the report of the run so far, and its current state."""
     report = RunReport.from_snapshot(snapshot).as_json()
     del report["outcome"]
     lock = snapshot.interpreter_lock

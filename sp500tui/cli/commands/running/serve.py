@@ -32,7 +32,7 @@ def run(namespace: Namespace) -> int:
         ) from None
     paths = start(configuration)
     with Session(paths.data):
-        pass  # there is a pipeline, and it is this version's
+        pass  # a pipeline of this version is running
     logging.getLogger("textual-serve").setLevel(logging.ERROR)
     command = viewer_command(configuration, steering=namespace.allow_steering)
     os.environ |= python_environment()  # textual-serve passes it to the viewers
@@ -65,6 +65,6 @@ def _port(text: str | None) -> int:
         return DEFAULT_PORT
     if (port := whole_number(text, 0, 65_535)) is None:
         raise ConfigurationError(
-            f"--port '{shown_value(text)}' is no port; give a number from 1 to 65535, or 0 for any"
+            f"--port '{shown_value(text)}' is not a port; give a number from 1 to 65535, or 0 for any"
         )
     return port

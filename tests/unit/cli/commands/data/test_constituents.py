@@ -100,7 +100,7 @@ class TestMembersOfADay:
             ("2024W203", "is not a date"),
             ("2024-05-31T10:00", "is not a date"),
             ("", "is not a date"),
-            ("2999-01-01", "lies in the future"),
+            ("2999-01-01", "is in the future"),
             ("1950-01-01", "before the index had 500 companies, on 1957-03-04"),
         ],
     )
