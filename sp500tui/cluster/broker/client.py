@@ -45,7 +45,7 @@ _MAX_REPAIRS = 3
 _CLOCK_TTL = 60.0
 """Seconds after which the broker's clock is read again."""
 _MAX_CLOCK_DRIFT = 1.0
-"""Seconds by which the time of day may depart from the monotonic clock before that."""
+"""Seconds by which the time of day may drift from the monotonic clock before then."""
 
 Argument = str | bytes | int | float
 
@@ -92,7 +92,7 @@ class Broker:
     ) -> None:
         """`password`: used when the URL has none. `timeout`: socket timeout in seconds.
 
-        `clock`: the time of day of this machine, which continues while the machine is asleep.
+        `clock`: the time of day of this machine, which also advances while the machine is suspended.
         """
         self.address = redact_url(url)
         self._name = f"the broker at {self.address}"
@@ -259,9 +259,9 @@ class Broker:
         return answer
 
     def _is_clock_outdated(self) -> bool:
-        """Whether the broker's clock must be read again: after a while, or when this machine was asleep.
+        """Whether the broker's clock must be read again: after a while, or when this machine was suspended.
 
-        `time.monotonic()` stands still meanwhile on Linux and macOS, so that the time of day runs ahead of it.
+        On Linux and macOS `time.monotonic()` stops during suspend, so the time of day runs ahead of it.
         """
         now = time.monotonic()
         drift = abs(self._clock() - now - self._time_of_day)
@@ -316,7 +316,7 @@ class Broker:
         return bool(changes)
 
     def _drop_idle_connections(self, error: Exception) -> bool:
-        """Close idle connections, all of which are dead after a restart of the broker; that alone is not reported."""
+        """Close idle connections: a restart of the broker breaks all of them, which alone is not reported."""
         restarted = isinstance(error, redis_package().ConnectionError) and self._health[0] is Health.OK
         if restarted:
             self._client.connection_pool.disconnect(inuse_connections=False)

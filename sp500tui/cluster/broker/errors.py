@@ -1,4 +1,4 @@
-"""Errors of the broker: the exceptions, and what each failure of redis-py means. Only this module knows the latter."""
+"""Errors of the broker: the exceptions, and what each failure of redis-py means. Only this module interprets those."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def _error_code(error: Exception, text: str) -> str | None:
 
 
 def _certificate_error(error: BaseException | None) -> str | None:
-    """The fault of the certificate behind an exception of redis-py; None when that is not the cause."""
+    """The certificate error that caused an exception of redis-py; None when there is another cause."""
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
     if error is None:

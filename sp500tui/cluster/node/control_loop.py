@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 _HEARTBEAT_INTERVAL = 1.0
 """Seconds between two heartbeats."""
 _MAX_HEARTBEAT_GAP = 3.0
-"""Seconds between own heartbeats after which missing ones of other nodes are ignored: the broker was away."""
+"""Seconds between own heartbeats after which missing ones of other nodes are ignored: the broker was unavailable."""
 ACQUAINTED_AFTER = 2 * _HEARTBEAT_INTERVAL
 """Seconds of own heartbeats after which those of nodes that joined at the same time have been read."""
 _MIN_SILENCE = 3 * _HEARTBEAT_INTERVAL
@@ -67,7 +67,7 @@ class ControlLoop:
         self._emit = emit
         self._heartbeat = heartbeat
         self.has_frontend = not settings.no_ui
-        """Whether the workers of all nodes are read, and the broker more often."""
+        """Whether the workers of all nodes are read, and the broker is polled more often."""
         self._desired_lock = threading.Lock()
         self._unsent: dict[str, str] = {}
         """Values set here that are not on the broker yet."""

@@ -26,7 +26,7 @@ from sp500tui.pipeline.runtime.sources import Sources
 _log = logging.getLogger(__name__)
 
 _SHUTDOWN_GRACE = 5.0
-"""Seconds for releasing leases before the node leaves without; they are requeued at its eviction."""
+"""Seconds for releasing leases before the node leaves without doing so; they are requeued at its eviction."""
 _RELEASE_ATTEMPTS = 3
 
 
@@ -116,7 +116,7 @@ class NodeLifecycle(Lifecycle):
         self._enter(Phase.RUNNING)
 
     def watch(self) -> None:
-        """Read the workers of the other nodes, and where this node has a database their prices, from now on."""
+        """Start reading the workers of the other nodes and, if this node has a database, their prices."""
         self.control_loop.has_frontend = True
         if self.components.uses_database:
             self.components.feed.thread.ensure_started()

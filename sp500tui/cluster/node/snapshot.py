@@ -187,7 +187,7 @@ def _lost(node: LostNode, now: float) -> NodeSnapshot:
 
 
 def counted_items(queue: str, items: int) -> str:
-    """`50 tickers`, or `3 requests for bars`; the name of a queue that this version does not know stands for itself."""
+    """`50 tickers`, or `3 requests for bars`; a queue that this version does not know is shown by its name."""
     return f"{items:,} {QueueName(queue).items if queue in set(QueueName) else queue}"
 
 

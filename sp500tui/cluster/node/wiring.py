@@ -129,7 +129,7 @@ class NodeComponents(RunComponents):
         self.feed = PriceFeed(
             self.latest_prices,
             lambda: settings.read_database or self.database_monitor.url,
-            # The statement of a batch and its commit take one time-out each.
+            # The statement of a batch and its commit take one timeout each.
             overlap=2 * settings.commit_timeout,
         )
         self.batch_store = LeaseBatchStore()

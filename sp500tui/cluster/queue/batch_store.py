@@ -27,7 +27,7 @@ class _SharedLease:
 
 @dataclass(slots=True, eq=False)
 class LeasedBatch:
-    """Leased rows on their way to the database."""
+    """Leased rows being written to the database."""
 
     shared: _SharedLease
     payload: bytes

@@ -1,6 +1,6 @@
 """Encoding of tickers, quotes, rows and requests for bars on the broker.
 
-One JSON array an item. Decimals are strings exactly as the source printed them, times are ISO 8601. Monotonic
+One JSON array per item. Decimals are strings exactly as the source printed them, times are ISO 8601. Monotonic
 timestamps are converted to the broker's clock, which makes them independent of the nodes' clocks.
 """
 

@@ -38,7 +38,7 @@ class PriceFeed:
         self._stored = -1
         self._since = _BEGINNING
         self._full_due = -math.inf
-        """Monotonic time from which on all latest prices are read again."""
+        """Monotonic time after which all latest prices are read again."""
         self._connection = KeptConnection(
             lambda: connect(url(), application_name="sp500tui prices", read_only=True)
         )

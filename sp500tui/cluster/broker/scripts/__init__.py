@@ -1,4 +1,4 @@
-"""Loads the Lua scripts that change the broker's state atomically: one a file, assembled from shared parts.
+"""Loads the Lua scripts that change the broker's state atomically: one per file, assembled from shared parts.
 
 A script may begin with a line `#!lua flags=…`, followed by a line `-- needs: a, b` that names files of `parts/`.
 A script that is not idempotent needs the part `once` and is run with a `client.Operation`.

@@ -4,7 +4,7 @@
 -- Returns ready and in flight (both before), 'id,deliveries,times lost' of the entries, and their payloads.
 local queue, consumer, most = KEYS[2], ARGV[2], tonumber(ARGV[3])
 local encoded, payloads = {}, {}
--- Seconds; a lost node is shown for less long.
+-- Seconds; longer than a lost node is shown.
 local TAKERS_TTL = 3600
 
 local function deliver(id, deliveries, times_lost, payload)

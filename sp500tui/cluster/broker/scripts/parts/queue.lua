@@ -98,7 +98,7 @@ local function requeue(queue, ids)
   mark_high_water(queue)
 end
 
--- Requeue the entries of a consumer and delete it; `lost_node` is '' when the node leaves by itself.
+-- Requeue the entries of a consumer and delete it; `lost_node` is '' when the node leaves the cluster.
 -- Returns the number of entries.
 local function reclaim(queue, consumer, lost_node)
   if redis.call('EXISTS', queue) == 0 then return 0 end
