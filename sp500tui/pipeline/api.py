@@ -73,18 +73,18 @@ class HistorySnapshot:
     surveys: int = 0
     """Requests for missing bars whose extent is not determined yet."""
     requests: int = 0
-    """Requests to the source so far, those that are queued included."""
+    """Requests to the source so far, including queued ones."""
     requests_done: int = 0
     bars_outstanding: int = 0
     """Bars that were fetched and are not stored yet."""
     sessions_completed: int = 0
-    """Sessions that are complete since."""
+    """Sessions that have become complete."""
     sessions_incomplete: int = 0
-    """Sessions of which the source did not have everything."""
+    """Sessions for which the source did not have every bar."""
     failed: int = 0
     """Requests that brought no bars because they were refused or not answered."""
     message: str = ""
-    """The cause that delays it at the moment; empty without one."""
+    """What is delaying it; empty if nothing is."""
     problem: str = ""
     """Why the latest request failed; empty if none has."""
     failures: tuple[HistoryFailure, ...] = ()
@@ -140,7 +140,7 @@ class PipelineControl(Protocol):
         """Start the pipeline on its own threads."""
 
     def snapshot(self) -> Snapshot:
-        """The present state; its ledger always balances."""
+        """The current state; its ledger always balances."""
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """The current version and the prices that changed after `version`, which is 0 for all."""
@@ -203,10 +203,10 @@ class PipelineControl(Protocol):
         """The progress of the history stage."""
 
     def set_interval(self, seconds: float) -> float:
-        """Set the seconds between the starts of two cycles, within 0.2 and 86,400; returns the value set."""
+        """Set the seconds between the starts of two cycles, from 0.2 to 86,400; returns the value set."""
 
     def stop(self, level: ShutdownLevel = ShutdownLevel.DRAIN) -> None:
-        """Shut down at `level`; one that is not above the present one is ignored."""
+        """Shut down at `level`; a level not above the current one is ignored."""
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until the pipeline has ended; False after `timeout` seconds."""

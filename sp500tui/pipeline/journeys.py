@@ -1,8 +1,8 @@
-"""The way of every batch of quotes from the start of its cycle to its commit, from the spans of the workers.
+"""The journey of every batch of quotes from the start of its cycle to its commit, from the workers' spans.
 
 The quotes of one request share their moments, so nothing is recorded for a quote: its batch number leads to the spans
 in which the request was made, its quotes converted and its rows committed. Converters and writers take several batches
-at once; where the quotes of a batch took different ways, the moments are those of the last ones.
+at once; where the quotes of a batch were split, the moments are those of the last ones.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Moment(IntEnum):
     CONVERTED = 4
     """Its row was put on the rows queue."""
     JOURNALLED = 5
-    """Its row is safe on the disk."""
+    """Its row is on disk."""
     TO_WRITER = 6
     """Its batch was sent to the writer's process."""
     COMMITTED = 7
@@ -62,7 +62,7 @@ class Journey:
     batch: int
     moments: dict[Moment, float] = field(default_factory=dict)
     workers: dict[StageName, str] = field(default_factory=dict)
-    """The workers that had it: the last of each stage."""
+    """The workers that processed it: the last one of each stage."""
 
     @property
     def begin(self) -> float:
@@ -80,13 +80,13 @@ class Journey:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it is committed and was seen from its request on."""
+        """Whether it is committed and all its spans since the request are known."""
         return Moment.COMMITTED in self.moments and Moment.TAKEN in self.moments
 
     def legs(self) -> Iterator[tuple[Moment, float, float]]:
         """Each known leg: the moment at its end, its start and its end; a leg without a start begins at the one before.
 
-        Moments that are not in order are of quotes that overtook each other; their leg takes no time.
+        Moments out of order belong to quotes that overtook each other; their leg has no duration.
         """
         at = self.begin
         for moment in LEGS:
@@ -173,7 +173,7 @@ def _set(
     """Add moments to all journeys of some batches, where they are later than the known ones."""
     for number in range(batches.first, batches.last + 1):
         journey = found.get(number)
-        # Numbers of the range whose request came later belong to other quotes.
+        # Numbers in the range with a later request belong to other quotes.
         if journey is None or any(at < journey.moments[Moment.TAKEN] for at in moments.values()):
             continue
         for moment, at in moments.items():
@@ -192,7 +192,7 @@ class LegTimes:
 
 
 def leg_times(journeys: Sequence[Journey]) -> list[LegTimes]:
-    """The percentiles of every leg over these journeys, then those of the whole way; without legs not seen."""
+    """The percentiles of every leg over these journeys, then those of the whole journey; without legs not seen."""
     seconds: dict[str, list[float]] = {}
     for journey in journeys:
         for moment, start, end in journey.legs():

@@ -61,7 +61,7 @@ class RunReport:
     def from_snapshot(cls, snapshot: Snapshot, *, stopped_early: bool = False) -> RunReport:
         """The report of a run from its last snapshot.
 
-        A run that ended by itself and left quotes unstored has failed, whatever the cause.
+        A run that ended by itself with quotes not stored has failed, whatever the cause.
         """
         sources = snapshot.sources
         workers = {

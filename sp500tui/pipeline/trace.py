@@ -20,12 +20,12 @@ TraceEvent = Mapping[str, Any]
 
 _MICROSECONDS = 1_000_000
 _WRITER_PROCESS_THREAD = 1
-"""Track of a writer process: what it does is known from its thread here, which waits for it."""
+"""Track of a writer process, derived from the thread that waits for it."""
 _OMITTED_EVENTS = frozenset({EventKind.WORKER_STARTED, EventKind.WORKER_LEFT})
 
 
 MAX_SECONDS = 180.0
-"""Longest trace; of workers that change their state often less is kept."""
+"""Maximum length of a trace in seconds; less is kept of workers that change their state often."""
 
 
 class _Axis:
@@ -41,7 +41,7 @@ class _Axis:
         return min(max(0.0, (monotonic - self._begin) * _MICROSECONDS), self.end)
 
     def of_second(self, second: int, at: datetime) -> float:
-        """A wall-clock time in a numbered second, in microseconds; it may lie outside the trace."""
+        """A wall-clock time in a numbered second, in microseconds; it may be outside the trace."""
         return (self._report.time_of(second, at) - self._begin) * _MICROSECONDS
 
 
@@ -53,15 +53,15 @@ def chrome_trace(
 ) -> dict[str, Any]:
     """The last `seconds` of a pipeline as a trace.
 
-    Every worker is a thread of the pipeline's process, whose spans do not overlap; each writer process is a process of
-    its own, busy while a commit is awaited. Fetch batches are asynchronous events across the workers, queue depths are
-    counters, and starts of cycles, failures and scalings are marks.
+    Every worker is a thread of the pipeline's process, whose spans do not overlap; each writer process is a separate
+    process, busy while its commit is awaited. Fetch batches are asynchronous events across the workers, queue depths
+    are counters, and starts of cycles, failures and scalings are marks.
 
     Args:
-        report: As `PipelineControl.spans` returned it.
-        seconds: Length of the trace, up to the moment of the report.
-        samples: As `PipelineControl.seconds_since` returned them, for the queues.
-        events: As `PipelineControl.events_since` returned them.
+        report: as returned by `PipelineControl.spans`.
+        seconds: length of the trace, up to the time of the report.
+        samples: as returned by `PipelineControl.seconds_since`, for the queues.
+        events: as returned by `PipelineControl.events_since`.
     """
     axis = _Axis(report, seconds)
     trace = [
@@ -130,7 +130,7 @@ def _worker_events(worker: WorkerSpans, pid: int, axis: _Axis) -> Iterator[Trace
 
 
 def _span_event(span: Span, name: str, pid: int, tid: int, axis: _Axis) -> Iterator[TraceEvent]:
-    """A span on a track; nothing if no time of it is in the trace."""
+    """A span on a track; nothing if it is entirely outside the trace."""
     start, end = axis.of(span.start), axis.of(span.end)
     if end <= start:
         return

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 EVENTS_KEPT = 1000
 """Events kept for `events_since`."""
 _MAX_SAMPLED = 100
-"""Events in the samples collected at once; of more the latest."""
+"""Maximum number of events in the samples of one collection; only the latest are kept."""
 
 
 class EventKind(StrEnum):
@@ -39,7 +39,7 @@ class EventKind(StrEnum):
     CYCLE_ON_TIME = "cycle on time"
     LIST_CHANGED = "list changed"
     INDEX_CHANGED = "index changed"
-    """Companies joined or left the index, or have another ticker."""
+    """Companies joined or left the index, or have a new ticker."""
     LIMIT_LOWERED = "limit lowered"
     LIMIT_RAISED = "limit raised"
     THROTTLED = "throttled"
@@ -82,14 +82,14 @@ class PipelineEvent:
     second: int = 0
     """Number of the second it belongs to, as in `SecondSample`; 0 before it was published."""
     seconds: float | None = None
-    """Duration of what has ended with this event."""
+    """Duration of the episode that ended with this event."""
     count: int = 1
     """How often it occurred since it was last reported, or how many rows it is about."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An event to be reported, before it has a time."""
+    """An event to be reported, without its time."""
 
     kind: EventKind
     message: str
@@ -97,12 +97,12 @@ class Notice:
     """A level of the `logging` module."""
     stage: StageName | None = None
     seconds: float | None = None
-    """Duration of what has ended."""
+    """Duration of the episode that has ended."""
     count: int = 1
     """How often it occurred, or how many rows it is about."""
 
     def event(self) -> PipelineEvent:
-        """The event, at the present time."""
+        """The event, at the current time."""
         at = datetime.now(UTC)
         return PipelineEvent(
             self.kind, self.message, self.level, at, self.stage, seconds=self.seconds, count=self.count
@@ -125,7 +125,7 @@ class EventLog:
         self._clock = clock
         self._lock = threading.Lock()
         self.first_second = int(clock())
-        """The second of the monotonic clock that has number 1."""
+        """The second of the monotonic clock that is number 1."""
         self._events: deque[PipelineEvent] = deque(maxlen=EVENTS_KEPT)
         self._number = 0
         self._unsampled: deque[PipelineEvent] = deque(maxlen=_MAX_SAMPLED)

@@ -12,7 +12,7 @@ from sp500tui.pipeline.core.snapshot import LivePrice
 
 
 class LatestPrices:
-    """A cache of one row a symbol that answers what has changed since a version. Thread-safe."""
+    """A cache of one row per symbol that returns the changes since a version. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

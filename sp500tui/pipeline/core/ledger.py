@@ -59,7 +59,7 @@ class LedgerCounters:
 
     @property
     def written(self) -> int:
-        """Rows that have reached their end: stored, duplicate or dead."""
+        """Rows in a final state: stored, duplicate or dead."""
         with self.lock:
             return self.stored + self.duplicate + self.dead
 

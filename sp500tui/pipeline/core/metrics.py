@@ -86,7 +86,7 @@ class QueueStats(Protocol):
         """Highest number of ready items so far."""
 
     def depth(self) -> Depth:
-        """The present depth."""
+        """The current depth."""
 
 
 class QueueMeter:
@@ -145,7 +145,7 @@ class Durations:
 class LatencyHistogram:
     """Durations of the last ten seconds and since the start, in logarithmic buckets 15 % wide from 10 µs to 18 min.
 
-    Beside them it counts all durations since the start in a few wide buckets.
+    In addition it counts all durations since the start in a few wide buckets.
     """
 
     __slots__ = ("_all", "_clock", "_counts", "_lock", "_second", "_seconds", "_windows")

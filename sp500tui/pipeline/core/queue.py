@@ -100,13 +100,13 @@ class LeasedQueue(Protocol[T]):
         """
 
     def close(self) -> None:
-        """Refuse puts from now on, waiting ones included; items can still be taken."""
+        """Reject all further puts, including waiting ones; items can still be taken."""
 
     def interrupt(self) -> None:
         """Make every waiting call check its `cancelled` now."""
 
     def depth(self) -> Depth:
-        """The present fill level."""
+        """The current fill level."""
 
 
 @dataclass(slots=True)
@@ -152,7 +152,7 @@ class MemoryQueue(Generic[T]):
         *,
         whole: bool = False,
     ) -> None:
-        """`whole`: a lease has the very sequence of one put, whatever its length."""
+        """`whole`: a lease is the sequence of one put, whatever its length."""
         self.capacity = capacity
         self._whole = whole
         self._clock = clock

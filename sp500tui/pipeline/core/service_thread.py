@@ -1,4 +1,4 @@
-"""Threads that survive or report the exceptions of their work. Every thread of the program is one of these."""
+"""Threads that retry or report failed steps. Every thread of the program is one of these."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class ServiceThread:
         self._thread.start()
 
     def ensure_started(self) -> None:
-        """Start the thread unless it was started before, by whichever thread.
+        """Start the thread unless it was started before. Any thread may call this.
 
         Raises:
             RuntimeError: the system cannot start another thread.

@@ -26,7 +26,7 @@ class WorkerState(StrEnum):
     BUSY = "busy"
     """Working."""
     BLOCKED = "blocked"
-    """Waiting for room in the next queue (back-pressure)."""
+    """Waiting for space in the next queue (back-pressure)."""
     LIMIT = "waiting for limit"
     """Waiting until the request limit admits its request."""
     SOURCE = "waiting for source"
@@ -150,7 +150,7 @@ class StageSnapshot:
     size: int
     """Desired number of workers."""
     alive: int
-    """Present number of workers, draining ones included."""
+    """Current number of workers, including draining ones."""
     busy: int
     items: int
     """Items done since the start."""
@@ -165,7 +165,7 @@ class StageSnapshot:
     overall: Latency = field(default_factory=Latency)
     """Duration of one lease since the start."""
     oldest_work: float | None = None
-    """Seconds since the oldest lease in work was begun; None while no worker processes one."""
+    """Seconds since the oldest lease in progress was begun; None while no worker processes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ class SourceSnapshot:
     health: Health = Health.STARTING
     message: str = ""
     rate_limit: float = 0.0
-    """Present limit of requests per second."""
+    """Current limit of requests per second."""
     retry_in: float | None = None
     """Seconds until the next attempt while the circuit breaker is open."""
     requests: int = 0
@@ -227,7 +227,7 @@ class SourceSnapshot:
     succeeded: int = 0
     """Requests with a usable answer; a request in flight is not counted as succeeded, failed or throttled."""
     max_rate: float = 0.0
-    """Configured limit of requests per second, which the present one returns to."""
+    """Configured limit of requests per second, to which the current one returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ class DatabaseSnapshot:
     retry_in: float | None = None
     commit: Latency = field(default_factory=Latency)
     rows_total: int | None = None
-    """Rows in `prices`: those of the last count, made every few seconds, and those that this run has stored since."""
+    """Rows in `prices`: those of the last count, made every few seconds, plus those stored by this run since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +296,7 @@ class LockSnapshot:
 
     @property
     def word(self) -> str:
-        """`free`, `in use` from a tenth of the time on, or `busy` from half of it on."""
+        """`free`, `in use` if held for at least a tenth of the time, or `busy` for at least half of it."""
         return "free" if self.held < _IN_USE_FROM else "in use" if self.held < _BUSY_FROM else "busy"
 
 
@@ -395,7 +395,7 @@ class Snapshot:
 
     @property
     def has_history(self) -> bool:
-        """Whether the history stage was started, which it is with the first request for missing bars, or is paused."""
+        """Whether the history stage was started, by the first request for missing bars, or is paused."""
         return any(stage.name is StageName.HISTORY and (stage.alive or stage.paused) for stage in self.stages)
 
     @property

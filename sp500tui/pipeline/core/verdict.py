@@ -1,4 +1,4 @@
-"""Whether the pipeline keeps up, and what limits it, as a value of the snapshot."""
+"""Whether the pipeline keeps up, and what limits it, as part of the snapshot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sp500tui.pipeline.core.names import StageName
 ADDS_ONE = "+ adds one"
 RESUMES = "p resumes"
 RESUMES_STAGE = "P resumes the selected stage"
-"""Advice that begins with the default key of a dashboard."""
+"""Advice that begins with the dashboard's default key."""
 
 
 class VerdictKind(StrEnum):
@@ -55,4 +55,4 @@ class Verdict:
     advice: str = ""
     """The advice on what would help, or would not: `+ adds one`, `more price workers would not help`."""
     stage: StageName | None = None
-    """The stage that it is about."""
+    """The stage that it refers to."""

@@ -79,7 +79,7 @@ class Worker:
         self.consecutive_failures = 0
         self._failed_at = 0.0
         self._died_at: float | None = None
-        """Monotonic time of the failure after which it was not restarted yet."""
+        """Monotonic time of the failure from which it has not been restarted yet."""
         self._announced = False
         self.spans = pool.spans.ring(self.name, fresh=pool.is_abandoned(self.name))
         """Its changes of state."""
@@ -107,7 +107,7 @@ class Worker:
             self._since = self._work_since
 
     def hand_over(self, doing: str) -> None:
-        """Begin to hand over the results: from here on the worker is not abandoned, however long this takes.
+        """Begin to hand over the results: after this the worker is not abandoned, however long it takes.
 
         `abandoned` no longer changes after this call.
         """
@@ -148,7 +148,7 @@ class Worker:
         self._span_since = now
 
     def use_process(self, pid: int | None) -> None:
-        """Work with this process from now on, whose processor time is accounted too; None for none."""
+        """Switch to this process, whose processor time is accounted too; None for none."""
         clock = None if pid is None else process_clock(pid)
         with self._state_lock:
             self.pid = os.getpid() if pid is None else pid
@@ -210,7 +210,7 @@ class Worker:
         on_put: Callable[[], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> bool:
-        """Put items on the next queue, `BLOCKED` while waiting for room; see `LeasedQueue.put`.
+        """Put items on the next queue, `BLOCKED` while waiting for space; see `LeasedQueue.put`.
 
         `what` names the items and their queue: `12 rows wait for room in the rows queue`.
         """

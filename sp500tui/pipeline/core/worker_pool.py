@@ -171,7 +171,7 @@ class WorkerPool:
             if worker in self._abandoned:
                 self._abandoned.remove(worker)
             self._worker_exited.notify_all()
-        # What the worker released may be work for the others, even where their queue does not wake them.
+        # The other workers may take what this one released, even where their queue does not wake them.
         self.wake()
         self.emit(EventKind.WORKER_LEFT, f"{worker.name} left", logging.DEBUG, worker.name)
 
@@ -195,7 +195,7 @@ class WorkerPool:
             self.emit(EventKind.WORKER_HUNG, message, logging.ERROR, worker.name)
 
     def begin_shutdown(self) -> None:
-        """Let the workers exit when their input is drained; from now on none is replaced."""
+        """Let the workers exit when their input is drained; none is replaced any more."""
         with self._lock:
             self._ending = True
         self.wake()
@@ -253,7 +253,7 @@ class WorkerPool:
 
     @property
     def workers(self) -> list[Worker]:
-        """The present workers in the order of their numbers, abandoned ones last."""
+        """The current workers in the order of their numbers, abandoned ones last."""
         with self._lock:
             return [self._workers[n] for n in sorted(self._workers)] + list(self._abandoned)
 

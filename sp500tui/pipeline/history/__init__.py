@@ -1,1 +1,1 @@
-"""The history: what the database should hold of each session, what is missing, and the requests that fill it."""
+"""The history: what the database should hold for each session, what is missing, and the requests that fill the gaps."""

@@ -1,4 +1,4 @@
-"""The trading days of a window, as the source states them: holidays and half days need no calendar of our own."""
+"""The trading days of a window, as the source states them, so that no calendar of holidays and half days is needed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REFERENCE = "AAPL"
 _MAX_REFERENCES = 5
 """Symbols of a market that are tried until one is known to the source."""
 _SESSION_LENGTH = timedelta(hours=6, minutes=30)
-"""Length of a session whose close the source does not state, because it lies too far back."""
+"""Length of a session whose close the source does not state because it is too old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ def market_days(
 ) -> list[MarketDays]:
     """Request the trading days of a window from the source, store their sessions, and return the days by market.
 
-    A failing source leaves those that are stored already. One to three requests are made for each market.
+    If the source fails, the stored days are returned. One to three requests are made for each market.
 
     Raises:
-        DatabaseError: The database cannot be read or written.
+        DatabaseError: the database cannot be read or written.
     """
     start, end = window
     groups: dict[str, list[str]] = {}
@@ -64,7 +64,7 @@ def market_days(
             warning = f"the trading days may be incomplete: {error}"
         market = sessions[0].market if sessions else _DEFAULT_MARKET if not name else ""
         if market:
-            # The close of a day that lies far back is only assumed: one that the source stated before is better.
+            # The close of an old day is only assumed: one that the source stated earlier takes precedence.
             earlier = stored_sessions(connection, market, start, min(end, oldest_start(Resolution.HOUR, now)))
             known = {each.session_date for each in earlier}
             sessions = [each for each in sessions if each.session_date not in known]
@@ -75,7 +75,7 @@ def market_days(
 
 
 def _market_group(symbol: str) -> str:
-    """The key of symbols with the same sessions: the suffix of the exchange; of others, the symbol itself."""
+    """The key of symbols with the same sessions: the suffix of the exchange, or the symbol itself."""
     plain = yahoo_symbol(symbol)
     if symbol.startswith("^") or "=" in symbol or ("-" in plain and plain == symbol):
         return symbol
@@ -88,7 +88,7 @@ def _sessions(
     """The sessions of a window by the charts of the first symbol that the source knows.
 
     Raises:
-        SourceError: There is no answer, or the source knows none of the symbols.
+        SourceError: there is no answer, or the source knows none of the symbols.
     """
     references = ([_REFERENCE] if _REFERENCE in members else []) + [
         each for each in members if each != _REFERENCE
@@ -112,7 +112,7 @@ def _sessions(
 
 
 def _pieces(start: datetime, end: datetime, now: datetime) -> Iterator[tuple[Resolution, datetime, datetime]]:
-    """The window cut by how far back charts reach: those within a day name their sessions, daily ones do not."""
+    """The window split by how far back charts reach: intraday charts include their sessions, daily ones do not."""
     quarters, hours = (oldest_start(each, now) for each in (Resolution.QUARTER_HOUR, Resolution.HOUR))
     for resolution, first, last in (
         (Resolution.DAY, start, min(end, hours)),

@@ -1,4 +1,4 @@
-"""Decides what a session of a symbol should hold, and how what is stored compares with it."""
+"""Determines what a session of a symbol should hold, and compares it with what is stored."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class CoverageState(StrEnum):
     UNANSWERED = "unanswered"
     """The source was queried several times and does not have the rest."""
     REPLACED = "replaced"
-    """Longer bars have replaced what is missing, because the settings keep it only for some time."""
+    """Longer bars have replaced what is missing, as the retention settings require."""
     TOO_OLD = "too old"
-    """The source does not keep bars of this resolution for so long."""
+    """The source does not keep bars of this resolution for that long."""
 
 
 RETRIEVABLE = frozenset({CoverageState.PARTIAL, CoverageState.MISSING})
-"""States of which the source may have the rest."""
+"""States in which the source may have the missing bars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ class TradingDay:
         return self.sessions[-1].end_time
 
     def settled(self, now: datetime) -> TradingDay:
-        """The day with the sessions that have ended; with all while none has.
+        """The day with only the sessions that have ended, or with all if none has.
 
-        What is missing in the first session of a date is a gap, also while a later one is running.
+        Bars missing from the first session of a date are a gap even while a later session is running.
         """
         ended = tuple(each for each in self.sessions if each.end_time + SETTLING <= now)
         return TradingDay(self.session_date, ended or self.sessions)
@@ -154,7 +154,7 @@ def coverage_state(
     oldest: datetime | None,
     replaced: int = 0,
 ) -> CoverageState:
-    """The state of one day; `oldest` is when the bars that the source still has begin, None for any time."""
+    """The state of one day; `oldest` is the start of the bars that the source still has, None for no limit."""
     if present >= expected:
         return CoverageState.COMPLETE
     if day.end_time + SETTLING > now:
@@ -169,7 +169,7 @@ def coverage_state(
 
 
 def replaced_before(settings: Settings, resolution: str, now: datetime) -> datetime | None:
-    """When the bars, or collected prices, begin that longer bars do not replace, UTC; None if all are kept."""
+    """Start of the bars, or collected prices, that longer bars do not replace, UTC; None if all are kept."""
     ages = {QUOTES: settings.keep_quotes, Resolution.MINUTE: settings.keep_bars_1m}
     age = ages.get(resolution)
     return None if age is None else now - parse_age(age)

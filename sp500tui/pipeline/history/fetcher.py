@@ -1,4 +1,4 @@
-"""The history stage: workers that request bars, hand them to the writers and complete a task once they are stored."""
+"""The history stage: workers that request bars, pass them to the writers and complete tasks once these are stored."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from sp500tui.storage.history.sessions import (
 _log = logging.getLogger(__name__)
 
 _MAX_UNCONFIRMED = 4
-"""Tasks of one worker whose bars are being committed, beyond which it requests nothing."""
+"""Tasks of one worker whose bars are being committed, beyond which it sends no request."""
 _CONFIRM_INTERVAL = 0.05
 """Seconds between two checks whether bars are committed."""
 _DATABASE_RETRY = 2.0
 """Seconds until the next attempt while the database cannot be used."""
 _MAX_FAILURES = 4
-"""Requests without an answer after which a task is abandoned; the next run makes it again."""
+"""Requests without an answer after which a task is abandoned; the next run repeats it."""
 _FAILURES_KEPT = 10_000
 """Failures whose reasons are kept, the latest ones."""
 
@@ -55,32 +55,32 @@ class HistoryProgress:
     complete: int = 0
     """Days that were not complete and are now."""
     incomplete: int = 0
-    """Days of which the source did not have everything."""
+    """Days for which the source did not have every bar."""
     failed: int = 0
-    """Tasks whose symbol has no chart, and those that were abandoned."""
+    """Tasks whose symbol has no chart, and abandoned tasks."""
     failures: deque[HistoryFailure] = field(default_factory=lambda: deque(maxlen=_FAILURES_KEPT))
     """The latest of them, in order."""
     lock: Lock = field(default_factory=Lock)
 
     def add_failure(self, task: HistoryTask, error: SourceError, *, refused: bool) -> None:
-        """Count a task that brought nothing. The lock is held."""
+        """Count a task that brought no bars. The lock is held."""
         self.failed += 1
         self.failures.append(HistoryFailure(str(task), task.symbol, str(error), refused))
 
 
 @dataclass(slots=True, eq=False)
 class _HandedOver:
-    """A task whose bars are with the writers."""
+    """A task whose bars are being written."""
 
     lease: Lease[HistoryTask]
     task: HistoryTask
     bars: int
-    """How many the source sent."""
+    """Number of bars that the source sent."""
     missing: tuple[datetime, ...]
-    """Starts of those that it does not have."""
+    """Starts of the bars that the source does not have."""
     first_trade: datetime | None
     fetched: int
-    """Bars fetched by all workers up to these."""
+    """Bars fetched by all workers up to and including these."""
 
 
 @dataclass(eq=False)
@@ -97,10 +97,10 @@ class HistoryStage:
     outstanding: Callable[[], int]
     """Returns the number of bars that are neither stored nor refused."""
     background: Callable[[], AbstractContextManager[None]]
-    """Makes the request of its block wait for others."""
+    """Context in which requests yield to others."""
     progress: HistoryProgress = field(default_factory=HistoryProgress, init=False)
     stored_sessions: set[TradingSession] = field(default_factory=set, init=False)
-    """Sessions that are in the database as the source states them: all symbols of a market have the same."""
+    """Sessions already stored as the source states them; they are the same for all symbols of a market."""
 
     def make_task(self, worker: Worker) -> HistoryWorkerTask:
         """The task of one worker; it connects to the database with its first request."""
@@ -209,10 +209,10 @@ class HistoryWorkerTask:
         """Acknowledge the tasks whose bars are all in the database, and store their coverage."""
         for each in list(self._handed_over):
             task = each.task
-            # Read before the table: without outstanding bars, it holds all that will come.
+            # Read before the table: if no bars are outstanding, the table is complete.
             outstanding = self._stage.outstanding()
             if outstanding and self._stage.counters.written < each.fetched:
-                # Some of the bars that were fetched up to these are not committed: it is too early to read the table.
+                # Some bars fetched no later than these are not committed yet: it is too early to read the table.
                 continue
             stored = self._stored(task, each.missing)
             if stored.held >= each.bars or not outstanding:
@@ -253,7 +253,7 @@ class HistoryWorkerTask:
     def _refused(self, lease: Lease[HistoryTask], task: HistoryTask, error: ChartRefusedError) -> None:
         """Record that the source has no chart for a task."""
         stage = self._stage
-        # Before the lease ends: with the last one the work counts as done, and its outcome is read.
+        # Before the lease ends: when the last one has ended, the work counts as done and its outcome is read.
         if error.refusal is not Refusal.NO_DATA:
             _log.warning("%s", error)
             with stage.progress.lock:

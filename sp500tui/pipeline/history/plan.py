@@ -1,4 +1,4 @@
-"""Cuts what is missing into requests that the chart endpoint answers."""
+"""Splits what is missing into requests that the chart endpoint accepts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def history_tasks(
     """The requests for the days in one of these states, newest days first; `coverage` is by symbol and date.
 
     Symbols are in random order, so that two programs that do the same work rarely request the same bars. Complete
-    days between two of these are requested with them, at no extra cost.
+    days between them are included, at no extra cost.
     """
     tasks = [
         HistoryTask(symbol, resolution, days)

@@ -22,9 +22,9 @@ class Survey:
     coverage: tuple[DayCoverage, ...]
     """By symbol and date."""
     warnings: tuple[str, ...]
-    """Why trading days may be missing from it."""
+    """Why trading days may be missing."""
     unknown: tuple[str, ...] = ()
-    """Symbols of which, for that reason, it has no trading day."""
+    """Symbols that for this reason have no trading day."""
 
 
 def survey(
@@ -41,7 +41,7 @@ def survey(
     `replaced_before`: see `replaced_by_day`.
 
     Raises:
-        DatabaseError: The database cannot be read or written.
+        DatabaseError: the database cannot be read or written.
     """
     coverage: list[DayCoverage] = []
     warnings: list[str] = []

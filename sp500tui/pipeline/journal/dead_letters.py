@@ -56,7 +56,7 @@ class _LineCount:
     """Whether an incomplete line follows."""
 
     def updated(self, fd: int) -> _LineCount:
-        """The count of the file as it is now; reads only what was appended since, if nothing else changed."""
+        """The current count of the file; reads only what was appended since, if nothing else changed."""
         status = os.fstat(fd)
         state = (status.st_ino, status.st_size, status.st_mtime_ns)
         if state == self.state:
@@ -99,7 +99,7 @@ class DeadLetters:
                 os.ftruncate(fd, end)
                 _write(fd, gap + data, end)
                 if not end:
-                    # A new file is lost with its folder's entry.
+                    # Without a sync of the folder, a new file can be lost.
                     sync_folder(self.path.parent)
             except OSError as error:
                 with suppress(OSError):
@@ -149,12 +149,12 @@ class DeadLetters:
         return counted.lines + counted.torn
 
     def replay(self, accept: Callable[[DeadLetter], bool]) -> tuple[int, int]:
-        """Offer every letter to `accept` and remove those it accepts; returns the numbers of removed and kept letters.
+        """Pass every letter to `accept` and remove those it accepts; returns the numbers of removed and kept letters.
 
-        The file is not locked during the calls: letters added by then are kept and not counted.
+        The file is not locked during the calls: letters added meanwhile are kept and not counted.
 
         Raises:
-            JournalError: the file cannot be read or written. Accepted letters may then be offered again.
+            JournalError: the file cannot be read or written. Accepted letters may then be passed again.
         """
         if not self._exists():
             return 0, 0
@@ -166,13 +166,13 @@ class DeadLetters:
                 if accept(letter):
                     accepted[_lines([letter])] += 1
         finally:
-            # Also when `accept` fails halfway: the letters accepted before are not offered again.
+            # Even when `accept` raises: letters that were already accepted must not be passed again.
             if accepted:
                 self._remove(accepted.copy())
         return accepted.total(), len(offered) - accepted.total()
 
     def _remove(self, accepted: Counter[bytes]) -> None:
-        """Remove letters from the file as it is now; those that another replay has removed are ignored."""
+        """Remove letters from the current file; those that another replay has removed are ignored."""
         with self._locked() as fd:
             kept = []
             for letter in _parse(_read(fd), self.path):
@@ -184,8 +184,8 @@ class DeadLetters:
             self._replace(fd, _lines(kept))
 
     def _replace(self, fd: int, data: bytes) -> None:
-        # In place, not by renaming: processes waiting for the lock hold this inode. What is kept is a part of the
-        # file, so it always fits; after a crash in between, the copy has it.
+        # In place, not by renaming: processes waiting for the lock hold this inode. The kept letters are a part of
+        # the file, so they always fit; after a crash in between, they are in the copy.
         copy = self.path.with_suffix(".copy")
         try:
             with open(copy, "wb", opener=_private) as file:  # Path.open takes no opener

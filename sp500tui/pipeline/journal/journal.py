@@ -39,7 +39,7 @@ class Batch:
     """The rows as `storage.batch_codec.encode` encodes them."""
     rows: int
     segment: Segment | None
-    """The file that holds the rows; None while they are in memory alone."""
+    """The file that holds the rows; None while they are only in memory."""
     replayed: bool
     """Whether an earlier run fetched the rows; they are not part of this run's conservation equation."""
     quotes: Sequence[ConvertedQuote] = ()
@@ -52,7 +52,7 @@ class Batch:
 
 @dataclass(slots=True)
 class _PendingBatches:
-    """Batches on disk that no writer holds, oldest first, and how many rows they have."""
+    """Batches on disk that no writer holds, oldest first, and their numbers of rows."""
 
     batches: deque[tuple[Segment, int, bool]] = field(default_factory=deque)
     rows: int = 0
@@ -73,7 +73,7 @@ class Journal:
         write_ahead: bool = True,
         dead_letters: DeadLetters | None = None,
     ) -> None:
-        """`dead_letters`: where a batch that cannot be read back is recorded, besides the log."""
+        """`dead_letters`: where a batch that cannot be read back is recorded, in addition to the log."""
         self.folder = folder
         """The folder of the segment files."""
         self._counters = counters
@@ -94,7 +94,7 @@ class Journal:
         self._waited_in_progress = 0
         """Rows of this run that have waited here and that writers are committing."""
         self.written_after_wait = 0
-        """Rows that have waited in the journal and were written since."""
+        """Rows that waited in the journal and have since been written."""
         self.dead_after_wait = 0
         """How many of these were dead-lettered."""
         self._error = ""
@@ -134,7 +134,7 @@ class Journal:
     def accept(self, lease: Lease[ConvertedQuote], payload: bytes, *, on_disk: bool = True) -> Batch | None:
         """Write the rows of a lease to disk as one batch, then acknowledge it; None when the lease was lost.
 
-        `on_disk`: False to keep the rows in memory alone until they are committed.
+        `on_disk`: False to keep the rows only in memory until they are committed.
 
         Raises:
             JournalError: the disk cannot be written or the journal's limit is reached; the lease stays open.
@@ -154,7 +154,7 @@ class Journal:
         return None
 
     def spool(self, lease: Lease[ConvertedQuote], payload: bytes) -> None:
-        """Write the rows of a lease to disk, behind the others that wait for a writer, then acknowledge it.
+        """Write the rows of a lease to disk, after the batches already waiting for a writer, then acknowledge it.
 
         Raises:
             JournalError: the disk cannot be written or the journal's limit is reached; the lease stays open.
@@ -254,11 +254,11 @@ class Journal:
     def take_pending(self) -> Batch | None:
         """Take the oldest batch on disk that no writer holds; None when there is none.
 
-        A damaged batch is recorded as a dead letter and skipped. One that another version of the program has written,
-        for a table or columns that this one does not have, stays in its file for that version.
+        A damaged batch is recorded as a dead letter and skipped. A batch written by another version of the program,
+        for a table or columns unknown to this one, stays in its file for that version.
 
         Raises:
-            JournalError: the disk cannot be read, or a dead letter not be written; the batch goes to the end.
+            JournalError: the disk cannot be read, or a dead letter cannot be written; the batch goes to the end.
         """
         while True:
             with self._counters.lock:
@@ -288,7 +288,7 @@ class Journal:
                 return batch
 
     def _leave_to_other_version(self, batch: Batch, segment: Segment) -> None:
-        """Take a batch out of those that wait; its file is kept, because the batch stays open in it."""
+        """Remove a batch from the waiting ones; its file is kept, because the batch stays open in it."""
         with self._counters.lock:
             self._pending.replay_rows -= batch.rows
             self._rows_changed()
@@ -388,7 +388,7 @@ class Journal:
 
     @property
     def waiting(self) -> int:
-        """Rows that have waited here and are not written yet."""
+        """Rows that have waited in the journal and are not written yet."""
         return self._pending.rows + self._waited_in_progress + self._pending.replay_rows
 
     @property
@@ -403,7 +403,7 @@ class Journal:
 
     @property
     def error(self) -> str:
-        """Why it takes no rows; empty if it does."""
+        """Why it accepts no rows; empty if it does."""
         if self._rejected_bytes and not self._is_beyond_limit(self._rejected_bytes):
             self._rejected_bytes = 0
         return self._error or (self._limit_message() if self._rejected_bytes else "")

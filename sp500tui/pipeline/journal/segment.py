@@ -140,7 +140,7 @@ class Segment:
         fd = -1
         try:
             fd = os.open(temp_path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            # Locked before it is renamed to its final name, so that no other process takes it for an orphan.
+            # Locked before it is renamed to its final name, so that no other process mistakes it for an orphan.
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             temp_path.rename(path)
             sync_folder(folder)
@@ -176,7 +176,7 @@ class Segment:
             return None
         try:
             contents = scan(_read_all(fd))
-            # A later scan would take what is left of a torn tail for damage.
+            # A later scan would report the rest of a torn tail as damage.
             os.ftruncate(fd, contents.end)
         except OSError as error:
             os.close(fd)
@@ -226,8 +226,8 @@ class Segment:
     def _sync(self, descriptor: int, written: int) -> None:
         """Make the first `written` batches durable, unless another thread has; one sync covers all before it.
 
-        Linux reports a failed write to one sync of an open file only and takes the pages for clean afterwards. So the
-        failure is that of every batch that was not durable yet, and no further one is written to this file.
+        Linux reports a failed write-back to only one sync of an open file and marks the pages clean afterwards. So the
+        failure applies to every batch that was not durable yet, and no further batch is written to this file.
         """
         with self._sync_lock:
             if self._synced >= written:
@@ -289,7 +289,7 @@ class Segment:
                 _write_all(self._fd, mark, self._size)
                 self._size += len(mark)
             except OSError:
-                # A mark that does not fit on a full disk costs a repeated batch after a crash, no row.
+                # If the mark does not fit on a full disk, a crash only causes the batch to be sent again.
                 with suppress(OSError):
                     os.ftruncate(self._fd, self._size)
 
@@ -349,7 +349,7 @@ def _write_all(fd: int, data: bytes, at: int) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the entries of a folder durable, such as that of a file that was created in it."""
+    """Make the entries of a folder durable, such as that of a new file."""
     fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

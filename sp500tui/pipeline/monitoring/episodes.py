@@ -1,6 +1,6 @@
-"""Episodes of a run: what began is reported once, and its end once, with how long it lasted and what it affected.
+"""Episodes of a run: the beginning is reported once, and the end once with the duration and the effect.
 
-Each episode is fed by the poll of the run with the present state, and returns the notice that is due, if any. Times are
+The run's poll passes the current state to each episode, which returns the notice that is due, if any. Times are
 monotonic, in seconds.
 """
 
@@ -15,7 +15,7 @@ from sp500tui.pipeline.core.snapshot import CycleSnapshot
 from sp500tui.pipeline.writer.database_health import Outage
 
 _CALM = 5.0
-"""Seconds without a sign of an episode after which it has ended, so that one that flickers is reported once."""
+"""Seconds without a sign of an episode after which it has ended, so that an intermittent one is reported once."""
 _CYCLES_IN_TIME = 3
 """Cycles in a row that must end in time before the run is no longer behind."""
 
@@ -29,7 +29,7 @@ class LimitEpisode:
         self._low_at = 0.0
 
     def update(self, now: float, rate: float, limit: float, reason: str = "") -> Notice | None:
-        """Take the present and the configured limit, requests per second; `reason` is one line."""
+        """Process the current and the configured limit, requests per second; `reason` is one line."""
         if rate < limit:
             self._low_at = now
             if self._since is not None:
@@ -58,7 +58,7 @@ class BehindEpisode:
         self._late_number = 0
 
     def update(self, now: float, cycle: CycleSnapshot) -> Notice | None:
-        """Take the current or last cycle."""
+        """Process the current or last cycle."""
         self._count_skipped(cycle)
         if cycle.next_in is None or not cycle.number or cycle.warming_up:
             return None
@@ -95,14 +95,14 @@ class BehindEpisode:
 
 
 class JournalEpisode:
-    """The journal takes no rows: its disk cannot be written, or it has reached its limit."""
+    """The journal accepts no rows: its disk cannot be written, or it has reached its limit."""
 
     def __init__(self) -> None:
         self._since: float | None = None
         self._failed_at = 0.0
 
     def update(self, now: float, error: str) -> Notice | None:
-        """Take the reason why it takes none; empty if it does."""
+        """Process the reason why it accepts none; empty if it does."""
         if error:
             self._failed_at = now
             if self._since is not None:
@@ -117,7 +117,7 @@ class JournalEpisode:
 
 
 class ReplayEpisode:
-    """Rows rest in the journal until the database takes them."""
+    """Rows wait in the journal until the database accepts them."""
 
     def __init__(self) -> None:
         self._reported_rows = self._reported_dead = 0
@@ -126,14 +126,14 @@ class ReplayEpisode:
     def update(
         self, now: float, *, outage: Outage | None, down: bool, waiting: int, replayed: int, dead: int
     ) -> Notice | None:
-        """Take the state of database and journal.
+        """Process the state of database and journal.
 
         Args:
-            now: the present time.
+            now: the current time.
             outage: the last outage that has ended.
             down: whether the database is down.
-            waiting: rows that rest in the journal.
-            replayed: rows that have rested in the journal and were written since, in total.
+            waiting: rows that wait in the journal.
+            replayed: rows that waited in the journal and have since been written, in total.
             dead: how many of these were dead-lettered.
         """
         if down or waiting:

@@ -19,15 +19,15 @@ from sp500tui.pipeline.core.verdict import ADDS_ONE, RESUMES, RESUMES_STAGE, Sev
 WINDOW = 5
 """Seconds of samples that the verdict takes into account."""
 _FULL = 0.75
-"""Share of its capacity from which a queue counts as full."""
+"""Share of its capacity at which a queue counts as full."""
 _OLD = 1.0
 """Seconds for which quotes or rows may be queued."""
 _SATURATED = 0.85
-"""Share of its time from which a worker, the request limit or a processor core counts as fully used."""
+"""Share of its time at which a worker, the request limit or a processor core counts as fully used."""
 _LIMITED = 0.25
-"""Share of the price workers' occupied time that waits for the limit, from which the limit sets the pace."""
+"""Share of the price workers' occupied time spent waiting for the limit at which the limit sets the pace."""
 _SLOW = 1.0
-"""Seconds without an answer from which a source counts as slow."""
+"""Seconds without an answer after which a source counts as slow."""
 _FREE = (WorkerState.IDLE, WorkerState.BLOCKED, WorkerState.PAUSED, WorkerState.STARTING)
 """States in which a worker does not limit the throughput."""
 _SHARED = (
@@ -37,7 +37,7 @@ _SHARED = (
     WorkerState.JOURNAL,
     WorkerState.DATABASE_DOWN,
 )
-"""States that wait for what all workers share, so that more of them would wait too."""
+"""States of waiting for a resource that all workers share, so that additional workers would wait too."""
 _INPUT = {
     StageName.PRICE: QueueName.TICKERS,
     StageName.CONVERTER: QueueName.QUOTES,
@@ -49,7 +49,7 @@ _WORKERS = {
     StageName.CONVERTER: "converters",
     StageName.WRITER: "writers",
 }
-"""The stages of the live prices, on which the verdict is."""
+"""The stages of the live prices, which the verdict covers."""
 
 
 def verdict(snapshot: Snapshot, samples: Sequence[SecondSample]) -> Verdict:
@@ -190,7 +190,7 @@ def _took(cycle: CycleSnapshot) -> str:
 
 
 def cycle_seconds(snapshot: Snapshot) -> float | None:
-    """Seconds that a cycle takes: of the last finished one, or of the running one once that took longer.
+    """Seconds that a cycle takes: those of the last finished one, or of the running one if that has taken longer.
 
     None before the first cycle, and while the only known duration is that of a first one that opened connections.
     """
@@ -267,7 +267,7 @@ def _limit(snapshot: Snapshot) -> str:
 def _durations(
     snapshot: Snapshot, samples: Sequence[SecondSample], name: StageName, state: WorkerState, what: str
 ) -> str:
-    """How long `what` takes on average, or has taken so far where that is longer."""
+    """How long `what` takes on average, or has taken so far if that is longer."""
     oldest = _oldest_work(snapshot, name, state)
     mean = _seconds_per_lease(samples, name, state)
     if mean is None or oldest > 2 * max(1.0, mean):
@@ -313,7 +313,7 @@ def _silence(seconds: float) -> str:
 
 
 def _advice(snapshot: Snapshot, samples: Sequence[SecondSample], name: StageName, state: WorkerState) -> str:
-    """Whether more workers would help: only if work waits while all work, and nothing shared is used up."""
+    """Whether more workers would help: only if work waits, all workers are busy and no shared resource is used up."""
     useless = f"more {_WORKERS[name]} would not help"
     if state in _SHARED:
         return useless
@@ -346,12 +346,12 @@ def _next_useful_size(size: int, batches: int) -> int | None:
 
 
 def _batches(snapshot: Snapshot, samples: Sequence[SecondSample]) -> int:
-    """Requests of a cycle, from the mean number of symbols in one."""
+    """Requests of a cycle, from the mean number of symbols per request."""
     stages = [stage for sample in samples if (stage := sample.stage(StageName.PRICE)) is not None]
     leases = sum(stage.leases for stage in stages)
     items = sum(stage.items for stage in stages)
     if not leases or not items:
-        # Nothing finished: what waits and what is being fetched, one batch a worker.
+        # Nothing finished: what waits and what is being fetched, one batch per worker.
         queue = snapshot.queue(QueueName.TICKERS)
         busy = max(1, snapshot.stage(StageName.PRICE).busy)
         return busy + math.ceil(queue.ready * busy / max(1, queue.in_flight))
@@ -371,7 +371,7 @@ def _seconds(samples: Sequence[SecondSample], name: StageName) -> dict[WorkerSta
 
 
 def _occupancy(samples: Sequence[SecondSample], name: StageName) -> float:
-    """The share of the workers' time in which they neither waited for work nor for room."""
+    """The share of the workers' time in which they waited neither for work nor for space."""
     seconds = _seconds(samples, name)
     return 1 - share_of(seconds, _FREE) if seconds else 0.0
 

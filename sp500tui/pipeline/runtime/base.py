@@ -26,12 +26,12 @@ from sp500tui.pipeline.runtime.maintenance import HealRequest
 from sp500tui.pipeline.runtime.wiring import RunComponents
 
 _LOCK_SECONDS = 10
-"""Seconds that a snapshot's figures of the interpreter lock are of."""
+"""Seconds covered by a snapshot's figures of the interpreter lock."""
 _log = logging.getLogger(__name__)
 
 
 class PipelineBase:
-    """Answers from the run's components; publishes every event to the log and to the subscribers."""
+    """Delegates to the run's components; publishes every event to the log and to the subscribers."""
 
     components: RunComponents
     """The components of the run."""
@@ -57,7 +57,7 @@ class PipelineBase:
         self._lifecycle.start()
 
     def watch(self) -> None:
-        """Begin to read what only viewers need; without effect where all of it is read anyway."""
+        """Start reading what only viewers need; has no effect where all of it is read anyway."""
 
     def prices_since(self, version: int) -> tuple[int, Sequence[LivePrice]]:
         """See `PipelineControl.prices_since`."""
@@ -140,7 +140,7 @@ class PipelineBase:
     def heal(self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]) -> bool:
         """See `PipelineControl.heal`; False on a node that does not run the history stage.
 
-        A node determines what is missing, and all nodes with the stage request it.
+        One node determines what is missing, and all nodes with the stage request it.
         """
         return self._request_history(HealRequest(resolution, start, end, tuple(symbols)))
 
@@ -157,7 +157,7 @@ class PipelineBase:
         return True
 
     def history(self) -> HistorySnapshot:
-        """See `PipelineControl.history`; in a cluster the requests that are left are those of all nodes."""
+        """See `PipelineControl.history`; in a cluster the remaining requests are those of all nodes."""
         return self.components.maintenance.progress()
 
     def kill_worker(self, name: str) -> bool:
@@ -180,7 +180,7 @@ class PipelineBase:
         return sources.market if sources is not None else None
 
     def _with_seconds(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot with what the last seconds show: the verdict and the interpreter lock."""
+        """The snapshot, completed by values of the last seconds: the verdict and the interpreter lock."""
         samples = self.components.seconds.last(_LOCK_SECONDS)
         return replace(
             snapshot,
@@ -199,7 +199,7 @@ class PipelineBase:
         self._publish(PipelineEvent(kind, message, level, datetime.now(UTC), stage, seconds=seconds))
 
     def _emit_paused(self, stage: StageName | None, *, paused: bool, where: str = "") -> None:
-        """Report that a stage, or the intake, was paused or resumed; nothing if it was so before."""
+        """Report that a stage, or the intake, was paused or resumed; nothing if that has not changed."""
         now = time.monotonic()
         with self._pause_lock:
             since = self._paused_since.get(stage)

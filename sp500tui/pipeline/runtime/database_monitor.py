@@ -34,11 +34,11 @@ _POLL_INTERVAL = 1.0
 _COUNT_INTERVAL = 5.0
 """Seconds between two counts of the rows."""
 _MAX_COUNT_AGE = 30.0
-"""Seconds after which the rows are counted although a batch is being committed."""
+"""Seconds after which the rows are counted even if a batch is being committed."""
 _REFUSED_INTERVAL = 30.0
-"""Seconds until the next attempt after an error that concerns only what the monitor does."""
+"""Seconds until the next attempt after an error that affects only the monitor's own work."""
 _STATEMENT_TIMEOUT = 30.0
-"""Seconds; a table that another session has locked must keep neither the checks nor the end of the run waiting."""
+"""Lock timeout in seconds: a table locked by another session must delay neither the checks nor the end of the run."""
 _LAST_STATEMENT_TIMEOUT = 10.0
 """The same at the end of the run."""
 _JOIN_TIMEOUT = 10.0
@@ -46,7 +46,7 @@ _JOIN_TIMEOUT = 10.0
 _MAX_OPEN_ATTEMPTS = 5
 """Unexpected errors in a row after which a run that waits for its database fails."""
 _UNDEFINED_TABLE = "42P01"
-"""SQLSTATE of a database that was created again while the program runs."""
+"""SQLSTATE of a database that was recreated while the program runs."""
 _PERMANENT = ("28", "3D", "3F", "42", "25006", "0A")
 """SQLSTATE prefixes of permanent errors: authentication, unknown database, privileges, read-only, unsupported."""
 
@@ -67,7 +67,7 @@ def _connect(url: str, statement_timeout: float) -> Connection:
 
 
 class DatabaseMonitor:
-    """A thread with a connection of its own that monitors the database.
+    """A thread with its own connection that monitors the database.
 
     Until the database is open, an unexpected error fails the run: the first one if the run is bounded, else the fifth
     in a row. Afterwards errors are retried without limit, since the writers have their own connections.
@@ -95,7 +95,7 @@ class DatabaseMonitor:
             retry_forever: whether a failure to open the database is retried.
             on_fatal: called with an error after which the run cannot continue.
             stored: returns the rows that this run has stored, which are added to the counted ones until the next count.
-            writing: returns whether a batch is being committed, which may be counted or not.
+            writing: returns whether a batch is being committed, whose rows may or may not be counted.
         """
         self._stored = stored
         self._writing = writing
@@ -117,9 +117,9 @@ class DatabaseMonitor:
         self._refused_until: dict[str, float] = {}
         """Work that the database refused → monotonic time of its next attempt."""
         self._schema_error = ""
-        """The last error of an attempt to create tables that are lacking."""
+        """The last error of an attempt to create missing tables."""
         self._stopping = threading.Event()
-        """Set while the server is being stopped as a demonstration: until then it still commits."""
+        """Set while the server is being stopped as a demonstration: until it has stopped, it still commits."""
         self._unhealthy = False
         self.thread = ServiceThread(
             "database-monitor",
@@ -206,7 +206,7 @@ class DatabaseMonitor:
             self._health.record_success()
 
     def _create_tables_again(self, url: str) -> None:
-        """Apply the schema to a database that lacks a table; an error that tells more than the writers' is logged."""
+        """Apply the schema to a database that lacks a table; an error more specific than the writers' is logged."""
         try:
             created = apply_schema(url)
         except DatabaseError as error:
@@ -221,9 +221,9 @@ class DatabaseMonitor:
             self._health.record_success()
 
     def _unless_refused(self, act: Callable[[Connection], None]) -> None:
-        """Call `act`; a refusal that is no outage is logged, and `act` not called for a while.
+        """Call `act`; a refusal that is not an outage is logged, and `act` is not called again for a while.
 
-        Such a refusal does not mark the database as down: the writers have connections and statements of their own.
+        Such a refusal does not mark the database as down: the writers have their own connections and statements.
         """
         if self._database is None or time.monotonic() < self._refused_until.get(act.__name__, 0.0):
             return
@@ -284,7 +284,7 @@ class DatabaseMonitor:
         )
 
     def stop_server(self, seconds: float) -> bool:
-        """Stop the embedded server, as a fault would, for at least `seconds`; False for another server."""
+        """Stop the embedded server, like a fault, for at least `seconds`; False for another server."""
         if self._database is None or not self._database.embedded:
             return False
         self._stopping.set()
@@ -304,7 +304,7 @@ class DatabaseMonitor:
     def close(self) -> None:
         """Sync constituents and row count a last time, and close the database."""
         self.thread.stop()
-        # A thread that does not end waits for the database, which would not answer a second connection either.
+        # A thread that does not end is waiting for the database, which would not answer a second connection either.
         idle = self.thread.join(_JOIN_TIMEOUT)
         if self._database is None:
             return

@@ -27,9 +27,9 @@ from sp500tui.pipeline.writer.worker import WriterStage
 from sp500tui.storage.url import database_key
 
 MAX_REQUESTS = 12
-"""Requests, each at its time-out, that a fetching worker's task may take before it counts as hung."""
+"""Timed-out requests that a fetching worker's task may take before it counts as hung."""
 WRITER_HANG_FACTOR = 20
-"""Commit time-outs after which a writer's thread counts as hung; its commits have a time-out of their own."""
+"""Commit timeouts after which a writer's thread counts as hung; each commit has its own timeout."""
 TASKS_CAPACITY = 10_000
 """Requests that may wait; an empty queue accepts more."""
 _BARS_CAPACITY = 20_000
@@ -43,7 +43,7 @@ _SPOOL_TIMEOUT = 5.0
 
 
 class HistoryRun:
-    """Fetches the bars of tasks and stores them. They have a writer of their own, so that no price waits for them."""
+    """Fetches the bars of tasks and stores them, with a separate writer so that no price waits for them."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class HistoryRun:
         depth: Callable[[], Depth] | None = None,
         on_added: Callable[[], None] = lambda: None,
     ) -> None:
-        """`tasks`: the queue of requests, which other programs may share; one in memory without it.
+        """`tasks`: the queue of requests, which other programs may share; by default one in memory.
 
-        `background`: the context of a request that leaves the request limit to others. `depth`: the depth of
-        `tasks` as last read, so that no broker is queried; `on_added` is called after tasks were queued.
+        `background`: the context in which requests yield the request limit to others. `depth`: the depth of
+        `tasks` as last read, to avoid querying the broker; `on_added` is called after tasks were queued.
         """
         self.counters = LedgerCounters()
         self._settings = settings
@@ -185,7 +185,7 @@ class HistoryRun:
 
     @property
     def trouble(self) -> str:
-        """The cause that delays the run at the moment; empty without one."""
+        """What is delaying the run; empty if nothing is."""
         waiting = [
             worker.last_error for worker in self.pool.workers if worker.snapshot().retry_in is not None
         ]
@@ -197,7 +197,7 @@ class HistoryRun:
         self.writers.replace_hung_workers()
 
     def close(self, *, drain: bool = True) -> None:
-        """Drop the tasks that have not begun, store or spool the bars that were fetched, and end the workers.
+        """Drop tasks that have not begun, store or spool fetched bars, and end the workers.
 
         Tasks on a broker are left to the other programs.
 

@@ -51,7 +51,7 @@ class Lifecycle:
     components: RunComponents
 
     def __init__(self, name: str, emit: Emit, *, what: str) -> None:
-        """`name`: of the thread; `what`: the run, as in its failure message."""
+        """`name`: of the thread; `what`: the run as named in its failure message."""
         self._emit = emit
         self._what = what
         self._wake = threading.Event()
@@ -85,7 +85,7 @@ class Lifecycle:
 
     @property
     def stalled(self) -> float:
-        """Seconds since the thread last completed a step of its work; more than a few mean that it hangs."""
+        """Seconds since the thread last completed a step of its work; more than a few mean that it is hung."""
         return time.monotonic() - self._progress_at
 
     def _record_progress(self) -> None:
@@ -230,7 +230,7 @@ class Lifecycle:
                 worker.wake()
 
     def _open_market_clock(self) -> None:
-        """Start to request the trading periods, also without a screen: viewers and recordings show them."""
+        """Start requesting the trading periods, even without a screen: viewers and recordings show them."""
         sources, latest_prices = self.components.sources, self.components.latest_prices
         if sources is not None and self.components.plan.cycles != 1:
             self.market_clock = MarketClock(sources.yahoo.trading_periods, lambda: latest_prices.market_state)

@@ -29,14 +29,14 @@ from sp500tui.storage.history.sessions import created_at
 _log = logging.getLogger(__name__)
 
 _FAILURES_REPORTED = 100
-"""Failures whose reasons front ends get."""
+"""Failures whose reasons are passed to front ends."""
 _POLL_INTERVAL = 1.0
 _SURVEY_INTERVAL = 3600.0
-"""Seconds between two surveys; a session that has ended is complete after at most that."""
+"""Seconds between two surveys: the maximum delay until an ended session is complete."""
 _RETRY_INTERVAL = 60.0
 """Seconds until the next attempt after an error."""
 _CLOCK_JUMP = 60.0
-"""Seconds by which the time of day runs ahead of the monotonic clock if the machine was asleep."""
+"""Seconds by which the time of day must run ahead of the monotonic clock to show that the machine was suspended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class HealRequest:
     start: datetime
     end: datetime
     symbols: tuple[str, ...]
-    """All if it is empty."""
+    """All symbols if it is empty."""
     fetch: bool = True
 
 
 class Maintenance:
-    """A thread that carries out `heal`, `keep_quotes`, `keep_bars_1m` and the requests of front ends."""
+    """A thread that performs `heal`, `keep_quotes`, `keep_bars_1m` and the requests of front ends."""
 
     def __init__(
         self,
@@ -67,10 +67,10 @@ class Maintenance:
         leads: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`run`: the history stage, which is started with the first missing bar, or at once with `heal`.
+        """`run`: the history stage, which is started with the first missing bar, or immediately with `heal`.
 
-        `leads`: whether this program is the one of its cluster that surveys the history and replaces old rows; requests
-        of front ends are served by any.
+        `leads`: whether this program surveys the history and replaces old rows for its cluster; any program serves
+        requests of front ends.
         `clock`: the time of day, in seconds since 1970.
         """
         self._settings = settings
@@ -107,7 +107,7 @@ class Maintenance:
         self.thread.wake()
 
     def progress(self) -> HistorySnapshot:
-        """The requests and bars that are outstanding and that were processed."""
+        """The outstanding and the processed requests and bars."""
         surveys, run = len(self._requested), self._run
         progress, depth = run.progress, run.depth()
         with progress.lock:
@@ -128,7 +128,7 @@ class Maintenance:
         )
 
     def _step(self) -> float:
-        """Do what is due; an expected error is logged in one line, and the work retried later."""
+        """Do what is due; an expected error is logged in one line, and the work is retried later."""
         if not self._health.ready.is_set():
             return _POLL_INTERVAL
         offset = self._clock() - time.monotonic()
@@ -162,7 +162,7 @@ class Maintenance:
             if not request.fetch:
                 states = frozenset()
             elif request.symbols:
-                # For a few symbols, the finished bars of a running session too.
+                # For a few symbols, include the finished bars of a running session.
                 states |= {CoverageState.NOT_YET}
             try:
                 warnings = self._fetch_missing(request.symbols or symbols, request.resolution, window, states)
@@ -185,7 +185,7 @@ class Maintenance:
             return _POLL_INTERVAL
         now = self._now()
         with connect(self._url(), application_name="sp500tui maintenance") as connection:
-            # The session that was running then is complete only with the bars before it.
+            # The session that was running at that time also needs its earlier bars.
             first = created_at(connection) - timedelta(days=1)
         kept_since = replaced_before(self._settings, Resolution.MINUTE, now)
         if kept_since is not None:

@@ -1,4 +1,4 @@
-"""A self-pipe: wakes a sleeping thread, also from a signal handler, where locks cannot be used."""
+"""A self-pipe: wakes a sleeping thread, even from a signal handler, where locks cannot be used."""
 
 from __future__ import annotations
 

@@ -35,9 +35,9 @@ class StopSignals:
     """
 
     def __init__(self, *, exit_when_blocked: bool = False) -> None:
-        """`exit_when_blocked`: the third signal exits the process if the main thread has not taken the others.
+        """`exit_when_blocked`: the third signal exits the process if the main thread has not processed the others.
 
-        A write to a stopped terminal blocks it without end.
+        A write to a stopped terminal blocks it indefinitely.
         """
         # Imported here: a one-shot command does not need it.
         from sp500tui.pipeline.runtime.self_pipe import SelfPipe
@@ -47,17 +47,17 @@ class StopSignals:
         self._pipe = SelfPipe()
         self._pending: deque[int] = deque()
         self._pending_since = 0.0
-        """Monotonic time at which the oldest queued signal arrived, or the one before it was taken."""
+        """Monotonic time at which the oldest queued signal arrived or its predecessor was removed."""
         self._exit_when_blocked = exit_when_blocked
         self._raises = False
-        """Whether the first signal is raised in the main thread instead of queued."""
+        """Whether the first signal is raised in the main thread instead of being queued."""
         self._before: dict[int, object] = {}
         self._wakeup_before = -1
 
     def __enter__(self) -> Self:
         self._before = _install(self._on_signal)
         if self._before:
-            # The system may deliver a signal to another thread, which does not end a wait of the main thread.
+            # The system may deliver a signal to another thread, which does not interrupt a wait of the main thread.
             self._wakeup_before = self._pipe.notify_on_signals()
         return self
 
@@ -117,8 +117,8 @@ class StopSignals:
 def raised_signals(*, exiting: bool = False) -> Iterator[None]:
     """Raise `StoppedBySignal` on the first two stop signals, and exit the process on the third.
 
-    The previous handlers are restored afterwards. With `exiting` the process exits then and ignores stop signals, so
-    that one more of them does not replace its exit code.
+    The previous handlers are restored afterwards. With `exiting` the process is about to exit and ignores further
+    stop signals, so that they do not replace its exit code.
     """
     raised: list[signal.Signals] = []
 
@@ -148,7 +148,7 @@ def deferred_signals() -> Iterator[None]:
     finally:
         _restore(before)
         with ExitStack() as handled:
-            # Also those after one whose handler raises.
+            # Including those after one whose handler raises.
             for number in reversed(received):
                 handled.callback(signal.raise_signal, number)
 

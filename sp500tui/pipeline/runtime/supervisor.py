@@ -30,7 +30,7 @@ _SPOOL_DEADLINE = 5.0
 _NO_ANSWER_TIMEOUT = 15.0
 """Seconds of a bounded run's first cycle without an answer after which it fails."""
 _MIN_FAILURES = 3
-"""Failed requests without which it does not fail early."""
+"""Minimum number of failed requests for failing early."""
 
 Connect = Callable[[Settings, Paths, Throttle], Sources]
 

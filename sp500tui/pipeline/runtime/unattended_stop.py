@@ -1,4 +1,4 @@
-"""Escalating shutdown without a front end: each shutdown level has a time limit, then the next one follows."""
+"""Escalating shutdown without a front end: each shutdown level has a time limit, after which the next one follows."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def stop_unattended(
     Every signal that arrives escalates it immediately.
 
     Args:
-        run: May have ended already.
-        drain_timeout: Seconds before the remaining rows are spooled.
-        signals: Inside its `with` block.
-        reached: The current shutdown level; at `KILL`, its time limit has passed already.
+        run: it may have ended already.
+        drain_timeout: seconds before the remaining rows are spooled.
+        signals: inside its `with` block.
+        reached: the current shutdown level; at `KILL`, its time limit has already passed.
     """
     limits = {
         ShutdownLevel.DRAIN: drain_timeout + KILL_LIMIT,

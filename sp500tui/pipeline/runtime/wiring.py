@@ -105,7 +105,7 @@ class RunComponents:
 
     @property
     def ready(self) -> bool:
-        """Whether every worker has started, so that none prepares its task."""
+        """Whether every worker has started and none is still preparing its task."""
         workers = [worker for stage in self.stages.values() for worker in stage.workers]
         return bool(workers) and all(w.account.state is not WorkerState.STARTING for w in workers)
 
@@ -128,7 +128,7 @@ class RunComponents:
     def _make_stages(
         self, sizes: Mapping[StageName, int], on_cycles_ended: Callable[[], None]
     ) -> dict[StageName, WorkerPool]:
-        """Pools for the stages in `sizes`, with so many workers each."""
+        """Pools for the stages in `sizes`, with the given number of workers each."""
         scraper = ScraperStage(
             self.current_constituents, self.cycles, self.ticker_sink, on_cycles_ended=on_cycles_ended
         )

@@ -46,7 +46,7 @@ class ConverterTask:
             return
         started = time.monotonic()
         currencies = {item.quote.currency for item in lease.items}
-        # A worker that must finish soon stores rows without a converted price rather than not at all.
+        # A worker that must finish soon stores rows without a converted price rather than lose them.
         while stage.fx.is_pending(currencies) and not (worker.stopping.is_set() or worker.pool.expedited):
             worker.set_state(WorkerState.RATE, f"waiting for a rate to {stage.fx.target}")
             stage.fx.wait_for_update(_POLL_INTERVAL)

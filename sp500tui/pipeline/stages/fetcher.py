@@ -25,7 +25,7 @@ from sp500tui.sources.yahoo.parsing import OMITTED, FetchResult
 _log = logging.getLogger(__name__)
 
 _RETRY_DELAY = 0.5
-"""Mean delay in seconds after a failed request; the throttle does the real back-off."""
+"""Mean delay in seconds after a failed request; the throttle performs the actual back-off."""
 
 _STATES = {
     RequestPhase.LIMIT: WorkerState.LIMIT,
@@ -38,7 +38,7 @@ class PriceSource(Protocol):
     """A source of prices, such as `sources.yahoo.client.YahooFinance`."""
 
     def open(self) -> None:
-        """Prepare for requests; slow the first time, without effect afterwards."""
+        """Prepare for requests; slow the first time, without effect after that."""
 
     def fetch(
         self,
@@ -99,10 +99,10 @@ def split_retryable(
 
 
 def omitted_tickers(tickers: Iterable[Ticker], missing: Mapping[str, str]) -> list[Ticker]:
-    """The tickers to retry because the response omits them, each with one attempt more.
+    """The tickers to retry because the response omits them, each with one more attempt counted.
 
     Yahoo drops some symbols of a large request at random, so each is retried once. An unknown symbol is omitted again
-    and is missing then.
+    and then counts as missing.
     """
     return [
         Ticker(ticker.symbol, ticker.queued_at, ticker.attempts + 1)
@@ -156,7 +156,7 @@ class FetchTask:
         except (QueueClosedError, CancelledError, Sp500tuiError):
             raise  # the tickers are not the cause
         except Exception as error:
-            # Counts as an attempt: tickers that crash a worker must not crash one worker after the other.
+            # Counts as an attempt: tickers that crash a worker must not crash every worker in turn.
             if lease.open:
                 self._requeue(lease, error, tried=True)
             raise
@@ -195,8 +195,8 @@ class FetchTask:
     ) -> None:
         """Put the quotes on the next queue.
 
-        An abandoned worker does this too, since a fetched quote is never dropped, and nothing else: the worker that
-        replaced it has the tickers.
+        An abandoned worker does this too, since a fetched quote is never dropped, but nothing else: its replacement
+        has the tickers.
         """
         stage, worker = self._stage, self._worker
         fetched_monotonic = time.monotonic()

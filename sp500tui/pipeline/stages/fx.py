@@ -16,7 +16,7 @@ from sp500tui.model import ConvertedQuote, FetchedQuote, FxRate
 _log = logging.getLogger(__name__)
 
 _MAX_JUMP = Decimal("0.10")
-"""Share by which a rate may differ from the last one."""
+"""Maximum relative difference between a rate and the last one."""
 _ACCEPT_AFTER = 3
 """Implausible rates in a row after which the next one is accepted."""
 _ONE = Decimal(1)
@@ -25,7 +25,7 @@ _EXACT = Context(prec=200, traps=[])
 
 
 def major_unit(currency: str) -> tuple[str, int]:
-    """The ISO currency behind Yahoo's code, and how many of the code's units make one of it."""
+    """The ISO currency of Yahoo's code, and how many of the code's units make one unit of it."""
     return (MINOR_UNITS[currency], 100) if currency in MINOR_UNITS else (currency, 1)
 
 
@@ -77,7 +77,7 @@ class FxRates:
         self.register(("USD",))
 
     def register(self, currencies: Iterable[str]) -> None:
-        """Request rates for these currencies, in which quotes have arrived, from now on."""
+        """Start requesting rates for these currencies, in which quotes have arrived."""
         with self._changed:
             for currency in currencies:
                 base, _ = major_unit(currency)
@@ -125,7 +125,7 @@ class FxRates:
             _log.warning("rejected the rate %s%s = %s", rate.base, rate.target, rate.rate)
 
     def is_pending(self, currencies: Iterable[str]) -> bool:
-        """Whether the first rate of one of these currencies can still be expected within the pending time-out."""
+        """Whether the first rate of one of these currencies can still be expected within the pending timeout."""
         now = self._clock()
         with self._changed:
             pairs = (self._pairs.get(major_unit(currency)[0]) for currency in currencies)

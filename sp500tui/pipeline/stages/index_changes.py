@@ -36,7 +36,7 @@ class ListDifference:
 
 
 def compare(before: Iterable[Constituent], now: Iterable[Constituent]) -> ListDifference:
-    """Compare two lists. A ticker that replaces another one of the same CIK is a rename, if there is one of each."""
+    """Compare two lists. A ticker that replaces another with the same CIK is a rename, if there is one of each."""
     old = {one.symbol: one.cik for one in before}
     new = {one.symbol: one.cik for one in now}
     gone = {symbol: cik for symbol, cik in old.items() if symbol not in new}

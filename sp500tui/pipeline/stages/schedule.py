@@ -1,4 +1,4 @@
-"""The schedule of the cycles: when one starts, is skipped or finished, and when no further one follows."""
+"""The schedule of the cycles: when one starts, is skipped or finishes, and when there is no further one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sp500tui.pipeline.core.snapshot import CycleSnapshot
 
 WARM_UP = 5.0
-"""Seconds after the stages are ready in which the first cycle opens its connections and is not held to the interval."""
+"""Seconds after the stages are ready in which the first cycle opens its connections and may exceed the interval."""
 
 
 class ScheduleAction(StrEnum):
@@ -81,7 +81,7 @@ class ScheduleState:
 
 
 class FinishedCycle(NamedTuple):
-    """A cycle at its end."""
+    """A finished cycle."""
 
     number: int
     seconds: float
@@ -89,7 +89,7 @@ class FinishedCycle(NamedTuple):
 
 
 class SkippedStarts:
-    """Counts skipped starts and limits their messages: the first immediately, then at most one a minute."""
+    """Counts skipped starts and limits their messages: the first immediately, then at most one per minute."""
 
     _MESSAGE_INTERVAL = 60.0
     """Seconds between two messages."""
@@ -154,7 +154,7 @@ class CycleSchedule:
         return math.inf if self._ready_at is None else self._ready_at + WARM_UP
 
     def _is_warming_up(self, now: float) -> bool:
-        """Whether the first cycle runs and is not held to the interval yet."""
+        """Whether the first cycle is running and may still exceed the interval."""
         state = self._state
         return state.running and state.number == 1 and now < self._warm_at
 
@@ -238,7 +238,7 @@ class CycleSchedule:
             now = self._clock()
             self._last_warmed_up = self._is_warming_up(now)
             state = self._state = replace(self._state, running=False, seconds=now - self._state.started_at)
-        # The next cycle may begin at once, on another thread.
+        # The next cycle may begin immediately, on another thread.
         self._notify()
         return FinishedCycle(state.number, state.seconds)
 
@@ -260,7 +260,7 @@ class CycleSchedule:
         self._notify()
 
     def state(self) -> ScheduleState:
-        """The present state."""
+        """The current state."""
         return self._state
 
     def load(self, state: ScheduleState) -> None:

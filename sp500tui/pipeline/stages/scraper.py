@@ -42,7 +42,7 @@ class ScraperTask:
         self._worker = worker
 
     def run_once(self) -> float:
-        """Do what the schedule requires now; returns the seconds until it has to be checked again."""
+        """Do what the schedule requires now; returns the seconds until the next check."""
         stage, worker = self._stage, self._worker
         action = stage.cycles.next_action()
         if action is ScheduleAction.START:

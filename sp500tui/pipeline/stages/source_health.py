@@ -12,7 +12,7 @@ from enum import StrEnum
 from sp500tui.pipeline.core.events import EventKind, Notice, PipelineEvent
 
 SLOW_AFTER = 3.0
-"""Seconds from which a response counts as slow; normal ones take less than half a second."""
+"""Seconds after which a response counts as slow; normal ones take less than half a second."""
 _SLOW_IN_ROW = 2
 _MAX_NOTICES, _NOTICE_WINDOW = 4, 60.0
 """Limit of notices per window of seconds; further changes are counted and reported with the next notice."""
@@ -121,7 +121,7 @@ class SourceHealth:
         return Notice(_KINDS[self.condition], message, level, seconds=seconds)
 
     def final_notice(self, now: float) -> Notice | None:
-        """The notice at the end of a run: a condition that lasts, or changes not reported; None if there is neither."""
+        """The notice at the end of a run: a persisting condition, or unreported changes; None if there is neither."""
         if self.condition is not Condition.OK:
             message = f"{self._name}: still {self.condition} at the end of the run, {self._durations(now)}"
             return Notice(_KINDS[self.condition], message, logging.WARNING)
@@ -194,11 +194,11 @@ class SourceWatch:
 
     @property
     def condition(self) -> Condition:
-        """The present condition of the source."""
+        """The current condition of the source."""
         return self._health.condition
 
     def record_response(self, seconds: float = 0.0) -> None:
-        """Record a request that was answered after so many seconds."""
+        """Record a request that was answered after `seconds`."""
         slow = seconds >= SLOW_AFTER
         reason = f"its answers take {seconds:.1f} s" if slow else ""
         self.record(Outcome.SLOW if slow else Outcome.GOOD, reason)
@@ -213,7 +213,7 @@ class SourceWatch:
             self._report(self._health.pending_notice)
 
     def close(self) -> None:
-        """Report a condition that lasts at the end of the run."""
+        """Report a condition that persists at the end of the run."""
         self._report(self._health.final_notice)
 
     def _report(self, decide: Callable[[float], Notice | None]) -> None:
@@ -250,6 +250,6 @@ class SourceWatches:
             watch.report_pending()
 
     def close(self) -> None:
-        """Report conditions that last at the end of the run."""
+        """Report conditions that persist at the end of the run."""
         for watch in self._all:
             watch.close()

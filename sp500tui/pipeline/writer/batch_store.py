@@ -47,9 +47,9 @@ class BatchStore(Protocol[B]):
         """Take the oldest waiting batch; None when there is none."""
 
     def accept(self, lease: Lease[ConvertedQuote], payload: bytes, *, on_disk: bool = True) -> B | None:
-        """Take the rows of a lease over from the queue as one batch; None when the lease was lost.
+        """Take over the rows of a lease as one batch; None when the lease was lost.
 
-        `on_disk`: False where a journal cannot be written, so that the rows are in memory alone until the commit.
+        `on_disk`: False where a journal cannot be written, so that the rows are only in memory until the commit.
         """
 
     def dead_letter(
@@ -61,7 +61,7 @@ class BatchStore(Protocol[B]):
         """Replace a batch by smaller ones; those of more than one row start with `crashes` crashes."""
 
     def requeue(self, batch: B) -> None:
-        """Put a batch back that could not be committed."""
+        """Requeue a batch that could not be committed."""
 
     def complete(self, batch: B, *, stored: int, dead: int) -> None:
         """End a committed batch: `stored` rows were new, `dead` were dead-lettered, the others were duplicates."""

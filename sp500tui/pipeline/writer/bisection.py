@@ -1,4 +1,4 @@
-"""Commits a batch without the rows that the database rejects: it is halved until each of them is alone."""
+"""Commits a batch without the rows that the database rejects: the batch is halved until each of them is isolated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sp500tui.storage import batch_codec
 from sp500tui.storage.errors import is_bad_row, may_be_bad_row
 
 _MAX_REFUSALS = 32
-"""Parts of a batch that a trigger may refuse without accepting one; it is then taken to refuse every row."""
+"""Parts of a batch that a trigger may refuse in a row before it is assumed to refuse every row."""
 
 
 @dataclass(slots=True)

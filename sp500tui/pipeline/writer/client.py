@@ -30,12 +30,12 @@ _EXIT_GRACE = 2.0
 
 
 class WriterDiedError(Sp500tuiError):
-    """The writer process exited, hung or could not be started."""
+    """The writer process exited, is hung or could not be started."""
 
     def __init__(self, message: str, *, crashed: bool = False) -> None:
         super().__init__(message)
         self.crashed = crashed
-        """Whether the process exited by itself, as opposed to a time-out or a stop request."""
+        """Whether the process exited by itself, as opposed to a timeout or a stop request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class WriterClient:
         return self._receive(number, deadline, cancelled)
 
     def _send(self, message: bytes, deadline: float, cancelled: Callable[[], bool]) -> None:
-        """Send a frame until the deadline at most: a suspended process reads nothing."""
+        """Send a frame, at most until the deadline: a suspended process reads nothing."""
         data = memoryview(encode_frame(message))
         while data:
             try:
@@ -153,7 +153,7 @@ class WriterClient:
                 self._check_deadline(deadline, cancelled)
 
     def _read(self, seconds: float) -> bool:
-        """Read what the process has sent, waiting up to `seconds` for it; whether anything was read."""
+        """Read what the process has sent, waiting up to `seconds`; returns whether anything was read."""
         if not self._pollin.poll(seconds * 1000):
             return False
         try:

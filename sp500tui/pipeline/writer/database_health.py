@@ -17,12 +17,12 @@ from sp500tui.pipeline.core.names import StageName
 from sp500tui.pipeline.core.snapshot import Health
 
 _RETRY = BackOff(base=0.2, cap=2.0)
-"""Short, so that writing resumes within five seconds of the return of the database."""
+"""Short, so that writing resumes within five seconds after the database recovers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outage:
-    """An outage of the database that has ended."""
+    """A finished outage of the database."""
 
     seconds: float
     ended_at: float
@@ -33,8 +33,8 @@ class DatabaseHealth:
     """Shared by all writers, so that one failure delays all of them. Thread-safe.
 
     Attempts overlap, and their outcomes arrive in any order. One that began before the last change between down and
-    up proves nothing about the state since, and changes nothing: an outage is reported once, whatever was in progress
-    at its beginning and its end.
+    up says nothing about the state since, and is ignored: an outage is reported once, whatever was in progress
+    when it began and ended.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 Run as `python -m sp500tui.pipeline.writer.process FD`, where FD is a connected socket. The first message is the
 configuration (JSON); each of the others is an eight-byte batch number and a payload of `storage.batch_codec`. Every
-answer is JSON. Of the heavy packages it imports psycopg alone.
+answer is JSON. Of the heavy packages it imports only psycopg.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ def _set_parent_death_signal() -> None:
         return
     import ctypes
 
-    # Without prctl in the C library, the watch on the pipe has to suffice.
+    # Without prctl in the C library, only the watch on the pipe remains.
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    # Before the other imports, which take most of the start: a process that is stopped until then outlives its parent.
+    # Before the other imports, which take most of the start-up: a process suspended before this outlives its parent.
     _set_parent_death_signal()
 
 import json

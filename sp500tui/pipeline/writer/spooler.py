@@ -1,4 +1,4 @@
-"""Puts rows into the journal that no writer takes: all of them connect, wait for an answer or are being restarted."""
+"""Moves rows to the journal while no writer takes them: all are connecting, waiting for an answer or restarting."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from sp500tui.pipeline.journal.journal import Journal
 from sp500tui.pipeline.writer.worker import FULL_DISK_PAUSE, WriterStage
 
 SPOOL_AGE = 1.0
-"""Seconds that rows may wait in memory while no writer takes any: the most that a crash of this program loses."""
+"""Seconds that rows may wait in memory while no writer takes any: the most that a crash of this program can lose."""
 _SPOOL_FILL = 0.5
-"""Fill level of the rows queue above which rows do not wait that long while the database is down."""
+"""Fill level of the rows queue above which rows are spooled earlier while the database is down."""
 _INTERVAL = 0.1
-"""Seconds between two checks of a queue that holds rows."""
+"""Seconds between two checks of a queue with rows."""
 _IDLE_INTERVAL = SPOOL_AGE / 2
 """Seconds between two checks of an empty queue: rows put after one are younger than `SPOOL_AGE` at the next."""
 
 
 def must_spool(depth: Depth, *, idle_seconds: float, down: bool, ending: bool) -> bool:
-    """Whether rows have to leave the memory now.
+    """Whether rows must be spooled now.
 
     Args:
         depth: the fill level of the rows queue.

@@ -1,4 +1,4 @@
-"""The writer stage: each worker takes batches from the queue or the batch store to a commit by its own process."""
+"""The writer stage: each worker takes batches from the queue or the batch store and has its own process commit them."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ FULL_DISK_PAUSE = 1.0
 _COMMIT_GRACE = 1.0
 """Seconds a running commit may still take after spooling has begun."""
 _START_TIMEOUT = 20.0
-"""Seconds a new process may take to start and connect, however short the commit time-out."""
+"""Seconds a new process may take to start and connect, however short the commit timeout."""
 _CONNECTION_PAUSE = 1.0
 """Shortest time in seconds until a writer without a connection requests one again."""
 _END_CHECK = 0.25
-"""Seconds between two checks of a writer without a connection whether the run ends."""
+"""Seconds between two checks by a writer without a connection whether the run is ending."""
 _MAX_PARTS = 32
 """Parts into which a batch is split whose writers crashed."""
 _SERVER_SHARE = 0.8
-"""Statement time-out as a share of the commit time-out: the server's error is more specific than a time-out here."""
+"""Statement timeout as a share of the commit timeout: the server's error is more specific than a timeout here."""
 
 
 @dataclass(eq=False)
@@ -60,7 +60,7 @@ class WriterStage(Generic[B]):
     health: DatabaseHealth
     dead_letters: DeadLetters
     latest_prices: LatestPrices | None
-    """Where committed prices are marked; None for rows that are no prices."""
+    """Where committed prices are marked; None for rows other than prices."""
     end_to_end: LatencyHistogram
     url: Callable[[], str]
     """Returns the URL of the database."""
@@ -69,13 +69,13 @@ class WriterStage(Generic[B]):
     commit_timeout: float
     """Seconds."""
     spooling_since: float | None = field(default=None, init=False)
-    """Monotonic time at which `ShutdownLevel.SPOOL` was reached: rows go to the batch store from then on."""
+    """Monotonic time at which `ShutdownLevel.SPOOL` was reached: since then rows go to the batch store."""
     taken_at: float = field(default_factory=time.monotonic, init=False)
     """Monotonic time at which a writer last took a batch."""
     connected: set[WriterTask[B]] = field(default_factory=set, init=False)
     """The writers that have a connection to the database."""
     lacks_connections: bool = field(default=False, init=False)
-    """Whether a writer waits because the server has no connection left for it."""
+    """Whether a writer is waiting because the server has no free connection."""
 
     def encode(self, lease: Lease[ConvertedQuote]) -> bytes | None:
         """The payload of the rows of a lease.
@@ -111,11 +111,11 @@ class WriterTask(Generic[B]):
         """The batch after the one that is being committed; only set within `run_once`."""
         self._sent = 0
         self._began = 0.0
-        """Monotonic time at which the present attempt to reach the database began."""
+        """Monotonic time at which the current attempt to reach the database began."""
         self._usable_at = 0.0
-        """Monotonic time at which the connection was last seen to work, or since when the next attempt opens one."""
+        """Monotonic time at which the connection last worked, or since which the next attempt opens a new one."""
         self._denials = 0
-        """Attempts in a row for which the server had no connection left."""
+        """Consecutive attempts for which the server had no free connection."""
 
     def run_once(self) -> None:
         """Write pending batches to the database; while it is down, wait for it, and at the end spool rows."""
@@ -160,7 +160,7 @@ class WriterTask(Generic[B]):
         self._wait_for_database(min(0.1 if pause is None else pause, 0.1))
 
     def _wait_for_database(self, seconds: float) -> None:
-        """Wait until the database is opened, or for the next attempt; if it can be used already, wait for rows."""
+        """Wait until the database is opened, or for the next attempt; if it is usable, wait for rows."""
         health = self._stage.health
         usable = WorkerState.IDLE if health.ready.is_set() else WorkerState.STARTING
         self._worker.wait(seconds, WorkerState.DATABASE_DOWN if health.down else usable, health.message)
@@ -186,7 +186,7 @@ class WriterTask(Generic[B]):
         return False
 
     def _wait_for_connection(self, message: str) -> None:
-        """Wait without a connection while other writers have one: that is no outage.
+        """Wait without a connection while other writers have one; this is not an outage.
 
         Raises:
             QueueClosedError: the run ends; the other writers store what is left.
@@ -213,14 +213,14 @@ class WriterTask(Generic[B]):
         if lease is None:
             return None
         worker.start_work(f"{len(lease.items)} rows to the journal", batches_of(lease.items))
-        # At the end of a run, what the database can take does not wait for the disk.
+        # At the end of a run, rows that the database can accept do not wait for the disk.
         return self._to_batch_store(lease, must_be_on_disk=not worker.pool.ending)
 
     def _take(self, *, linger: float = 0.0, timeout: float | None = None) -> Lease[ConvertedQuote] | None:
         """Lease up to one batch of rows; None without rows, and while batches wait in the store of a drained queue.
 
         Raises:
-            QueueClosedError: all is committed, or stays in the store for the next start.
+            QueueClosedError: everything is committed, or stays in the store for the next start.
         """
         stage = self._stage
         try:
@@ -335,7 +335,7 @@ class WriterTask(Generic[B]):
                     self._stage.batch_store.requeue(each)
                     break
                 except JournalError as error:
-                    # The batch is in memory alone until the disk can be written.
+                    # The batch is only in memory until the disk can be written.
                     if self._is_expedited():
                         _log.error("%d rows are lost: %s", each.rows, error)
                         break
@@ -400,7 +400,7 @@ class WriterTask(Generic[B]):
         return client is not None and client.exited
 
     def kill(self) -> bool:
-        """Kill the process, as a fault would; False when there is none."""
+        """Kill the process like a fault; False when there is none."""
         client = self._client
         if client is None:
             return False

@@ -1,6 +1,6 @@
 """Accounts of time by whole seconds: how long a worker was in each state, and how full a queue was.
 
-An account adds the elapsed time to the bucket of the present second whenever its value changes, so the buckets are
+An account adds the elapsed time to the bucket of the current second whenever its value changes, so the buckets are
 exact however rarely they are collected. Seconds are those of the monotonic clock.
 """
 
@@ -25,7 +25,7 @@ B = TypeVar("B")
 class SecondAccount(Generic[B]):
     """A bucket for each second, kept until it is collected, for `SECONDS_KEPT` seconds at most.
 
-    The lock is the owner's, which holds it for every call except those that collect.
+    The lock belongs to the owner, which holds it during every call except those that collect.
     """
 
     def __init__(self, lock: AbstractContextManager[Any], clock: Clock) -> None:
@@ -46,7 +46,7 @@ class SecondAccount(Generic[B]):
         raise NotImplementedError
 
     def _advance(self) -> B:
-        """Complete the account up to now; returns the bucket of the present second."""
+        """Complete the account up to now; returns the bucket of the current second."""
         now = self._clock()
         if now >= self._second + 1:
             self._close_until(int(now))
@@ -104,18 +104,18 @@ class WorkerAccount(SecondAccount[WorkerBucket]):
         super().__init__(lock, clock)
 
     def measure_cpu(self, clock: CpuClock) -> None:
-        """Account for the processor time of a thread from now on, until the account ends."""
+        """Start to account for the processor time of a thread, until the account ends."""
         self._cpu.use(clock)
 
     def measure_process(self, clock: CpuClock | None) -> None:
-        """Account for the processor time of a writer's process from now on; None for none."""
+        """Start to account for the processor time of a writer's process; None for none."""
         self._process_cpu.use(clock)
 
     def collect(self, before: int) -> list[tuple[int, WorkerBucket]]:
         """See `SecondAccount.collect`; with the processor time of these seconds.
 
         It is divided over them by the time for which the worker existed in each. The clocks are read at any moment of
-        a second, so that a part of what they show may belong to the next collection.
+        a second, so that part of their time may belong to the next collection.
         """
         found = super().collect(before)
         times = [sum(bucket.seconds.values()) for _, bucket in found]
@@ -167,7 +167,7 @@ class WorkerAccount(SecondAccount[WorkerBucket]):
 
 
 class SelfTimedAccount(WorkerAccount):
-    """The account of a worker whose thread reads its own processor clock whenever its state changes."""
+    """The account of a worker whose thread reads its own processor clock at every change of state."""
 
     def switch(self, state: WorkerState) -> None:
         """See `WorkerAccount.switch`."""
@@ -179,7 +179,7 @@ class SelfTimedAccount(WorkerAccount):
 def worker_account(
     name: str, lock: AbstractContextManager[Any], clock: Clock = time.monotonic
 ) -> WorkerAccount:
-    """A new account of the kind that this system needs."""
+    """A new account of the class that this system requires."""
     return (WorkerAccount if has_thread_clocks() else SelfTimedAccount)(name, lock, clock)
 
 
@@ -241,7 +241,7 @@ class DepthBucket:
     in_flight: float = 0.0
     max_in_flight: int = 0
     blocked: float = 0.0
-    """Seconds for which puts waited for room, summed over the putting threads."""
+    """Seconds for which puts waited for space, summed over the putting threads."""
 
 
 class DepthAccount(SecondAccount[DepthBucket]):
@@ -269,6 +269,6 @@ class DepthAccount(SecondAccount[DepthBucket]):
         bucket.max_in_flight = max(bucket.max_in_flight, in_flight)
 
     def record_blocked(self, change: int) -> None:
-        """Record that one thread more (`change` 1) or less (-1) waits for room."""
+        """Record that one more (`change` 1) or one less (-1) thread is waiting for space."""
         self._advance()
         self._blocked += change

@@ -1,7 +1,7 @@
 """A gauge of the interpreter lock (GIL): how often a thread that becomes ready finds it held, and for how long.
 
-A thread sleeps for random durations. What a sleep takes longer than requested is the waiting for the lock, less the
-waiting for a processor, which Linux reports (`/proc/thread-self/schedstat`, second field: nanoseconds runnable but not
+A thread sleeps for random durations. The time by which a sleep exceeds its request is the wait for the lock, less the
+wait for a processor, which Linux reports (`/proc/thread-self/schedstat`, second field: nanoseconds runnable but not
 running). Sampled at random times, the share of sleeps that end with a wait is the share of time for which the lock is
 held.
 """
@@ -21,13 +21,13 @@ from sp500tui.pipeline.core.service_thread import ServiceThread
 from sp500tui.pipeline.core.timing.accounting import Clock, SecondAccount
 
 HELD_FROM = 0.000_3
-"""Seconds of waiting from which the lock counts as held: a wake-up by itself takes up to 0.25 ms."""
+"""Minimum wait in seconds for which the lock counts as held: a wake-up alone takes up to 0.25 ms."""
 _MEAN_SLEEP = 0.05
 """Seconds between two samples, on average."""
 _QUIET_SLEEP = 1.0
-"""Seconds between two readings of the processor time while the program does next to nothing."""
+"""Seconds between two readings of the processor time while the program is nearly idle."""
 _QUIET = 0.03
-"""Share of a core below which the program does next to nothing: the lock is held for no longer than that."""
+"""Share of a core below which the program counts as nearly idle: the lock is not held for longer."""
 _QUIET_AFTER = 5
 """Seconds without work after which sampling pauses."""
 
@@ -56,7 +56,7 @@ class LockAccount(SecondAccount[LockBucket]):
         return LockBucket()
 
     def _add(self, bucket: LockBucket, seconds: float) -> None:
-        """Nothing: a second without samples has none."""
+        """Do nothing: a second without samples stays empty."""
 
     def record(self, seconds: float) -> None:
         """Add a sample that waited for so long."""
@@ -70,16 +70,16 @@ class LockAccount(SecondAccount[LockBucket]):
 
 
 class WorkWatch:
-    """Watches whether the program works, by its processor time."""
+    """Detects by its processor time whether the program is working."""
 
     def __init__(self, clock: Clock, cpu_clock: Clock) -> None:
-        """Begin with a program that works."""
+        """Start with a program that is working."""
         self._clock, self._cpu_clock = clock, cpu_clock
         self._read_at, self._cpu = clock(), cpu_clock()
         self._quiet_seconds = 0.0
 
     def is_quiet(self) -> bool:
-        """Whether the program has done next to nothing for `_QUIET_AFTER` seconds, as of the last reading."""
+        """Whether the program has been nearly idle for `_QUIET_AFTER` seconds, as of the last reading."""
         now = self._clock()
         elapsed = now - self._read_at
         if elapsed >= _QUIET_SLEEP / 2:
@@ -90,7 +90,7 @@ class WorkWatch:
 
 
 class LockGauge(Closable):
-    """The thread that takes the samples: twenty a second, and none while the program does next to nothing."""
+    """The thread that takes the samples: twenty per second, and none while the program is nearly idle."""
 
     def __init__(self, *, cpu_clock: Clock = time.process_time) -> None:
         """`cpu_clock`: processor time of the program in seconds."""
@@ -100,7 +100,7 @@ class LockGauge(Closable):
         self.thread = ServiceThread("interpreter-lock", self._step, on_exit=self._end)
 
     def start(self) -> None:
-        """Begin to sample; nothing on an interpreter without the lock."""
+        """Start sampling; does nothing on an interpreter without the lock."""
         if has_lock():
             self.thread.start()
 
@@ -111,7 +111,7 @@ class LockGauge(Closable):
             self.thread.join(2.0)
 
     def _step(self) -> float:
-        """Take one sample; returns the seconds until the next one, 0 while the program works."""
+        """Take one sample; returns the seconds until the next one, 0 while the program is working."""
         self._run_delay = self._run_delay or _RunDelay()
         if self._work.is_quiet():
             return _QUIET_SLEEP

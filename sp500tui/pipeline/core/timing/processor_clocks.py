@@ -23,7 +23,7 @@ def has_thread_clocks() -> bool:
 def thread_clock() -> CpuClock:
     """A clock of the processor time of the calling thread that other threads can read.
 
-    Where the system has none, it shows what the thread itself read last (`OwnClock`).
+    Where the system has none, it returns the last reading of the thread itself (`OwnClock`).
     """
     if not has_thread_clocks():
         return OwnClock()
@@ -62,7 +62,7 @@ def process_clock(pid: int) -> CpuClock:
 
 
 def portable_process_clock(pid: int) -> CpuClock:
-    """As `process_clock`, on every system."""
+    """Like `process_clock`, but on every system."""
     import psutil
 
     def read() -> float:
@@ -83,7 +83,7 @@ class CpuMeter:
         self._at = self._used = self._taken = 0.0
 
     def use(self, clock: CpuClock | None) -> None:
-        """Read this clock from now on; None for none."""
+        """Switch to this clock; None for none."""
         self.read()
         self._clock = None
         with suppress(OSError):
@@ -98,7 +98,7 @@ class CpuMeter:
                 self._used, self._at = self._used + max(0.0, now - self._at), now
 
     def take(self, most: float = inf) -> float:
-        """The processor time since the last call in seconds; what exceeds `most` is left for the next call."""
+        """The processor time since the last call in seconds; any excess over `most` is left for the next call."""
         self.read()
         taken = min(most, self._used - self._taken)
         self._taken += taken

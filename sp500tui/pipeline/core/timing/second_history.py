@@ -49,7 +49,7 @@ class SampledDepth:
         self._next = int(clock())
 
     def collect(self, before: int) -> Sequence[tuple[int, DepthBucket]]:
-        """See `DepthSource.collect`; the present depth for each of the seconds."""
+        """See `DepthSource.collect`; the current depth for each of the seconds."""
         depth = self._depth()
         first, self._next = max(self._next, before - SECONDS_KEPT), max(self._next, before)
         bucket = DepthBucket(1.0, depth.ready, depth.ready, depth.in_flight, depth.in_flight)
@@ -83,7 +83,7 @@ class SecondHistory:
         cpu_clock: Callable[[], float] = time.process_time,
         lock: LockSource | None = None,
     ) -> None:
-        """`journal`: None where rows rest on a broker instead; `lock`: None on an interpreter without one."""
+        """`journal`: None where rows are kept on a broker instead; `lock`: None on an interpreter without one."""
         self._stages = stages
         self._queues = queues
         self._journal = journal

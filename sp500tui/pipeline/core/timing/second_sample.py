@@ -86,7 +86,7 @@ class QueueSecond:
     mean_in_flight: float = 0.0
     max_in_flight: int = 0
     blocked: float = 0.0
-    """Seconds for which puts waited for room, summed over the workers."""
+    """Seconds for which puts waited for space, summed over the workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +102,10 @@ class LockSecond:
     """The interpreter lock of this program in one second, as samples found it."""
 
     samples: int = 0
-    """0 in a second in which the program did next to nothing."""
+    """0 in a second in which the program was nearly idle."""
     held: float = 0.0
-    """The share of the time for which a thread held it, from 0 to 1. Without samples it is not known exactly, and this
-    is the share of a core that the program used, which is not exceeded."""
+    """The share of the time for which a thread held it, from 0 to 1. Without samples this is an upper
+    bound: the share of a core that the program used."""
     wait: float = 0.0
     """Seconds for which a thread that becomes ready waits for it, on average."""
     longest: float = 0.0
@@ -119,7 +119,7 @@ class SecondSample:
     second: int
     """Number of the second, from 1 for the one in which the pipeline was created."""
     at: datetime
-    """Its start by the wall clock, UTC. The clock may have been set since the second before."""
+    """Its start by the wall clock, UTC. The clock may have been set since the previous second."""
     workers: tuple[WorkerSecond, ...] = ()
     """The workers of this program that existed in this second, in the order of stages and numbers."""
     stages: tuple[StageSecond, ...] = ()

@@ -1,4 +1,4 @@
-"""The time of a worker or a stage as shares of its states over the last seconds, with the part on the processor."""
+"""The time of a worker or a stage as shares of its states over the last seconds, and the share on the processor."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def lock_over(samples: Sequence[SecondSample], seconds: int) -> LockSnapshot | N
 
 
 def held_back(samples: Sequence[SecondSample], queue: QueueName) -> float | None:
-    """The share of the time for which the workers that fill a queue waited for room in it; None without a worker."""
+    """The share of the time for which the workers that fill a queue waited for space in it; None without a worker."""
     producer = _PRODUCERS.get(queue)
     stages = [found for sample in samples if producer is not None and (found := sample.stage(producer))]
     whole = sum(sum(stage.seconds.values()) for stage in stages)

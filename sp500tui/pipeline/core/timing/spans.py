@@ -76,7 +76,7 @@ class WorkerSpans:
     """`price-3`."""
     stage: StageName
     pid: int
-    """Process id: of a writer's present process, otherwise of the pipeline's."""
+    """Process id: of a writer's current process, otherwise of the pipeline's."""
     thread: int
     """Native thread id in the pipeline's process."""
     spans: tuple[Span, ...]
@@ -84,7 +84,7 @@ class WorkerSpans:
     overwritten: bool = False
     """Whether older spans of the requested time are no longer kept."""
     processes: tuple[ProcessUse, ...] = ()
-    """The processes of a writer, oldest first: those that have ended too."""
+    """The processes of a writer, oldest first, including those that have ended."""
 
     def process_at(self, time: float) -> int:
         """The id of the process that it worked with at a time."""
@@ -118,7 +118,7 @@ def _process_span(span: Span) -> Span:
 
 @dataclass(frozen=True, slots=True)
 class SpanReport:
-    """The spans of all workers of this program, with the clocks at the moment at which they were read."""
+    """The spans of all workers of this program, with the clocks at the time of the reading."""
 
     taken_at: datetime
     """UTC."""
@@ -129,9 +129,9 @@ class SpanReport:
     workers: tuple[WorkerSpans, ...] = ()
     """In the order of stages and numbers; those that ended are included while their ring is kept."""
     second: int = 0
-    """Number of the present second, as in `SecondSample` and in events; 0 if unknown."""
+    """Number of the current second, as in `SecondSample` and in events; 0 if unknown."""
     by_second: bool = False
-    """Whether only the seconds in each state are known, and not when in a second they were."""
+    """Whether only the time in each state is known, not its position within a second."""
 
     def time_of(self, second: int, at: datetime) -> float:
         """The monotonic time of something that happened in a numbered second, at `at` by the wall clock.
@@ -166,7 +166,7 @@ class SpanRing:
         self._count += 1
 
     def use_process(self, since: float, pid: int) -> None:
-        """Keep a process that the worker uses from now on."""
+        """Record a process that the worker starts to use."""
         self._processes = (*self._processes[-_PROCESSES_KEPT + 1 :], ProcessUse(since, pid))
 
     @property
@@ -178,7 +178,7 @@ class SpanRing:
         """The spans that ended after the monotonic time `start`, and whether older ones of them were overwritten."""
         last = self._count
         cells = self._cells[:]
-        # The span after the last may be half written, in the place of the oldest one.
+        # The next span may be half written, overwriting the oldest one.
         first = max(0, self._count + 1 - self._capacity)
         found: list[Span] = []
         for number in range(last - 1, first - 1, -1):
@@ -212,7 +212,7 @@ class SpanRings:
 
 
 def spans_of_seconds(samples: Sequence[SecondSample], taken_at: datetime) -> SpanReport:
-    """Spans from the samples of each second, without batches: in a second the states follow each other as they come.
+    """Spans from the samples of each second, without batches: within a second the order of the states is arbitrary.
 
     `taken_at` is within the second after the last sample. Process and thread ids are not known.
     """
