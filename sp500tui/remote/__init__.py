@@ -1,1 +1,1 @@
-"""One pipeline seen from other processes: the protocol of its front ends, its control socket, and the viewers on it."""
+"""Access to a pipeline from other processes: the front-end protocol, the control socket and its viewers."""

@@ -37,7 +37,7 @@ class PipelineRunsError(ConfigurationError):
         process = f" (process {pid})" if pid else ""
         super().__init__(
             f"a pipeline{process} already runs on data folder {data}; show it with sp500tui attach, "
-            "or give this one a folder of its own with --data-dir DIR"
+            "or give this one its own folder with --data-dir DIR"
         )
         self.data = data
         self.pid = pid
@@ -89,7 +89,7 @@ class ControlFolder:
         raise problem
 
     def owner(self) -> tuple[int | None, Path | None]:
-        """Process id and socket of the last pipeline that ran here; None where it has none, or they are unknown.
+        """Process id and socket of the last pipeline that ran here; each is None if absent or unknown.
 
         Raises:
             NoPipelineError: the folder belongs to another user.
@@ -160,7 +160,7 @@ class Claim:
         return listener
 
     def renew(self) -> socket.socket | None:
-        """A new listening socket if that of `listen` was removed or replaced in its folder; None while it is there.
+        """A new listening socket if that of `listen` was removed or replaced in its folder; None while it exists.
 
         Raises:
             ConfigurationError: another pipeline has taken the data folder, whose lock was removed too.
@@ -196,7 +196,7 @@ def connect(data: Path, timeout: float) -> socket.socket:
 
     Raises:
         NoPipelineError: none runs there, or it belongs to another user.
-        NoAnswerError: one runs there, and accepts no connection.
+        NoAnswerError: one runs there, but accepts no connection.
     """
     _, path = ControlFolder(data).owner()
     if path is None:
@@ -284,7 +284,7 @@ def _fits(path: Path) -> bool:
 
 
 def _runtime_folders() -> Iterator[Path]:
-    """Short private folders: that of the session, which may be gone or another user's, and two for temporary files."""
+    """Short private folders: that of the session, which may be missing or foreign, and two for temporary files."""
     named = os.environ.get("XDG_RUNTIME_DIR", "")
     # Path.is_dir raises below a folder that cannot be read; os.path does not.
     if named and os.path.isdir(named):  # noqa: PTH112
@@ -294,10 +294,10 @@ def _runtime_folders() -> Iterator[Path]:
 
 
 def _ensure_private(folder: Path) -> None:
-    """Create a folder of mode 0700; raises OSError unless it belongs to this user alone."""
+    """Create a folder of mode 0700; raises OSError unless it belongs only to this user."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise PermissionError(f"{folder} is no folder of this user")
+        raise PermissionError(f"{folder} is not a private folder of this user")
     if stat.S_IMODE(status.st_mode) != 0o700:
         folder.chmod(0o700)

@@ -1,4 +1,4 @@
-"""A pipeline behind a control socket, as `PipelineControl`."""
+"""A pipeline accessed through its control socket, as `PipelineControl`."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ _RETRY = 1.0
 
 
 class RemotePipeline:
-    """Polls the pipeline of a data folder on a thread of its own, and answers from what it has received.
+    """Polls the pipeline of a data folder on its own thread, and answers from the state received.
 
     Implements `PipelineControl`; a command may block for seconds if the pipeline does not answer, and raises
     Sp500tuiError if it fails.
     """
 
     def __init__(self, data: Path, *, steering: bool = True, rate: float = 4.0) -> None:
-        """Connect and read the present state.
+        """Connect and read the current state.
 
         Args:
-            data: Data folder of the pipeline.
-            steering: Whether commands that change the pipeline are allowed.
-            rate: Polls per second.
+            data: data folder of the pipeline.
+            steering: whether commands that change the pipeline are allowed.
+            rate: polls per second.
 
         Raises:
             Sp500tuiError: as `Session`.
@@ -73,7 +73,7 @@ class RemotePipeline:
     # Reading
 
     def start(self) -> None:
-        """Begin to poll; the pipeline runs already."""
+        """Start polling; the pipeline is already running."""
         self.thread.start()
 
     def close(self) -> None:
@@ -197,14 +197,14 @@ class RemotePipeline:
         return self.call(commands.StopDatabase(seconds), bool)
 
     def call(self, command: commands.Command, result: type[T]) -> T:
-        """Carry out a command; on a connection of its own, so that one that takes long does not delay the polls."""
+        """Run a command on a separate connection, so that a slow one does not delay the polls."""
         with Session(self._data, steering=self.steering) as session:
             value = session.call(command, result)
         self.thread.wake()
         return value
 
     def execute(self, command: commands.Command) -> None:
-        """Carry out a command without a result."""
+        """Run a command without a result."""
         with Session(self._data, steering=self.steering) as session:
             session.execute(command)
         self.thread.wake()
@@ -255,7 +255,7 @@ class RemotePipeline:
             return None
         if session.welcome.identity != self.welcome.identity:
             session.close()
-            self._lose("the pipeline was restarted; leave and attach again to see the new one")
+            self._lose("the pipeline was restarted; quit and attach again to see the new one")
             return None
         self._session = session
         return 0.0
@@ -269,14 +269,14 @@ class RemotePipeline:
                 deliver(event, *self._listeners)
 
     def _lose(self, reason: str) -> None:
-        """Record why the connection is lost, which ends the polling."""
+        """Record why the connection was lost, which ends the polling."""
         _log.error("%s", reason)
         self._lost = reason
         self._ended.set()
 
 
 class RemoteFaults:
-    """The demo market of a pipeline behind a control socket, as `FaultInjector`."""
+    """The demo market of a pipeline accessed through its control socket, as `FaultInjector`."""
 
     def __init__(self, pipeline: RemotePipeline) -> None:
         self._pipeline = pipeline

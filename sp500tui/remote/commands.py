@@ -1,4 +1,4 @@
-"""The requests of viewers and commands; each is carried out on the pipeline and returns a value."""
+"""The requests of viewers and commands; each is run on the pipeline and returns a value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READ_ONLY = "this viewer is read-only: it was started without steering"
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with a zone."""
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
-"""A duration; neither infinite nor no number."""
+"""A duration; finite and not NaN."""
 
 
 class Poll(msgspec.Struct, tag="poll", frozen=True):
@@ -36,12 +36,12 @@ class Command(msgspec.Struct, frozen=True):
     """A call of `PipelineControl`, or of its demo market."""
 
     changes: ClassVar[bool] = True
-    """Whether it changes the pipeline, which a viewer without steering may not."""
+    """Whether it changes the pipeline, which a viewer without steering may not do."""
     blocks: ClassVar[bool] = False
     """Whether the call may take seconds."""
 
     def run(self, pipeline: PipelineControl) -> object:
-        """Carry it out."""
+        """Run the command."""
         raise NotImplementedError
 
 
@@ -52,7 +52,7 @@ class Scale(Command, tag="scale", frozen=True):
     size: int
 
     def run(self, pipeline: PipelineControl) -> ScaleResult:
-        """Carry it out."""
+        """Run the command."""
         return pipeline.scale(self.stage, self.size)
 
 
@@ -64,7 +64,7 @@ class ScaleNode(Command, tag="scale-node", frozen=True):
     size: int
 
     def run(self, pipeline: PipelineControl) -> ScaleResult:
-        """Carry it out."""
+        """Run the command."""
         return pipeline.scale_node(self.node, self.stage, self.size)
 
 
@@ -74,7 +74,7 @@ class Pause(Command, tag="pause", frozen=True):
     stage: StageName | None = None
 
     def run(self, pipeline: PipelineControl) -> None:
-        """Carry it out."""
+        """Run the command."""
         pipeline.pause(self.stage)
 
 
@@ -84,7 +84,7 @@ class Resume(Command, tag="resume", frozen=True):
     stage: StageName | None = None
 
     def run(self, pipeline: PipelineControl) -> None:
-        """Carry it out."""
+        """Run the command."""
         pipeline.resume(self.stage)
 
 
@@ -92,7 +92,7 @@ class RunCycle(Command, tag="run-cycle", frozen=True):
     """See `PipelineControl.run_cycle_now`."""
 
     def run(self, pipeline: PipelineControl) -> bool:
-        """Carry it out."""
+        """Run the command."""
         return pipeline.run_cycle_now()
 
 
@@ -105,7 +105,7 @@ class Heal(Command, tag="heal", frozen=True):
     symbols: tuple[str, ...] = ()
 
     def run(self, pipeline: PipelineControl) -> bool:
-        """Carry it out."""
+        """Run the command."""
         return pipeline.heal(self.resolution, self.start, self.end, self.symbols)
 
 
@@ -118,7 +118,7 @@ class Check(Command, tag="check", frozen=True):
     symbols: tuple[str, ...] = ()
 
     def run(self, pipeline: PipelineControl) -> bool:
-        """Carry it out."""
+        """Run the command."""
         return pipeline.check_coverage(self.resolution, self.start, self.end, self.symbols)
 
 
@@ -128,7 +128,7 @@ class ReadHistory(Command, tag="history", frozen=True):
     changes: ClassVar[bool] = False
 
     def run(self, pipeline: PipelineControl) -> HistorySnapshot:
-        """Carry it out."""
+        """Run the command."""
         return pipeline.history()
 
 
@@ -138,7 +138,7 @@ class SetInterval(Command, tag="set-interval", frozen=True):
     seconds: Seconds
 
     def run(self, pipeline: PipelineControl) -> float:
-        """Carry it out."""
+        """Run the command."""
         return pipeline.set_interval(self.seconds)
 
 
@@ -148,7 +148,7 @@ class Stop(Command, tag="stop", frozen=True):
     level: ShutdownLevel = ShutdownLevel.DRAIN
 
     def run(self, pipeline: PipelineControl) -> None:
-        """Carry it out."""
+        """Run the command."""
         pipeline.stop(self.level)
 
 
@@ -158,7 +158,7 @@ class KillWorker(Command, tag="kill-worker", frozen=True):
     name: str
 
     def run(self, pipeline: PipelineControl) -> bool:
-        """Carry it out."""
+        """Run the command."""
         return pipeline.kill_worker(self.name)
 
 
@@ -168,7 +168,7 @@ class Announce(Command, tag="announce", frozen=True):
     message: str
 
     def run(self, pipeline: PipelineControl) -> None:
-        """Carry it out."""
+        """Run the command."""
         pipeline.announce(self.message)
 
 
@@ -179,7 +179,7 @@ class StopDatabase(Command, tag="stop-database", frozen=True):
     seconds: Seconds
 
     def run(self, pipeline: PipelineControl) -> bool:
-        """Carry it out."""
+        """Run the command."""
         return pipeline.stop_database(self.seconds)
 
 
@@ -190,7 +190,7 @@ class ReadFaults(Command, tag="faults", frozen=True):
     blocks: ClassVar[bool] = True
 
     def run(self, pipeline: PipelineControl) -> Mapping[str, object]:
-        """Carry it out."""
+        """Run the command."""
         return _market_of(pipeline).faults()
 
 
@@ -201,7 +201,7 @@ class SetFaults(Command, tag="set-faults", frozen=True):
     faults: dict[str, object]
 
     def run(self, pipeline: PipelineControl) -> None:
-        """Carry it out."""
+        """Run the command."""
         _market_of(pipeline).set_faults(**self.faults)
 
 
@@ -212,7 +212,7 @@ class ReadStatistics(Command, tag="statistics", frozen=True):
     blocks: ClassVar[bool] = True
 
     def run(self, pipeline: PipelineControl) -> Mapping[str, object]:
-        """Carry it out."""
+        """Run the command."""
         return _market_of(pipeline).statistics()
 
 
@@ -224,7 +224,7 @@ class ReadSpans(Command, tag="spans", frozen=True):
     seconds: Seconds
 
     def run(self, pipeline: PipelineControl) -> SpanReport:
-        """Carry it out."""
+        """Run the command."""
         return pipeline.spans(self.seconds)
 
 

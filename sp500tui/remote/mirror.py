@@ -1,4 +1,4 @@
-"""A pipeline's state as put together from updates; answers the reading calls of `PipelineControl`."""
+"""A pipeline's state assembled from updates; implements the read-only calls of `PipelineControl`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Mirror:
         self._seconds: deque[SecondSample] = deque(maxlen=SECONDS_KEPT)
 
     def apply(self, update: Update) -> None:
-        """Take over an update."""
+        """Apply an update."""
         with self._lock:
             self._update = update
             for price in update.prices:

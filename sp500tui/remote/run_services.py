@@ -78,10 +78,10 @@ class ControlSocket(Closable):
 
 
 class RunServices(Closable):
-    """Claims the data folder when it is made, accompanies a pipeline from `begin`, and ends with the run."""
+    """Claims the data folder when it is created, serves a pipeline from `begin`, and ends with the run."""
 
     def __init__(self, paths: Paths, settings: Settings, *, listens: bool = True) -> None:
-        """`listens`: False for a dashboard of a cluster, which is no pipeline of its data folder.
+        """`listens`: False for a dashboard of a cluster, which is not the pipeline of its data folder.
 
         Raises:
             PipelineRunsError: another pipeline runs on the data folder.
@@ -93,10 +93,10 @@ class RunServices(Closable):
         self._settings = settings
         self._control = ControlSocket(paths.data, settings) if listens else None
         self.recorder: Recorder | None = None
-        """Once the pipeline is built."""
+        """Available once the pipeline is built."""
 
     def begin(self, pipeline: PipelineControl, on_viewer: Callable[[], None] = lambda: None) -> None:
-        """Answer viewers of this pipeline and record it from now on.
+        """Start answering viewers of this pipeline and recording it.
 
         `on_viewer` is called when a viewer begins to read, and for a recording to files.
         """
@@ -114,7 +114,7 @@ class RunServices(Closable):
             self._control.serve(pipeline, on_viewer)
 
     def close(self) -> None:
-        """Record the end, inform the viewers and free the data folder. May be called twice."""
+        """Record the end, inform the viewers and release the data folder. May be called twice."""
         recorder, self.recorder = self.recorder, None
         if recorder is not None:
             recorder.close()

@@ -70,9 +70,9 @@ class _Connection:
         self.polls = False
         """Whether it is a viewer."""
         self.knows_end = False
-        """Whether it has read that the run ended."""
+        """Whether it has received the end of the run."""
         self.working = False
-        """Whether a command of it runs on a thread of its own."""
+        """Whether one of its commands is running on a separate thread."""
         self.closing = False
         """Whether it is closed once everything is sent."""
         self.closed = False
@@ -84,7 +84,7 @@ class _Connection:
 
     @property
     def interest(self) -> int:
-        """The event to wait for: room to send the answer, or else the next request."""
+        """The event to wait for: the socket is writable for the answer, or else the next request."""
         return selectors.EVENT_WRITE if self.outgoing else selectors.EVENT_READ
 
 
@@ -107,17 +107,17 @@ class ControlServer:
         on_viewer: Callable[[], None] = lambda: None,
         renew: Callable[[], socket.socket | None] = lambda: None,
     ) -> None:
-        """Prepare to answer.
+        """Create the server.
 
         Args:
-            listener: The listening socket.
-            pipeline: What viewers see.
-            run: Facts of the run, for the viewers.
-            log: Source of the log lines.
-            clock: Monotonic seconds.
-            user_of: The user id at the other end of a connection.
-            on_viewer: Called when a viewer begins to read.
-            renew: Called now and then; returns a new listening socket where the one of before was removed
+            listener: the listening socket.
+            pipeline: the pipeline to serve.
+            run: facts of the run, for the viewers.
+            log: source of the log lines.
+            clock: monotonic seconds.
+            user_of: returns the user id at the other end of a connection.
+            on_viewer: called when a viewer begins to read.
+            renew: called periodically; returns a new listening socket if the previous one was removed
                 or replaced.
         """
         self._listener = listener
@@ -141,11 +141,11 @@ class ControlServer:
         self.thread = ServiceThread("control-socket", self._step, on_exit=self._close_all)
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start answering."""
         self.thread.start()
 
     def close(self) -> None:
-        """Let the viewers read the end of the run, then close every connection."""
+        """Wait until the viewers have read the end of the run, then close every connection."""
         if not self.thread.started:
             self._close_all()
             return
@@ -160,7 +160,7 @@ class ControlServer:
     # The thread
 
     def _step(self) -> float:
-        """Handle what has arrived; waits for it."""
+        """Wait for events on the sockets and handle them."""
         for key, mask in self._selector.select(self._timeout()):
             if key.fileobj is self._listener:
                 self._accept()
@@ -185,7 +185,7 @@ class ControlServer:
         return 1.0 if self._connections else _RENEWAL
 
     def _renew_listener(self) -> None:
-        """Listen again where the socket was replaced or removed, as programs that clean up temporary files do."""
+        """Listen again if the socket was replaced or removed, such as by a program that cleans up temporary files."""
         now = self._clock()
         if now < self._renewal_due:
             return
@@ -196,7 +196,7 @@ class ControlServer:
             if str(error) != self._renewal_error:
                 self._renewal_error = str(error)
                 _log.warning(
-                    "no viewer can attach any more: the control socket was removed or replaced; %s", error
+                    "viewers can no longer attach: the control socket was removed or replaced; %s", error
                 )
             return
         if listener is not None:
@@ -204,13 +204,13 @@ class ControlServer:
             self._listener.close()
             self._listener = listener
             self._selector.register(listener, selectors.EVENT_READ)
-            _log.warning("the control socket was removed or replaced; there is a new one")
+            _log.warning("the control socket was removed or replaced; created a new one")
 
     def _accept(self) -> None:
         try:
             channel, _ = self._listener.accept()
         except OSError:
-            # It has closed again, or no descriptor is free: do not retry in a busy loop.
+            # The client has disconnected, or no descriptor is free: do not retry in a busy loop.
             self.thread.wait(_NO_DESCRIPTOR_DELAY)
             return
         channel.setblocking(False)
@@ -228,7 +228,7 @@ class ControlServer:
             self._drop(connection)
 
     def _guarded(self, connection: _Connection, mask: int) -> None:
-        """Read or write, and answer what has arrived; an error closes this connection alone."""
+        """Read or write, and answer what has arrived; an error closes only this connection."""
         if connection.closed:
             return
         try:
@@ -299,7 +299,7 @@ class ControlServer:
             return frame(Failure("the pipeline could not be read; its log has the reason")), False
 
     def _start(self, connection: _Connection, request: Command) -> None:
-        """Run a command that may take seconds on a thread of its own."""
+        """Run a command that may take seconds on its own thread."""
 
         def work() -> None:
             self._finished.append((connection, self._result(request)))

@@ -46,13 +46,13 @@ class RefusedError(ConfigurationError):
 
 
 class ForeignAnswerError(ProtocolError):
-    """The program that listens is no pipeline of this version: the command has none to act on."""
+    """The program that listens is not a pipeline of this version, so there is none for the command."""
 
     exit_code = ExitCode.USAGE
 
 
 class CommandFailedError(Sp500tuiError):
-    """The pipeline could not carry out a command."""
+    """The pipeline could not run a command."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.reason)
@@ -60,7 +60,7 @@ class CommandFailedError(Sp500tuiError):
 
 
 class Session(Closable):
-    """A connection to the pipeline of a data folder. For one thread."""
+    """A connection to the pipeline of a data folder. Not thread-safe."""
 
     def __init__(self, data: Path, *, steering: bool = True, timeout: float = TIMEOUT) -> None:
         """Connect and exchange greetings.
@@ -93,18 +93,18 @@ class Session(Closable):
         """Send a request and return its result, of type `result`.
 
         Raises:
-            CommandFailedError: the pipeline could not carry it out.
+            CommandFailedError: the pipeline could not run it.
             NoAnswerError, ForeignAnswerError: no answer, or none that can be read; the session is closed.
         """
         value: T = self._closing_on_errors(lambda: self._decoded(self._exchange(request), result))
         return value
 
     def execute(self, command: Command) -> None:
-        """As `call`, for a command without a result."""
+        """Like `call`, for a command without a result."""
         self._closing_on_errors(lambda: self._exchange(command))
 
     def _exchange(self, request: Poll | Command) -> msgspec.Raw:
-        """Send a request and return its result as it was encoded."""
+        """Send a request and return its encoded result."""
         blocks = isinstance(request, Command) and request.blocks
         self._connection.settimeout(self._timeout)
         self._connection.sendall(frame(request))
@@ -126,7 +126,7 @@ class Session(Closable):
             raise
 
     def state(self) -> Update:
-        """The present state without prices, log and list. Raises as `call`."""
+        """The current state without prices, log and list. Raises as `call`."""
         everything = 1 << 62
         return self.call(Poll(Position(everything, everything, everything, 0, everything)), Update)
 
@@ -159,14 +159,14 @@ class Session(Closable):
             raise self._foreign(error) from None
 
     def _foreign(self, error: Exception) -> ForeignAnswerError:
-        """The error for bytes that are no message: another program, or a version whose values differ."""
+        """The error for bytes that are not a message: another program, or a version whose values differ."""
         welcome: Welcome | None = getattr(self, "welcome", None)
         if welcome is not None and welcome.program != __version__:
             return ForeignAnswerError(
                 f"the pipeline is sp500tui {welcome.program}, this program {__version__}; use the same version"
             )
         return ForeignAnswerError(
-            f"what listens on data folder {self.data} is no sp500tui pipeline ({error}); end that program, or name "
+            f"what listens on data folder {self.data} is not an sp500tui pipeline ({error}); end that program, or name "
             "the folder of a pipeline with --data-dir DIR"
         )
 

@@ -13,7 +13,7 @@ from sp500tui.remote.wire import Position, Update
 
 
 class UpdateSource:
-    """Reads updates from a pipeline and its log. For one thread."""
+    """Reads updates from a pipeline and its log. Not thread-safe."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class UpdateSource:
     def since(self, position: Position, symbol: str | None = None) -> Update:
         """Everything new since `position`, and the price of `symbol`."""
         pipeline = self._pipeline
-        # Before the snapshot, so that the last update of a run has the state at its end.
+        # Read before the snapshot, so that the last update of a run has its final state.
         ended = pipeline.join(0)
         snapshot = self._present_snapshot(renew=ended)
         self._follow_constituents(snapshot)
@@ -66,7 +66,7 @@ class UpdateSource:
         return self._snapshot[0]
 
     def _follow_constituents(self, snapshot: Snapshot) -> None:
-        """Give the list a new revision when it has changed."""
+        """Increase the revision when the list has changed."""
         if snapshot.constituents == self._listed and self._constituents:
             return
         constituents = tuple(self._pipeline.constituents())

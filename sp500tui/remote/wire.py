@@ -1,7 +1,7 @@
 """The front-end protocol as messages: MessagePack in length-prefixed frames, one answer to every request.
 
-A connection begins with `Hello`, answered by `Welcome` or `Refusal`; these three never change. What follows may differ
-between versions of the protocol. Values of the pipeline travel as they are, so a new field needs no code here.
+A connection begins with `Hello`, answered by `Welcome` or `Refusal`; these three never change. Later messages may
+differ between versions of the protocol. Values of the pipeline are sent unchanged, so a new field needs no code here.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Welcome(msgspec.Struct, tag="welcome", frozen=True):
 
     @property
     def identity(self) -> tuple[int, datetime]:
-        """The identity of this run among those on the same data folder."""
+        """Identifies this run among those on the same data folder."""
         return self.pid, self.started
 
 
@@ -146,7 +146,7 @@ class Failure(msgspec.Struct, tag="failure", frozen=True):
 
 
 def _encode_other(value: object) -> object:
-    """A value without an encoding of its own, as text; the demo market's counters may hold such."""
+    """A value without an encoding, as text; the demo market's counters may contain such values."""
     return str(value)
 
 
@@ -154,7 +154,7 @@ _encoder = msgspec.msgpack.Encoder(enc_hook=_encode_other)
 
 
 def encode(message: object) -> bytes:
-    """A message without a frame. Characters without an encoding, as undecodable names of files have, become `?`."""
+    """A message without a frame. Characters that cannot be encoded, as in undecodable file names, become `?`."""
     try:
         return _encoder.encode(message)
     except UnicodeEncodeError:
@@ -167,7 +167,7 @@ def _plain_value(value: object) -> object:
 
 
 def _encodable(value: Any) -> Any:
-    """Builtin values in which every text can be encoded."""
+    """Built-in values with only encodable text."""
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
     if isinstance(value, dict):
@@ -189,9 +189,9 @@ _one_at_a_time = threading.Lock()
 def decoder_of(kind: type[T] | Any) -> msgspec.msgpack.Decoder[T]:
     """The decoder of a type or a union of types; thread-safe.
 
-    msgspec keeps what it knows of a type at the type, where other threads find it before it is complete: threads that
-    decode a type for the first time at the same moment can crash the process (seen with msgspec 0.22). So one decoder
-    is made at a time, and kept.
+    msgspec stores its type information on the type, where other threads find it before it is complete: threads that
+    decode a type for the first time concurrently can crash the process (seen with msgspec 0.22). So decoders are
+    created one at a time, and cached.
     """
     with _one_at_a_time:
         decoder = _decoders.get(kind)

@@ -1,1 +1,1 @@
-"""The dashboard in a browser: every session is a viewer of its own on the control socket."""
+"""The dashboard in a browser: every session is a separate viewer on the control socket."""

@@ -1,4 +1,4 @@
-"""A web server for viewers, on textual-serve, with a page that loads nothing from other hosts, and its own checks."""
+"""A web server for viewers, on textual-serve, with its own checks and a page that loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ LOOPBACK = "127.0.0.1"
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # only with --public
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _FONT_SIZES = (6, 48)
-"""Smallest and largest."""
+"""Smallest and largest font size."""
 _FONT_SIZE = 16
 _POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "font-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'"
 )
-"""The browser refuses everything from another host."""
+"""The browser blocks everything from other hosts."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,8 +39,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def is_allowed(host: str, origin: str | None, *, public: bool) -> bool:
     """Whether a request may be answered, by its headers `Host` and `Origin`.
 
-    A page of another origin must not open a session, and a name that was made to lead here (DNS rebinding) is none of
-    this machine's.
+    A page of another origin must not open a session, and a name that was made to resolve to this machine (DNS
+    rebinding) is not accepted.
     """
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
     if not public and name not in _LOCAL_NAMES:
@@ -52,9 +52,9 @@ class ViewerServer(Server):
     """Serves the page, and starts a viewer for every session.
 
     Args:
-        command: Command line of a viewer.
-        port: Port, 0 for any.
-        public: Listens on all addresses instead of the loopback interface.
+        command: command line of a viewer.
+        port: port, 0 for any.
+        public: listen on all addresses instead of the loopback interface.
     """
 
     def __init__(self, command: Sequence[str], port: int, *, public: bool = False) -> None:
@@ -98,7 +98,7 @@ class ViewerServer(Server):
         return response
 
     async def handle_index(self, request: web.Request) -> web.StreamResponse:
-        """The page; its session goes to the address by which it was opened."""
+        """The page; its session connects to the address by which it was opened."""
         scheme = "wss" if request.headers.get("X-Forwarded-Proto", request.scheme) == "https" else "ws"
         font_size = whole_number(request.query.get("fontsize", ""), *_FONT_SIZES) or _FONT_SIZE
         page = self._page.substitute(websocket=escape(f"{scheme}://{request.host}/ws"), font_size=font_size)

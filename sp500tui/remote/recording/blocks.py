@@ -1,8 +1,8 @@
 """The format of a recording: a file header, then blocks of a few seconds, each with a header that can be searched.
 
-The payloads of the blocks of one chunk are one Zstandard frame, flushed at the end of every block: a block depends on
-those before it in its chunk and on nothing else. A file that ends in the middle of a block is complete up to the
-block before.
+The payloads of the blocks of one chunk are one Zstandard frame, flushed at the end of every block: a block depends
+only on those before it in its chunk. A file that ends in the middle of a block is readable up to the
+previous block.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ else:
 
 MAGIC = b"\x89SP500R\n"
 VERSION = 2
-"""Version of the format; a reader refuses later ones. 2: a change in per cent may be a pair."""
+"""Version of the format; a reader rejects later ones. 2: a percent change may be a pair."""
 FILE_HEADER = struct.Struct("!8sHI")
 """Magic, version, length of the run's facts."""
 MARK = b"\x89blk"
 _BLOCK = struct.Struct("!4sHHHHHHIIdd")
-"""Mark, number in its chunk, counts, checksum of the header; length and checksum of the payload, both times."""
+"""Magic, number in its chunk, counts, checksum of the header; length and checksum of the payload, both times."""
 _COUNTED = slice(0, 14)
 _TIMED = slice(16, None)
-"""The bytes of the header before and behind its checksum."""
+"""The bytes of the header before and after its checksum."""
 _LATEST = 253_402_300_799.0
-"""POSIX time of the end of the year 9999, after which there is no date."""
+"""POSIX time of the end of the year 9999, the last one of `datetime`."""
 BLOCK_SIZE = _BLOCK.size
 """Bytes of a block's header."""
 _SECONDS = 5.0
 """Length of a block in seconds, the most that is lost when the program is killed."""
 _CHUNK_SECONDS = 600.0
 _CHUNK_PRICES = 20_000
-"""Prices in a chunk after which the next one begins: they have to be read to show a moment at its end."""
+"""Prices in a chunk after which the next one begins: all of them have to be read to show a moment at its end."""
 _SET_BACK_AFTER = 10
 """Updates in a row before the time of the last moment, after which the system's clock counts as set back."""
 _OPTIONS: dict[int, int] = {
@@ -59,7 +59,7 @@ _OPTIONS: dict[int, int] = {
 
 
 class RecordingError(ConfigurationError):
-    """A file is no recording, or none that this program can show."""
+    """A file is not a recording, or not one that this program can show."""
 
 
 class FileFacts(msgspec.Struct, frozen=True):
@@ -108,12 +108,12 @@ class Block(NamedTuple):
 
     @classmethod
     def decoded(cls, data: bytes, offset: int) -> Block | None:
-        """The header at `offset`; None if there is none, or not all of it, or if it is damaged."""
+        """The header at `offset`; None if there is none, or if it is incomplete or damaged."""
         header = data[offset : offset + BLOCK_SIZE]
         if len(header) < BLOCK_SIZE or header[: len(MARK)] != MARK:
             return None
         values = _BLOCK.unpack(header)
-        # Files of before the checksum have zeros in its place.
+        # Files from before the checksum was added have zeros in its place.
         if values[6] and values[6] != _checksum(header):
             return None
         block = cls._make(values[1:6] + values[7:])
@@ -125,12 +125,12 @@ class Block(NamedTuple):
 
 
 def _checksum(header: bytes) -> int:
-    """The checksum of a header, from its other bytes; never 0, which stands for none."""
+    """The checksum of a header, from its other bytes; never 0, which means none."""
     return crc_hqx(header[_TIMED], crc_hqx(header[_COUNTED], 0)) or 0xFFFF
 
 
 class BlockWriter:
-    """Turns updates into blocks. For one thread at a time."""
+    """Turns updates into blocks. Not thread-safe."""
 
     def __init__(self) -> None:
         self._mirror = Mirror()
@@ -149,8 +149,8 @@ class BlockWriter:
     def add(self, update: Update) -> tuple[Block, bytes] | None:
         """Add an update; returns a block and its payload once one is complete.
 
-        Times within a chunk only rise. Updates before the last moment are left out; when they go on, because the
-        system's clock was set back, a chunk begins with everything known.
+        Times within a chunk only increase. Updates before the last moment are left out; if more of them follow, because
+        the system's clock was set back, a new chunk begins with everything known.
         """
         self._mirror.apply(update)
         at = update.snapshot.taken_at.timestamp()
@@ -187,7 +187,7 @@ class BlockWriter:
             self._chunk_requested = False
 
     def begin_chunk(self) -> None:
-        """Have the next block begin a chunk, as at the start of a file; the present block is completed as it is."""
+        """Have the next block begin a chunk, as at the start of a file; the current block ends here."""
         self._chunk_requested = True
 
     def finish(self) -> tuple[Block, bytes] | None:
@@ -214,7 +214,7 @@ class BlockWriter:
 
 
 def moments_of(blocks: Sequence[tuple[Block, bytes]]) -> Iterator[Moment]:
-    """The moments of the blocks of one chunk, up to the first that is damaged."""
+    """The moments of the blocks of one chunk, up to the first damaged one."""
     decompressor, decoder = zstd.ZstdDecompressor(), FrameDecoder(MAX_ANSWER)
     for number, (block, payload) in enumerate(blocks):
         if block.number != number or not block.holds(payload):

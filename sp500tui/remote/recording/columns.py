@@ -21,7 +21,7 @@ _MAX_UNITS = 100
 Yahoo's have seven decimals and differ by a few units.
 """
 _LEFT_OUT = ("row", "quote", "fetched_monotonic")
-"""Attributes that are tables of their own, and the monotonic time, which has no meaning outside its process."""
+"""Attributes stored as separate tables, and the monotonic time, which has no meaning outside its process."""
 
 Columns = dict[str, tuple[Any, ...]]
 
@@ -37,7 +37,7 @@ class PriceColumns(msgspec.Struct, array_like=True, frozen=True):
     """The attributes of the prices by name; equal positions in all columns belong to one symbol."""
 
     quotes: Columns
-    """A change in per cent is the pair of `_packed_percent` where it follows from price and change."""
+    """A percent change is the pair of `_packed_percent` where it can be derived from price and change."""
     rows: Columns
     """A converted price is True where it is the product of price and rate, which is nearly always the case."""
     prices: Columns
@@ -72,10 +72,10 @@ def _packed_conversion(row: ConvertedQuote) -> Decimal | bool | None:
 
 
 def _packed_percent(quote: Quote) -> tuple[int, int] | Decimal | None:
-    """The decimals of the change in per cent, and by how many units of the last one it differs from the quotient.
+    """The decimals of the percent change, and by how many units of the last one it differs from the quotient.
 
-    Yahoo's differs by a few units, because it comes from binary numbers of 24 bits. Where no pair gives back the same
-    digits, the value itself.
+    Yahoo's differs by a few units, because it comes from binary numbers of 24 bits. If no pair reproduces the same
+    digits, the value itself is returned.
     """
     percent = quote.percent_change
     if percent is None or quote.change is None or quote.price == quote.change:
@@ -95,12 +95,12 @@ def _packed_percent(quote: Quote) -> tuple[int, int] | Decimal | None:
 
 
 def _percent(price: Decimal, change: Decimal, decimals: int, units: int) -> Decimal:
-    """The change in per cent from the pair of `_packed_percent`."""
+    """The percent change from the pair of `_packed_percent`."""
     return _EXACT.add(_quotient(price, change, decimals), Decimal(units).scaleb(-decimals, _EXACT))
 
 
 def _quotient(price: Decimal, change: Decimal, decimals: int) -> Decimal:
-    """The change in per cent of the price before it, rounded."""
+    """The change in percent of the previous price, rounded."""
     share = _EXACT.divide(change, _EXACT.subtract(price, change))
     return _EXACT.multiply(share, Decimal(100)).quantize(Decimal(1).scaleb(-decimals), context=_EXACT)
 
@@ -111,7 +111,7 @@ def latest(all_columns: Sequence[PriceColumns]) -> list[LivePrice]:
     Raises:
         ProtocolError: the values are those of another version.
     """
-    decoder_of(LivePrice)  # what `convert` needs to know of the type is complete then
+    decoder_of(LivePrice)  # completes the type information that `convert` needs
     found: dict[str, LivePrice] = {}
     try:
         for columns in reversed(all_columns):
@@ -119,7 +119,7 @@ def latest(all_columns: Sequence[PriceColumns]) -> list[LivePrice]:
                 if symbol not in found:
                     found[symbol] = _price(columns, index)
     except (msgspec.ValidationError, LookupError, TypeError, ArithmeticError) as error:
-        raise ProtocolError(f"no prices of this version: {error}") from None
+        raise ProtocolError(f"not prices of this version: {error}") from None
     return sorted(found.values(), key=lambda price: price.version)
 
 

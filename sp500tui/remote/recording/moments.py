@@ -41,7 +41,7 @@ class Moment(msgspec.Struct, array_like=True, frozen=True):
     position: Position
     snapshot: msgspec.Raw
     new: Content
-    """The content that is new since the moment before."""
+    """The content that is new since the previous moment."""
     known: Content | None = None
     """Everything known, where a chunk begins."""
 
@@ -103,7 +103,7 @@ def decode_moment(data: Any) -> Moment:
     """A moment.
 
     Raises:
-        ProtocolError: it is none, or of another version.
+        ProtocolError: it is not a moment, or of another version.
     """
     moment: Moment = decode(data, Moment)
     return moment

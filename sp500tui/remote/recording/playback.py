@@ -1,4 +1,4 @@
-"""The time of a recording that is shown: paused, or running at a speed."""
+"""The current time of a replay: paused, or advancing at a speed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Playback:
         self._at = first
         self._since: float | None = None
         self.seeks = 0
-        """How often another time was set."""
+        """Number of times another time was set."""
 
     @property
     def at(self) -> float:
@@ -43,33 +43,33 @@ class Playback:
 
     @property
     def playing(self) -> bool:
-        """Whether time runs."""
+        """Whether the clock runs."""
         return self._since is not None
 
     @property
     def speed(self) -> float:
-        """Seconds of the recording in a second; kept while paused."""
+        """Seconds of the recording per second; kept while paused."""
         return self._speed
 
     def play(self) -> None:
-        """Let time run on; from the beginning if it is at the end."""
+        """Start the clock; from the beginning if it is at the end."""
         if self.at >= self.last:
             self._at = self.first
         self._since = self._clock()
 
     def pause(self) -> None:
-        """Stop the time."""
+        """Stop the clock."""
         self._at, self._since = self.at if self._since is not None else self._at, None
 
     def seek(self, at: float) -> None:
-        """Show another time, within the recording; whether time runs does not change."""
+        """Set another time, within the recording; a running clock keeps running."""
         self.seeks += 1
         self._at = min(max(at, self.first), self.last)
         if self._since is not None:
             self._since = self._clock()
 
     def change_speed(self, direction: int) -> float:
-        """Take the next lower (-1) or higher (+1) speed; returns it."""
+        """Select the next lower (-1) or higher (+1) speed; returns it."""
         at = self.at
         if direction < 0:
             self._speed = max((speed for speed in SPEEDS if speed < self._speed), default=SPEEDS[0])

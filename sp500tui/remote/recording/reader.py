@@ -28,7 +28,7 @@ from sp500tui.remote.wire import ProtocolError, decode
 
 
 class _NoBlocksError(RecordingError):
-    """There is no block that can be read."""
+    """No block can be read."""
 
 
 class Recording:
@@ -113,7 +113,7 @@ class Recording:
         return moments[:count]
 
     def _nearest_moments(self, index: int) -> list[Moment]:
-        """The moments of the nearest chunk before a damaged one, or else behind it."""
+        """The moments of the nearest readable chunk before a damaged one, or else after it."""
         chunks = sorted(set(self._chunks))
         before = [chunk for chunk in reversed(chunks) if chunk < self._chunks[index]]
         after = [chunk for chunk in chunks if chunk > self._chunks[index]]
@@ -217,10 +217,10 @@ def _in_order(blocks: Sequence[Block]) -> Sequence[int]:
     """
     if all(before.last <= after.first for before, after in pairwise(blocks)):
         return range(len(blocks))
-    # By the length of a sequence: the earliest time at which one ends, and the block that ends it.
+    # By length of sequence: the earliest time at which one ends, and its last block.
     ends: list[float] = []
     members: list[int] = []
-    # For each block, the one before it in the longest sequence that it ends; -1 for none.
+    # For each block, its predecessor in the longest sequence that it ends; -1 for none.
     before: list[int] = []
     for index, block in enumerate(blocks):
         length = bisect_right(ends, block.first)
@@ -246,7 +246,7 @@ def _opened(path: Path) -> int:
             hint = f"; name a file, such as {newest}" if newest else f" without recordings (*{SUFFIX})"
             raise RecordingError(f"{path} is a folder{hint}")
         if not stat.S_ISREG(mode):
-            raise RecordingError(f"{path} is no regular file; copy the recording to one")
+            raise RecordingError(f"{path} is not a regular file; copy the recording to one")
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise RecordingError(f"the recording {path} cannot be read: {error.strerror}") from None
@@ -262,7 +262,7 @@ def _mapped(path: Path, descriptor: int) -> mmap.mmap:
 
 
 def _blocks(data: mmap.mmap, offset: int) -> tuple[list[Block], list[int]]:
-    """The headers of all blocks from `offset` on, and where their payloads begin."""
+    """The headers of all blocks from `offset` on, and the offsets of their payloads."""
     blocks: list[Block] = []
     starts: list[int] = []
     end = len(data)
@@ -284,7 +284,7 @@ def _blocks(data: mmap.mmap, offset: int) -> tuple[list[Block], list[int]]:
 def _read(descriptor: int, start: int, length: int) -> bytes:
     """The payload of a block, or less, which counts as damaged: the file was truncated, or its disk fails.
 
-    Not from a map, where either would end the process.
+    Not read from a memory map, where either would kill the process.
     """
     try:
         return os.pread(descriptor, length, start)
@@ -301,7 +301,7 @@ def _file_facts(path: Path, data: mmap.mmap) -> tuple[FileFacts, int]:
         raise _too_short(path)
     if data[: len(MAGIC)] != MAGIC:
         raise RecordingError(
-            f"{path} is no recording of sp500tui; name a file that --record FOLDER has written (*{SUFFIX})"
+            f"{path} is not a recording of sp500tui; name a file written by --record FOLDER (*{SUFFIX})"
         )
     _, version, length = FILE_HEADER.unpack_from(data)
     if version > VERSION:

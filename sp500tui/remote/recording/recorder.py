@@ -1,4 +1,4 @@
-"""Records a pipeline every second: the last minutes in memory, and on request in files."""
+"""Records a pipeline every second: the last minutes in memory, and optionally in files."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class Recorder(Closable):
         """Prepare the recording.
 
         Args:
-            pipeline: What is recorded.
-            run: Facts of the run, for the replay.
-            log: Source of the log lines.
-            folder: Records to files here; None for memory alone.
-            failures: A failed run leaves its last minutes here; None for nothing.
-            interval: Seconds between two moments.
+            pipeline: the pipeline to record.
+            run: facts of the run, for the replay.
+            log: source of the log lines.
+            folder: folder for files; None to record only in memory.
+            failures: folder for the last minutes of a failed run; None to discard them.
+            interval: seconds between two moments.
 
         Raises:
             ConfigurationError: `folder` cannot be created or written.
@@ -64,7 +64,7 @@ class Recorder(Closable):
         self._writer = BlockWriter()
         self._lock = threading.Lock()
         self._unwritten: deque[StoredBlock] = deque()
-        """Blocks for the file: written by the thread, so that a slow disk delays neither looking back nor the end."""
+        """Blocks for the file: written by the thread, so that a slow disk delays neither readers nor the end."""
         self._failures = failures
         self._interval = interval
         self._due = time.monotonic()
@@ -74,7 +74,7 @@ class Recorder(Closable):
         self.thread = ServiceThread("recorder", self._step)
 
     def start(self) -> None:
-        """Begin to record."""
+        """Start recording."""
         self.thread.start()
 
     def _step(self) -> float:
@@ -84,7 +84,7 @@ class Recorder(Closable):
         return self._due - time.monotonic()
 
     def record(self) -> None:
-        """Record the present moment."""
+        """Record the current moment."""
         update = self._source.since(self._position)
         self._position = update.position
         with self._lock:
@@ -109,7 +109,7 @@ class Recorder(Closable):
                 self._unwritten.append(complete)
 
     def _write(self) -> None:
-        """Write to the file what is complete. May take long; for the thread, and for the end once that has ended."""
+        """Write the completed blocks to the file. May be slow; called by the thread, and by `close` after it."""
         while self._folder is not None and self._unwritten:
             self._folder.append(*self._unwritten.popleft())
 
@@ -118,7 +118,7 @@ class Recorder(Closable):
         self.thread.stop()
         idle = self.thread.join(_LINGER)
         if idle:
-            with suppress(Exception):  # of a pipeline that was killed; what was recorded before is complete
+            with suppress(Exception):  # raised by a killed pipeline; everything before is recorded
                 self.record()
         self.flush()
         if self._folder is not None and idle:

@@ -1,4 +1,4 @@
-"""A recording as `PipelineControl`: shows the state at the time of its playback, and refuses every command."""
+"""A recording as `PipelineControl`: shows the state at the time of its playback, and rejects every command."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class ReplayedPipeline:
         self._shown: list[Moment] = []
         self._seeks = 0
         self.generation = 0
-        """Increases whenever another time was set: what was read before, such as a price that has just changed, is no
-        longer true then."""
+        """Increases whenever another time is set: values read before, such as a price that has just changed, are then
+        outdated."""
 
     # Following the playback
 
@@ -78,7 +78,7 @@ class ReplayedPipeline:
             return self._mirror
 
     def _rebuild(self, moments: Sequence[Moment]) -> None:
-        """Put the state together from the beginning of a chunk."""
+        """Build the state from the beginning of a chunk."""
         self._mirror = Mirror()
         self._mirror.apply(update_of(moments, from_known=True))
 
@@ -93,7 +93,7 @@ class ReplayedPipeline:
             deliver(event, *self._listeners)
 
     def check(self, path: Path) -> None:
-        """Raise RecordingError unless the present moment can be shown."""
+        """Raise RecordingError unless the current moment can be shown."""
         try:
             self._current()
         except ProtocolError:
@@ -125,7 +125,7 @@ class ReplayedPipeline:
         return self._current().price_of(symbol)
 
     def spans(self, seconds: float) -> SpanReport:
-        """See `PipelineControl.spans`; recorded are the seconds in each state, not the single spans."""
+        """See `PipelineControl.spans`; only the seconds in each state are recorded, not the individual spans."""
         mirror = self._current()
         last, samples = mirror.seconds_since(0)
         shown = [sample for sample in samples if sample.second > last - seconds]
@@ -148,7 +148,7 @@ class ReplayedPipeline:
         return self._current().since(seq)
 
     def subscribe(self, listener: Callable[[PipelineEvent], None]) -> None:
-        """See `PipelineControl.subscribe`; events are delivered as time passes over them."""
+        """See `PipelineControl.subscribe`; events are delivered as the playback passes them."""
         with self._lock:
             for event in self._current().events_since(0)[1]:
                 deliver(event, listener)
@@ -183,7 +183,7 @@ class ReplayedPipeline:
         return HistorySnapshot()
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
-        """Refuse a command of `PipelineControl`."""
+        """Reject a command of `PipelineControl`."""
         raise RecordedError(self.refusal)
 
     scale = scale_node = pause = resume = run_cycle_now = set_interval = stop = _refuse

@@ -23,7 +23,7 @@ _FILE_BYTES = 1 << 30
 _FILES = 30
 """Recordings kept in a folder; the oldest ones are removed."""
 _RETRY_AFTER = 60.0
-"""Seconds after which writing is retried where the disk was full."""
+"""Seconds until the next attempt after the disk was full."""
 
 StoredBlock = tuple[Block, bytes]
 
@@ -39,9 +39,9 @@ class RecentBlocks:
         self._bytes = 0
 
     def append(self, block: Block, payload: bytes) -> None:
-        """Add a block; drops the oldest chunks beyond the limits, but never the present one.
+        """Add a block; drops the oldest chunks beyond the limits, but never the current one.
 
-        After the clock was set back, all blocks before that are dropped: times only rise.
+        After the clock was set back, all earlier blocks are dropped: times only increase.
         """
         with self._lock:
             if self._chunks and block.first < self._chunks[-1][-1][0].last:
@@ -55,7 +55,7 @@ class RecentBlocks:
                 self._bytes -= sum(len(old) for _, old in self._chunks.popleft())
 
     def _is_dispensable(self, now: float) -> bool:
-        """Whether the oldest chunk can be dropped: the others reach far enough back, or memory is short."""
+        """Whether the oldest chunk can be dropped: the others cover enough time, or the memory limit is exceeded."""
         return now - self._chunks[1][0][0].first >= self._seconds or self._bytes > self._limit
 
     @property
@@ -116,8 +116,8 @@ class RecordingFile:
 class RecordingFolder:
     """A folder of recordings.
 
-    A new file is begun by the first chunk after two days, or after a gibibyte, and when the clock was set back.
-    A disk that is full costs a warning and the recording, never the run.
+    A new file is started by the first chunk after two days or one gibibyte, and when the clock was set back.
+    A full disk interrupts the recording with a warning, never the run.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class RecordingFolder:
         prefix: str = "sp500tui",
         keep: int = _FILES,
     ) -> None:
-        """Create the folder; `begin_chunk` has one of the next blocks begin a chunk, as every file must.
+        """Create the folder; `begin_chunk` makes one of the next blocks begin a chunk, as every file must.
 
         Raises:
             ConfigurationError: the folder cannot be created or written.
@@ -142,17 +142,17 @@ class RecordingFolder:
         self._keep = keep
         self._file: RecordingFile | None = None
         self._first = self._last = 0.0
-        """Times of the present file."""
+        """Times of the current file."""
         self._paused_at = float("-inf")
         """Time of the last attempt to write after a failure."""
 
     @property
     def path(self) -> Path | None:
-        """The present file."""
+        """The current file."""
         return None if self._file is None else self._file.path
 
     def append(self, block: Block, payload: bytes) -> None:
-        """Write a block to the present file, or begin the next one."""
+        """Write a block to the current file, or start the next one."""
         if block.first < self._last or (block.begins_chunk and self._is_complete(block.first)):
             self.close()
         try:
@@ -195,7 +195,7 @@ class RecordingFolder:
         self._remove_oldest()
 
     def _remove_oldest(self) -> None:
-        """Remove the oldest files; never the present one, which seems old after the clock was set back."""
+        """Remove the oldest files; never the current one, which appears old after the clock was set back."""
         older = [path for path in self._folder.glob(f"{self._prefix}-*{SUFFIX}") if path != self.path]
         older.sort(key=lambda path: (_changed_at(path), path.name), reverse=True)
         for path in older[self._keep - 1 :]:
@@ -203,7 +203,7 @@ class RecordingFolder:
                 path.unlink()
 
     def close(self) -> None:
-        """Close the present file."""
+        """Close the current file."""
         file, self._file = self._file, None
         self._last = 0.0
         if file is not None:
@@ -211,7 +211,7 @@ class RecordingFolder:
 
 
 def _changed_at(path: Path) -> float:
-    """When a file was changed, POSIX time; 0 for one that another program has removed meanwhile."""
+    """Modification time of a file, POSIX time; 0 if another program has removed it."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:

@@ -240,9 +240,9 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (["--port", "http"], "--port 'http' is no port; give a number from 1 to 65535"),
-            (["--port", "65536"], "is no port"),
-            (["--port=-1"], "is no port"),
+            (["--port", "http"], "--port 'http' is not a port; give a number from 1 to 65535"),
+            (["--port", "65536"], "is not a port"),
+            (["--port=-1"], "is not a port"),
             ([], "no pipeline runs on data folder"),
         ],
     )

@@ -218,7 +218,7 @@ class TestBadInput:
 
         with (
             answering(data, answer),
-            pytest.raises(ForeignAnswerError, match="is no sp500tui pipeline") as caught,
+            pytest.raises(ForeignAnswerError, match="is not an sp500tui pipeline") as caught,
         ):
             Session(data)
         assert caught.value.exit_code is ExitCode.USAGE

@@ -222,9 +222,9 @@ class TestFiles:
             (MAGIC, "ends before its first moment"),
             (file_header(FACTS), "ends before its first moment"),
             (file_header(FACTS)[:-3], "ends before its first moment"),
-            (b"SQLite format 3\0" + bytes(100), "is no recording of sp500tui"),
-            (b"\x89PNG\r\n\x1a\n" + bytes(100), "is no recording of sp500tui"),
-            (bytes(range(256)) * 2, "is no recording of sp500tui"),
+            (b"SQLite format 3\0" + bytes(100), "is not a recording of sp500tui"),
+            (b"\x89PNG\r\n\x1a\n" + bytes(100), "is not a recording of sp500tui"),
+            (bytes(range(256)) * 2, "is not a recording of sp500tui"),
             (
                 MAGIC + (VERSION + 1).to_bytes(2) + bytes(100),
                 f"has format {VERSION + 1}, this program reads up to {VERSION}; update sp500tui",
@@ -251,7 +251,7 @@ class TestFiles:
     def test_a_device_and_a_file_behind_a_closed_folder_are_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with pytest.raises(RecordingError, match="/dev/null is no regular file"):
+        with pytest.raises(RecordingError, match="/dev/null is not a regular file"):
             Recording.open(Path("/dev/null"))
 
         def refuse(*_: object, **__: object) -> None:
