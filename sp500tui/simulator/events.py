@@ -36,7 +36,7 @@ class Events:
         """Apply one event, given as JSON.
 
         Raises:
-            ConfigurationError: The kind, a symbol or a number is unknown or missing.
+            ConfigurationError: the kind, a symbol or a number is unknown or missing.
         """
         if not isinstance(event, Mapping) or event.get("kind") not in EVENTS:
             raise ConfigurationError(f"unknown event; use one such as {', '.join(EVENTS.values())}")
@@ -90,5 +90,5 @@ class Events:
 
 def _symbol(value: object) -> str:
     if not isinstance(value, str) or not _SYMBOL.fullmatch(value):
-        raise ValueError(f"{value!r} is no symbol")
+        raise ValueError(f"{value!r} is not a symbol")
     return value

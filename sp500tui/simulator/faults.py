@@ -24,7 +24,7 @@ _RENAMED = {
     "other_symbols": "unrequested_symbols",
     "poisoned_crumb": "corrupt_crumb",
 }
-"""Name of a fault in version 0.1 → its present name. The old names are accepted for one version."""
+"""Name of a fault in version 0.1 → its current name. The old names are accepted for one version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Faults:
 
 
 def replace_old_names(values: object) -> tuple[object, list[str]]:
-    """Rename faults that have their name of version 0.1; also returns a warning for each of them."""
+    """Rename faults given by their name in version 0.1; also returns a warning for each of them."""
     if not isinstance(values, Mapping):
         return values, []
     limits = values.get("limits")

@@ -26,7 +26,7 @@ _STOP_TIMEOUT = 3.0
 _CONTROL_TIMEOUT = 5.0
 _TLS_ENVIRONMENT = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull, "SSLKEYLOGFILE": ""}
 """The child makes no requests, so it skips loading the system's certificates, a quarter of its start-up time.
-A file for keys that cannot be written would keep it from starting."""
+A key log file that cannot be written would keep it from starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class DemoMarket(Closable):
         self.set_faults()
 
     def apply_event(self, kind: str, **terms: object) -> None:
-        """Apply an event of a kind and with the terms of `EVENTS`, such as a split.
+        """Apply an event of a kind and with the parameters of `EVENTS`, such as a split.
 
         Raises:
             SourceError: the event is refused, or the demo market does not answer.
@@ -129,7 +129,7 @@ class DemoMarket(Closable):
         self._control("POST", "/events", {"kind": kind, **terms})
 
     def health(self) -> dict[str, object]:
-        """The market's session, the one that follows, and when: `next_change` in seconds since 1970."""
+        """The market's session, the next one, and its start: `next_change` in seconds since 1970."""
         return self._control("GET", "/health")
 
     def statistics(self) -> dict[str, object]:
@@ -192,7 +192,7 @@ def _read_ready(process: subprocess.Popen[bytes], timeout: float, errors: IO[byt
 
 
 def _first_line(process: subprocess.Popen[bytes], deadline: float) -> bytes | None:
-    """The first line of a process's stdout, shorter if the process ended before; None after the deadline."""
+    """The first line of a process's stdout, shorter if the process ended early; None after the deadline."""
     assert process.stdout is not None  # noqa: S101 - it was started with a pipe
     line = b""
     while not line.endswith(b"\n"):

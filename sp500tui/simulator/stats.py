@@ -94,7 +94,7 @@ class ServedChart:
     """Time of the response by the market's clock, seconds since 1970."""
     bars: tuple[ServedBar, ...]
     withheld: tuple[int, ...]
-    """Starts of bars that took place, but were null or absent, seconds since 1970."""
+    """Starts of bars with trades that were null or absent, seconds since 1970."""
 
 
 class ServedQuotesLog:
@@ -104,7 +104,7 @@ class ServedQuotesLog:
         """Open the file for appending, readable by its owner only.
 
         Raises:
-            ConfigurationError: The file cannot be written.
+            ConfigurationError: the file cannot be written.
         """
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -54,7 +54,7 @@ class Wikipedia:
         self._render()
 
     def _render(self) -> None:
-        """Make the page, if the index has changed."""
+        """Render the page if the index has changed."""
         if self._version == self._index.version:
             return
         self._version = self._index.version

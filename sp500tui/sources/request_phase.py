@@ -14,7 +14,7 @@ class RequestPhase(StrEnum):
     ANSWER = "answer"
     """Was sent and waits for its answer, or for the cookie that it needs."""
     READING = "reading"
-    """The answer is read."""
+    """The answer is being read."""
 
 
 OnPhase = Callable[[RequestPhase], None]
@@ -22,4 +22,4 @@ OnPhase = Callable[[RequestPhase], None]
 
 
 def ignore_phase(phase: RequestPhase) -> None:
-    """An `OnPhase` without effect."""
+    """An `OnPhase` that does nothing."""

@@ -19,7 +19,7 @@ from sp500tui.errors import ThrottledError
 _SECONDS = re.compile(r"[0-9]{1,300}(\.[0-9]{0,300})?")
 """A number of seconds, which some servers write with a fraction."""
 MAX_RETRY_AFTER = 3600.0
-"""Seconds; a longer `Retry-After` is capped, so that one attempt an hour is made."""
+"""Seconds; a longer `Retry-After` is capped, so that one attempt per hour is made."""
 TOLERATED_FAILURES = 2
 """Consecutive failures that do not open the circuit: one lost connection is not an outage."""
 
@@ -34,18 +34,18 @@ _PROBE_INTERVAL = 0.5
 
 
 THROTTLE_BACKOFF = BackOff(base=4.0, cap=60.0)
-"""After a 429. At most five attempts a minute are made after the first 5 s."""
+"""After a 429. At most five attempts per minute are made after the first 5 s."""
 FAILURE_BACKOFF = BackOff(base=1.0, cap=30.0)
 """After a missing or invalid response, mostly caused by the local network."""
 
 
 def decrease_rate(rate: float, limit: float) -> float:
-    """The rate after a 429: half, down to a sixteenth of the limit (requests a second)."""
+    """The rate after a 429: half, down to a sixteenth of the limit (requests per second)."""
     return max(rate / 2, limit * _MIN_RATE_SHARE)
 
 
 def increase_rate(rate: float, limit: float) -> float:
-    """The rate after a successful response: a twentieth of the limit more, up to it (requests a second)."""
+    """The rate after a successful response: a twentieth of the limit more, up to the limit (requests per second)."""
     return min(limit, rate + limit * _RATE_STEP_SHARE)
 
 
@@ -69,7 +69,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     text = value.strip()
     numbers = [part.strip() for part in text.split(",")]
     if all(map(_SECONDS.fullmatch, numbers)):
-        # A header that was sent several times is joined by commas.
+        # The values of a header that was sent several times are joined by commas.
         seconds = max(float(number) for number in numbers)
     else:
         try:
@@ -152,7 +152,7 @@ class Throttle:
 
     @contextmanager
     def background(self) -> Iterator[None]:
-        """Let the requests of this thread wait while others use the rate: they leave the burst to the others."""
+        """Make the requests of this thread yield: they wait while others use the rate, and leave the burst to them."""
         self._background.active = True
         try:
             yield
@@ -163,7 +163,7 @@ class Throttle:
         """Wait until one request may be sent, at most `timeout` seconds.
 
         Raises:
-            ThrottledError: The circuit is open or opens during the wait, another thread sends a probe, the wait
+            ThrottledError: the circuit is open or opens during the wait, another thread sends a probe, the wait
                 would exceed `timeout` (raised without waiting), or `cancelled` returned True.
         """
         with self._changed:
@@ -285,7 +285,7 @@ class Throttle:
         return max(now, start - slack)
 
     def _wait_until_unused(self, deadline: float, cancelled: Callable[[], bool] | None) -> None:
-        """Wait until the bucket is full, so that no other request has to wait for the one that follows."""
+        """Wait until the bucket is full, so that no other request has to wait for the next one."""
         while self._open_until is None and (left := self._tat - self._clock()) > 0:
             now = self._clock()
             if now >= deadline:

@@ -46,9 +46,9 @@ def trusted_authorities(ca_file: Path | None, environment: Mapping[str, str], ca
 
 def _checked(name: str, path: Path) -> Path:
     if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
-        # A pipe could be read once, and each source reads the file itself.
+        # A pipe can be read only once, and each source reads the file itself.
         raise ConfigurationError(
-            f"{name} names {path}, which is no regular file; correct the variable, unset it or give --ca-file"
+            f"{name} names {path}, which is not a regular file; correct the variable, unset it or give --ca-file"
         )
     try:
         ssl.create_default_context(cafile=str(path))
@@ -69,7 +69,7 @@ def _collected(name: str, folders: list[Path], cache_dir: Path) -> Path:
     shown = os.pathsep.join(map(str, folders))
     certificates: dict[str, None] = {}
     try:
-        # The same certificate is often there twice, under its name and under its hash.
+        # The same certificate often exists twice, under its name and under its hash.
         files = {entry.resolve() for folder in folders for entry in folder.iterdir() if entry.is_file()}
         for file in sorted(files):
             certificates |= dict.fromkeys(_certificates(file))

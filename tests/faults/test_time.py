@@ -120,7 +120,7 @@ def test_a_clock_that_is_days_behind_names_every_symbol_and_recovers(
     run.stores(20)
     wall_clock(-3 * 86_400.0)
     run.waits_for(lambda s: len(s.missing) == len(FIFTY.split(",")), "every symbol named")
-    assert all("lies in the future" in symbol.reason for symbol in run.snapshot().missing)
+    assert all("is in the future" in symbol.reason for symbol in run.snapshot().missing)
     wall_clock(0)
     run.waits_for(lambda s: not s.missing, "every symbol priced again")
     run.stores(5)

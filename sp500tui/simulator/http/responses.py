@@ -45,7 +45,7 @@ class ResponseWriter:
         self._ledger = ledger
 
     async def send(self, request: web.BaseRequest, make: Callable[[], Answer]) -> web.StreamResponse:
-        """Send the answer of `make`; the only fault applied is latency."""
+        """Send the answer of `make`; latency is the only fault applied."""
         await self._wait()
         return await self._send_complete(request, make())
 

@@ -160,13 +160,13 @@ class MarketServer:
             _log.error("a task of the simulated market failed", exc_info=error)
 
     async def _sweep(self) -> None:
-        """Advance all instruments regularly; the first pass runs at once, so that the first request is fast."""
+        """Advance all instruments regularly; the first pass runs immediately, so that the first request is fast."""
         passes = 0
         while True:
             try:
                 self.market.sweep()
             except Exception:  # noqa: BLE001
-                # The next pass may succeed, and requests advance single instruments in any case.
+                # The next pass may succeed, and requests advance individual instruments in any case.
                 _log.exception("advancing all instruments failed")
                 passes = SWEEPS
             passes += 1

@@ -1,4 +1,4 @@
-"""Splits and dividends of the demo market: those of the past, and those that a test announces."""
+"""Splits and dividends of the demo market: past ones, and those that a test announces."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RATIOS = ((2, 1), (3, 1), (4, 1), (10, 1), (20, 1), (3, 2), (1, 10))
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """New shares for old ones."""
+    """A stock split."""
 
     time: int
     """Opening of the first day with the new shares, seconds since 1970."""
@@ -34,13 +34,13 @@ class Dividend:
     """A payment for each share."""
 
     time: int
-    """Opening of the first day on which a buyer does not get it, seconds since 1970."""
+    """Opening of the ex-dividend day, seconds since 1970."""
     amount: float
-    """USD, in the shares of today."""
+    """USD, adjusted for later splits."""
 
 
 def splits(instrument: Instrument) -> list[Split]:
-    """All splits up to now, oldest first; prices before the market's first day are adjusted for theirs."""
+    """All splits up to now, oldest first; prices before the market's first day are adjusted for earlier ones."""
     found = [Split(time, *ratio) for time, ratio in instrument.splits]
     if fraction(instrument.name, "is split") < _SPLIT_SHARE:
         first = local_date(instrument.first_opening)

@@ -29,7 +29,7 @@ class Bar:
 
 
 class MinuteBars:
-    """One-minute bars in order of time, in flat arrays: about 11 KB for a day."""
+    """One-minute bars in order of time, in flat arrays: about 11 KB per day."""
 
     __slots__ = ("_prices", "_starts", "_volumes")
 
@@ -39,7 +39,7 @@ class MinuteBars:
         self._volumes = array("Q")
 
     def trade(self, stamp: int, price: float, volume: int, origin: int = 0) -> None:
-        """Add a trade at `stamp` seconds since 1970; trades arrive in order of time, minutes count from `origin`."""
+        """Add a trade at `stamp` seconds since 1970; trades arrive in order of time; minutes count from `origin`."""
         start = stamp - (stamp - origin) % MINUTE
         prices = self._prices
         if self._starts and self._starts[-1] == start:

@@ -80,7 +80,7 @@ def _weekday(year: int, month: int, weekday: int, number: int) -> date:
 
 
 def _observed(day: date) -> date:
-    """The weekday on which a holiday is kept."""
+    """The weekday on which a holiday is observed."""
     return day + timedelta(days={5: -1, 6: 1}.get(day.weekday(), 0))
 
 

@@ -49,7 +49,7 @@ class DemoClock:
     def __init__(
         self, speed: float = 1.0, start_at: float = OPENING + 60, now: Callable[[], float] = time.time
     ) -> None:
-        """Begin the demo day at `start_at` seconds after midnight; it passes `speed` times faster than real."""
+        """Begin the demo day at `start_at` seconds after midnight; it passes `speed` times faster than real time."""
         self.speed = speed
         self._now = now
         since_opening = (start_at - OPENING) % DAY
@@ -103,6 +103,6 @@ class DemoClock:
         return self.periods_of(self.date_number(elapsed))
 
     def periods_of(self, day: int) -> TradingPeriods:
-        """The sessions of a demo day; every trade of a session is in it, to the second."""
+        """The sessions of a demo day; every trade of a session lies within it, to the second."""
         marks = [self.real(day, of_day) for of_day in (14_400, OPENING, CLOSING, 72_000)]
         return TradingPeriods((marks[0], marks[1]), (marks[1], marks[2]), (marks[2], marks[3]))

@@ -1,4 +1,4 @@
-"""Exchange rates of the demo market: one random walk of each currency against the dollar, from which pairs derive."""
+"""Exchange rates of the demo market: a random walk of each currency against the dollar, from which pairs derive."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MINUTE_DAYS = 8
 
 
 class _Walk:
-    """One currency's distance from its starting rate, as a logarithm."""
+    """The logarithmic distance of a currency from its starting rate."""
 
     __slots__ = ("_rng", "_size", "_time", "level")
 
@@ -104,7 +104,7 @@ class Currencies:
         self._pairs: dict[str, CurrencyPair] = {}
 
     def pair(self, yahoo_symbol: str) -> CurrencyPair | None:
-        """The pair behind `DKK=X`, `USDDKK=X` or `EURDKK=X`; None when a currency is unknown or both are equal."""
+        """The pair of `DKK=X`, `USDDKK=X` or `EURDKK=X`; None when a currency is unknown or both are equal."""
         code = yahoo_symbol.removesuffix("=X")
         base, target = ("USD", code) if len(code) == 3 else (code[:3], code[3:])
         if code == yahoo_symbol or base == target or not {base, target} <= PER_DOLLAR.keys():

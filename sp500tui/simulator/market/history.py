@@ -1,4 +1,4 @@
-"""The past of an instrument: days that took place, days invented before them, and the minutes of each."""
+"""The history of an instrument: simulated days, invented days before them, and the minutes of each."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from sp500tui.simulator.market.prng import Prng
 OLDEST_DAY = 3_660
 """Calendar days before the market's first day that daily bars reach."""
 OLDEST_MINUTE = 62
-"""Calendar days before the market's first day with bars for every minute; older days have one for half an hour."""
+"""Calendar days before the market's first day with bars for every minute; older days have 30-minute bars."""
 _HALF_HOUR = 30 * MINUTE
 _SHARE_VOLATILITY = 0.017
 _PAIR_VOLATILITY = 0.004
 """Standard deviation of the logarithm of a price from close to close."""
 
 Subject = Instrument | CurrencyPair
-"""The subject of a chart."""
+"""The instrument of a chart."""
 Periods = dict[str, tuple[int, int]]
 """The sessions of one trading day by Yahoo Finance's names: start and end in seconds since 1970."""
 
 
 def daily_bars(subject: Subject, since: date) -> list[Bar]:
-    """One bar a date from `since` on, oldest first, the present one last.
+    """One bar per date from `since` on, oldest first, the current one last.
 
-    A date on which several of the demo's days pass has the bar of the first, which is final.
+    A date with several demo days has the bar of the first, which is final.
     """
     scale = 1.0 if isinstance(subject, CurrencyPair) else subject.scale
     bars = _scaled(_invented_days(subject, since), scale)
@@ -111,7 +111,7 @@ def _invented_days(subject: Subject, since: date) -> list[Bar]:
 
 
 def _scaled(bars: Iterable[Bar], scale: float) -> list[Bar]:
-    """Bars of the first shares, in those of today."""
+    """Bars of the original shares, adjusted to current ones."""
     return list(bars) if scale == 1 else [bar.multiplied(scale) for bar in bars]
 
 
@@ -121,7 +121,7 @@ def _widened(minutes: Iterator[Bar], width: int, origin: int) -> Iterator[Bar]:
 
 
 def _invented_minutes(day: Bar, closing: int, step: int, subject: Subject) -> Iterator[Bar]:
-    """A session gone by, step by step, from its open to its close within its high and low."""
+    """A past session step by step, from its open to its close within its high and low."""
     rng = Prng(subject.seed, "minutes", subject.name, day.start)
     steps = -(-(closing - day.start) // step)
     peak, trough = int(rng.uniform() * steps / 2), steps // 2 + int(rng.uniform() * steps / 2)

@@ -28,7 +28,7 @@ PAST_CHANGES = (
 
 
 class Index:
-    """The present constituents and the changes, newest first."""
+    """The current constituents and the changes, newest first."""
 
     def __init__(self, listings: Sequence[Listing]) -> None:
         self.listings = list(listings)

@@ -33,13 +33,13 @@ _FINE_STEPS = 900
 _MAX_GAP = 30
 """Largest time in seconds between two trades of the smallest shares in the regular session."""
 MAX_DAYS = 60
-"""Days of the demo market's own past kept as daily bars."""
+"""Simulated days that are kept as daily bars."""
 _MINUTE_DAYS = 30
 """Real days for which minute bars are kept."""
 _LONGEST_STEP = 45
 """Seconds between two trades of a regular session at most, also after a pause: every minute has a bar."""
 SWEEPS = 30
-"""Number of calls of `sweep`, one a second, that advance all instruments once."""
+"""Number of calls of `sweep`, one per second, that advance all instruments once."""
 
 
 class Factors:
@@ -97,18 +97,18 @@ class Instrument:
         self.first_opening = clock.real(0, OPENING)
         """Real time of the first opening, seconds since 1970."""
         self.trades = 0
-        """Number of trades so far; the quote is unchanged while it is."""
+        """Number of trades so far; the quote changes only with it."""
         self.pre: tuple[float, int] | None = None
         self.post: tuple[float, int] | None = None
         """Price and real time of the latest trade before and after the regular session, of the current day."""
         self.first_price = listing.price
         """The price before the first trade."""
         self.scale = 1.0
-        """The divisor of one of the first shares: 0.25 after a split of 4:1."""
+        """The price factor of an original share: 0.25 after a 4:1 split."""
         self.splits: list[tuple[int, tuple[int, int]]] = []
         """Opening of the day, seconds since 1970, and ratio of each split since the start."""
         self.dividends: list[tuple[int, float]] = []
-        """Opening of the day and amount of each dividend since the start, in the shares of today."""
+        """Opening of the day and amount of each dividend since the start, adjusted for later splits."""
         self._announced_splits: list[tuple[int, int]] = []
         self._announced_dividends: list[float] = []
         self.minutes = MinuteBars()
@@ -140,11 +140,11 @@ class Instrument:
         self._announced_splits.append((numerator, denominator))
 
     def announce_dividend(self, amount: float) -> None:
-        """Pay a dividend of USD a share on the next day."""
+        """Pay a dividend in USD per share on the next day."""
         self._announced_dividends.append(amount)
 
     def rename(self, symbol: str) -> Listing:
-        """Trade under another ticker from now on; returns the new listing."""
+        """Change the ticker; returns the new listing."""
         self.listing = replace(self.listing, symbol=symbol)
         self.symbol = self.listing.yahoo_symbol
         self.trades += 1
@@ -188,7 +188,7 @@ class Instrument:
         self.trades += 1
 
     def _enter_date(self, second: int) -> None:
-        """Note the sessions of a trade's day; announced actions take effect with the first trade of a day."""
+        """Record the sessions of a trade's day; announced actions take effect with the first trade of a day."""
         date = self._clock.date_number(second)
         if date == self._date:
             return
@@ -202,7 +202,7 @@ class Instrument:
         self._announced_dividends.clear()
 
     def _divide(self, factor: float) -> None:
-        """Multiply all prices of the past, and what they lead to, by a factor."""
+        """Multiply all past prices, and the values derived from them, by a factor."""
         self.scale *= factor
         self.listing = replace(
             self.listing, price=self.listing.price * factor, shares=round(self.listing.shares / factor)
@@ -250,7 +250,7 @@ class Market:
     """All instruments and currency pairs, at one clock."""
 
     def __init__(self, listings: Sequence[Listing], clock: DemoClock, seed: object) -> None:
-        """The same `seed` leads to the same prices second by second."""
+        """The same `seed` gives the same prices second by second."""
         self.clock = clock
         self.seed = seed
         self._sectors = sectors = sorted({listing.sector for listing in listings})
@@ -292,7 +292,7 @@ class Market:
         """A share by its ticker as listed, with all its trades up to now.
 
         Raises:
-            ValueError: There is no such share.
+            ValueError: there is no such share.
         """
         instrument = self.instrument(symbol.replace(".", "-"))
         if instrument is None or instrument.listing.symbol != symbol:
@@ -300,10 +300,10 @@ class Market:
         return instrument
 
     def rename(self, old: str, new: str) -> Listing:
-        """Give a share another ticker; the old one is unknown from then on.
+        """Rename a share; its old ticker becomes unknown.
 
         Raises:
-            ValueError: The old ticker is not listed, or the new one is taken.
+            ValueError: the old ticker is not listed, or the new one is in use.
         """
         instrument = self.listed(old)
         self._check_free(new)
@@ -316,7 +316,7 @@ class Market:
         """List another share, in one of the known sectors.
 
         Raises:
-            ValueError: The ticker is taken.
+            ValueError: the ticker is in use.
         """
         self._check_free(listing.symbol)
         sector = self._sectors.index(listing.sector) if listing.sector in self._sectors else 0
@@ -327,7 +327,7 @@ class Market:
 
     def _check_free(self, symbol: str) -> None:
         if symbol.replace(".", "-") in self._instruments:
-            raise ValueError(f"{symbol} is listed already")
+            raise ValueError(f"{symbol} is already listed")
 
     def pair(self, yahoo_symbol: str) -> CurrencyPair | None:
         """A currency pair such as `EURDKK=X` with its current rate; None for an unknown one."""

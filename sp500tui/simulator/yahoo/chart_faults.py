@@ -1,4 +1,4 @@
-"""Bars that the simulated Yahoo Finance lacks: whole sessions that are lost, and single bars without prices."""
+"""Bars missing from the simulated Yahoo Finance: whole sessions, and single bars without prices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Element:
 
     bar: Bar
     end: int
-    """When the bar is over, seconds since 1970."""
+    """End of the bar, seconds since 1970."""
     session: int
     """Start of the regular session to which it belongs, seconds since 1970."""
     is_null: bool = False

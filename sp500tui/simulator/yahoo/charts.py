@@ -47,7 +47,7 @@ _LIMITS = (
     | dict.fromkeys(("2m", "5m", "15m", "30m", "90m"), (60, 60))
     | dict.fromkeys(("60m", "1h"), (730, 730))
 )
-"""Days back and days a request of the bars within a day."""
+"""Limits of intraday bars: days back, and days per request."""
 FIRST_TRADE = 631_290_600
 """When all shares were first traded, seconds since 1970."""
 _SINGLE = struct.Struct("<f")
@@ -96,7 +96,7 @@ def chart(market: Market, symbol: str, query: Mapping[str, str], faults: Faults)
     """Answer a chart request.
 
     Raises:
-        ChartError: The symbol is not listed, or the range or interval does not exist or is not available.
+        ChartError: the symbol is not listed, or the range or interval does not exist or is not available.
     """
     subject: Subject | None = market.instrument(symbol) or market.pair(symbol)
     if subject is None:
@@ -161,7 +161,7 @@ def _range_start(subject: Subject, wanted: str) -> float:
 
 
 def _check_limits(span: _Span, wanted: str | None, now: float) -> None:
-    """Refuse what Yahoo Finance refuses, in its words."""
+    """Reject what Yahoo Finance rejects, with its messages."""
     if not (isfinite(span.start) and isfinite(span.end)):
         raise ValueError("period1 and period2 must be numbers")
     if span.end <= FIRST_TRADE:
@@ -214,7 +214,7 @@ def _elements(
 
 
 def _day_end(bar: Bar, subject: Subject, clock: DemoClock) -> int:
-    """When the bar of a date is over; those of earlier sessions are."""
+    """End of the bar of a date; bars of earlier sessions have ended."""
     running = bar.start == subject.today.start
     return bar.start + ceil((CLOSING - OPENING) / clock.speed) if running else bar.start
 
@@ -237,7 +237,7 @@ def _served_bar(bar: Bar, end: int) -> ServedBar:
 
 
 def _append_latest_trade(bars: list[Bar | int], subject: Subject) -> None:
-    """Bars within a day are followed by the latest trade with its own time, which is no bar."""
+    """Intraday bars are followed by the latest trade with its own time, which is not a bar."""
     price, time = subject.today.price, subject.today.time
     last = bars[-1]
     if time > (last if isinstance(last, int) else last.start):
@@ -340,7 +340,7 @@ def _meta(
 
 
 def _trading_periods(days: list[Periods], extended: bool) -> object:
-    """Lists of one period a day; with the sessions around the regular one an object of such lists."""
+    """Lists of one period per day; with extended hours, an object of such lists."""
     found = {
         name: [[_period(*day[name])] for day in days if name in day and day[name][0] < day[name][1]]
         for name in ("pre", "regular", "post")

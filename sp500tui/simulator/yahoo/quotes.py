@@ -302,7 +302,7 @@ def _extended_fields(instrument: Instrument, state: MarketState) -> Fields:
 
 
 def _year_fields(name: str, start: float, day: DayRecord) -> Fields:
-    """The year's range and averages: invented around the starting price, widened by what traded since."""
+    """The year's range and averages: invented around the starting price, extended by later trades."""
     low = min(day.low, float(f"{start * (0.6 + 0.3 * fraction(name, 'low')):.5g}"))
     high = max(day.high, float(f"{start * (1.05 + 0.3 * fraction(name, 'high')):.5g}"))
     fields: Fields = {

@@ -25,7 +25,7 @@ from sp500tui.simulator.yahoo.quotes import (
 )
 
 DELISTED = frozenset({"ATVI", "BRKS", "FRC", "SIVB", "TWTR"})
-"""Shares of the past: Yahoo Finance still answers for such, without a price."""
+"""Delisted shares: Yahoo Finance still returns them, without a price."""
 _MAX_FRAGMENTS = 100_000
 """Printed quotes kept at most, whatever the clients request."""
 _PRICES = ("preMarketPrice", "postMarketPrice", "regularMarketPrice")
@@ -45,7 +45,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class _Fragment:
-    """One printed quote, good until the next trade or session."""
+    """One printed quote, valid until the next trade or session."""
 
     trades: int
     state: MarketState
@@ -108,7 +108,7 @@ class QuoteRenderer:
     def _fresh(
         self, instrument: Instrument, state: MarketState, wanted: frozenset[str], wrap: bool
     ) -> _Fragment:
-        """The quote as of the latest trade; what never changes of it is printed once."""
+        """The quote as of the latest trade; its constant part is printed only once."""
         trades = select(share_trades(instrument, state, wanted), wanted)
         fragment = _print(instrument, state, trades, wrap)
         known = self._fragments.get((instrument.symbol, wanted, wrap))

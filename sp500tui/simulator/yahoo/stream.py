@@ -34,7 +34,7 @@ class Stream:
         self._statistics = statistics
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One client, until it leaves."""
+        """Serve one client until it disconnects."""
         self._statistics.request("stream")
         socket = web.WebSocketResponse(heartbeat=30.0)
         if not socket.can_prepare(request).ok:
@@ -52,7 +52,7 @@ class Stream:
         return socket
 
     async def _send_prices(self, socket: web.WebSocketResponse, seen: dict[str, int], wrapped: bool) -> None:
-        """Send until the client has left; where that fails otherwise, end the connection instead of falling silent."""
+        """Send until the client disconnects; after a failure, close the connection rather than leave it idle."""
         try:
             while not socket.closed:
                 for frame in self._frames(seen):
@@ -113,7 +113,7 @@ def _subscribe(text: str, seen: dict[str, int]) -> None:
 
 
 def varint(value: int) -> bytes:
-    """A number from zero on as protobuf writes it: seven bits a byte, the lowest first."""
+    """A non-negative number as a protobuf varint: seven bits per byte, lowest first."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)

@@ -1,4 +1,4 @@
-"""The last good list of constituents on disk, and the one that comes with the package."""
+"""The last good list of constituents on disk, and the one bundled with the package."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from sp500tui.sources.yahoo.json_values import get_path
 _FILE = "constituents.json"
 _LARGEST = 8 << 20
 BUNDLED_DATE = datetime(2026, 5, 1, tzinfo=UTC)
-"""The month of the list in the package."""
+"""The month of the bundled list."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedConstituents:
-    """A list of Wikipedia's as it was once read, with what a conditional request needs."""
+    """A list read from Wikipedia, with the values that a conditional request needs."""
 
     url: str
-    """Or its hash, where it may hold a password."""
+    """The URL, or its hash if it may contain a password."""
     constituents: tuple[Constituent, ...]
     date: datetime
     """When Wikipedia last confirmed it, UTC."""
@@ -103,7 +103,7 @@ def write_cache(folder: Path, cached: CachedConstituents) -> None:
 
 
 def bundled_constituents() -> tuple[Constituent, ...]:
-    """The list in the package."""
+    """The bundled list."""
     text = resources.files(__package__).joinpath("constituents.csv").read_text(encoding="utf-8")
     return tuple(
         Constituent(
@@ -144,10 +144,10 @@ def _changes(lines: object) -> tuple[IndexChange, ...] | None:
 
 
 def _header(value: object) -> str:
-    """A value fit to be sent back in a request header; empty when it is not."""
+    """A value that can be sent back in a request header; empty if it cannot."""
     return value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
 
 
 def header_value(headers: Mapping[str, str], name: str) -> str:
-    """A response header fit to be sent back later; empty when absent or unfit."""
+    """A response header that can be sent back later; empty if absent or unsuitable."""
     return _header(headers.get(name, ""))

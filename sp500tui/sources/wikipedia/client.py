@@ -90,7 +90,7 @@ class Wikipedia:
         self._clock = clock
         self._host = one_line(urlsplit(url).hostname or url, 60)
         self._last: CachedConstituents | None = None
-        """The last good list, for where the cache cannot be written."""
+        """The last good list, used if the cache cannot be written."""
 
     def load(self) -> ConstituentList:
         """Load Wikipedia's list, or else the cached one, or else the bundled one; never fails."""
@@ -112,7 +112,7 @@ class Wikipedia:
         )
 
     def _fresh(self, cached: CachedConstituents | None) -> CachedConstituents:
-        # A cached list without the changes is of an older version; it is replaced as a whole.
+        # A cached list without the changes was written by an older version; it is replaced as a whole.
         page = self._request(None if cached is None or cached.changes is None else cached)
         now = self._clock()
         if page is None:
@@ -191,19 +191,19 @@ class Wikipedia:
         if isinstance(error, requests.ConnectionError):
             return f"no connection to {host}; check the network, or give --proxy"
         if isinstance(error, (ValueError, TypeError)):
-            # The latter for a proxy without a host, as in http://me:password@. The message may quote a proxy's address
-            # up to a part of its password.
+            # The latter for a proxy without a host, as in http://me:password@. The message may quote the proxy's
+            # address including part of its password.
             return f"the address of {host} or its proxy cannot be used; correct --wikipedia-url, --proxy or HTTPS_PROXY"
         return f"{host} cannot be requested: {one_line(error)}"
 
 
 def _identity(url: str) -> str:
-    """The URL by which the cached list is recognized; its hash where it may hold a password."""
+    """The URL by which the cached list is recognized; its hash if it may contain a password."""
     return url if redact_url(url) == url else f"sha256:{hashlib.sha256(url.encode()).hexdigest()}"
 
 
 def _check_losses(parsed: ParsedPage, known: Sequence[Constituent]) -> None:
-    """Log the rows that cannot be read, and refuse a page that lost more than a few.
+    """Log unreadable rows, and reject a page with more than a few of them.
 
     Raises:
         SourceError: more than 5 rows cannot be read, or the list is more than 2 % shorter than the known one.
@@ -230,14 +230,14 @@ def _with_known_ciks(
 ) -> tuple[Constituent, ...]:
     """The constituents, with the CIK of the last good list where the page has none.
 
-    Otherwise a page without that column would end the membership of every company and begin another one.
+    Otherwise a page without that column would end every membership and begin a new one.
     """
     ciks = {each.symbol: each.cik for each in known}
     return tuple(each if each.cik else replace(each, cik=ciks.get(each.symbol, "")) for each in constituents)
 
 
 def _with_earlier(changes: Sequence[IndexChange], known: Sequence[IndexChange]) -> tuple[IndexChange, ...]:
-    """The changes, and those of the last good list from before them: the end of a page may be cut off or moved."""
+    """The changes, and the older ones of the last good list: the page may have lost the end of its table."""
     oldest = min((each.effective_date for each in changes), default=date.max)
     listed = {(each.effective_date, each.added, each.removed) for each in changes}
     earlier = [

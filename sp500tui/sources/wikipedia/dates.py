@@ -1,4 +1,4 @@
-"""Dates as Wikipedia's tables write them."""
+"""Dates in the formats of Wikipedia's tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Derives from Wikipedia's page for which periods each company was in the index."""
+"""Derives from Wikipedia's page the periods for which each company was in the index."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sp500tui.model import Constituent, IndexChange, Membership
 
 SOURCE = "wikipedia"
 FIRST_DAY = date(1957, 3, 4)
-"""The index has 500 companies since then; the start of memberships whose beginning the page does not name."""
+"""The index has had 500 companies since this day; the start of memberships without a start on the page."""
 _COMPANY_FORM = re.compile(
     r"\b(inc|incorporated|corp|corporation|co|company|companies|plc|ltd|limited|group|holdings?|the|class [a-c])\b"
 )
@@ -23,13 +23,13 @@ _NO_WORD = re.compile(r"[\W_]+")
 def derive_memberships(
     constituents: Iterable[Constituent], changes: Sequence[IndexChange]
 ) -> tuple[Membership, ...]:
-    """The memberships that follow from the two tables, ordered by symbol and time.
+    """The memberships derived from the two tables, ordered by symbol and time.
 
-    The first table decides who is in the index today, and since when. A company that left, and of which no row
-    names the addition, counts as a member from the beginning, or since its ticker left before. An addition under a
+    The first table states which companies are in the index today, and since when. A company that left, and whose
+    addition is in no row, counts as a member from the beginning, or since its ticker left before. An addition under a
     ticker that neither left nor is listed today belongs to a company that was renamed: to the one of the same name
-    that left later, or to the present one of that date. Where there is neither, it is left out, because its end is
-    not known.
+    that left later, or to the current one with that date. If there is neither, it is omitted, because its end is
+    unknown.
     """
     listed = {constituent.symbol: constituent for constituent in constituents}
     left = _Periods(changes, listed.keys())
@@ -39,7 +39,7 @@ def derive_memberships(
     for symbol, constituent in listed.items():
         since = constituent.date_added or left.open_since.get(symbol) or FIRST_DAY
         earlier = [one.valid_to for one in found if one.symbol == symbol and one.valid_to is not None]
-        # The date of the first addition, of a company that left and returned.
+        # For a company that left and returned, the date of the first addition.
         since = max([since, *(end for end in earlier if end > since)])
         found.append(Membership(symbol, constituent.cik, since, None, SOURCE))
     return tuple(sorted(found, key=lambda one: (one.symbol, one.valid_from)))
@@ -48,9 +48,9 @@ def derive_memberships(
 def members_on(
     stated: Iterable[Membership], observed: Iterable[Membership], day: date
 ) -> tuple[Membership, ...]:
-    """The members on a day, by symbol: those that the page states, corrected by what was observed.
+    """The members on a day, by symbol: those stated by the page, corrected by observations.
 
-    A company that was renamed since has the ticker of that day, if the old one was observed. An observed company that
+    A company renamed since then has the ticker of that day, if the old one was observed. An observed company that
     the page does not mention is a member too, unless the page states that it had left.
     """
     stated, observed = list(stated), list(observed)
@@ -73,7 +73,7 @@ def _covering(memberships: Iterable[Membership], day: date) -> Iterator[Membersh
 
 
 def _new_ticker(old: Membership, observed: Sequence[Membership]) -> str:
-    """The present ticker of a renamed company, by its CIK and the days of the renames; its own if it has none."""
+    """The current ticker of a renamed company, by its CIK and the days of the renames; its own if it has none."""
     while old.cik and old.valid_to is not None:
         new = [
             one for one in observed if one.cik == old.cik and one.valid_from == old.valid_to and one != old
@@ -94,7 +94,7 @@ def _left(stated: Membership, observed: Membership, day: date) -> bool:
 
 
 class _Periods:
-    """Additions and removals of each ticker, put together."""
+    """Additions and removals of each ticker, combined."""
 
     def __init__(self, changes: Sequence[IndexChange], listed: Iterable[str]) -> None:
         self._names: defaultdict[str, list[date]] = defaultdict(list)
@@ -123,7 +123,7 @@ class _Periods:
         for symbol, name, removed, added in self._removals:
             if added is None:
                 earlier = [day for day in self._names.get(_plain_name(name), ()) if day < removed]
-                # A ticker that has left before was added again since, by a row that the page does not have.
+                # A ticker that left earlier has since been added again, by a row missing from the page.
                 added = max([*earlier, left.get(symbol, FIRST_DAY)])
             left[symbol] = removed
             if added < removed:
@@ -135,5 +135,5 @@ def _day(change: IndexChange) -> date:
 
 
 def _plain_name(name: str) -> str:
-    """The name without the form of the company and the punctuation."""
+    """The name without legal form and punctuation."""
     return _NO_WORD.sub(" ", _COMPANY_FORM.sub(" ", name.casefold())).strip()

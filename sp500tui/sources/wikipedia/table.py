@@ -34,7 +34,7 @@ _COLUMNS = {
 _NEEDED = ("symbol", "name", "sector", "sub_industry")
 _SYMBOL = re.compile(r"[A-Z0-9]{1,8}(\.[A-Z0-9]{1,3})?")
 _SHARE_CLASS = re.compile(r"\s*[-/.\s\u2010-\u2013\u2212]\s*([A-Z])$")
-"""With what stands between a symbol and its class, dashes of all kinds included."""
+"""With the separator between a symbol and its class, including dashes of all kinds."""
 _MARKS = re.compile(r"[*†‡§¶\s]+$")
 """Signs that refer to a note below the table."""
 _EXCHANGE = re.compile(r"^(NYSE|NASDAQ|CBOE|BATS)[A-Z ]*:")
@@ -64,7 +64,7 @@ def parse_page(html: str | bytes) -> ParsedPage:
     """Parse the page "List of S&P 500 companies": the table with the id `constituents`, or any with its columns.
 
     Raises:
-        SourceError: There is no such table, a column is missing, or it does not have 400 to 600 rows.
+        SourceError: there is no such table, a column is missing, or it does not have 400 to 600 rows.
     """
     try:
         page = _longest(tables_of(html, "constituents"))

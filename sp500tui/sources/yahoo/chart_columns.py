@@ -29,7 +29,7 @@ class Columns:
     """The elements of a response, column by column."""
 
     rows: dict[int, int] = field(default_factory=dict)
-    """Start of an element with all prices, in seconds since 1970 → its index; the first of two with prices counts."""
+    """Start of an element with all prices, in seconds since 1970 → its index; the first of two with prices is used."""
     empty: set[int] = field(default_factory=set)
     """Starts of the elements without all prices."""
     opens: list[str | None] = field(default_factory=list)
@@ -77,7 +77,7 @@ def _starts(times: list[object]) -> list[int | None]:
 def _set_aside_empty(
     columns: Columns, starts: Sequence[int | None], highs: Sequence[object], lows: Sequence[object]
 ) -> None:
-    """Move the elements without all prices, or with a high below the low, from `rows` to `empty`."""
+    """Move elements that lack a price, or whose high is below the low, from `rows` to `empty`."""
     prices = (columns.opens, columns.highs, columns.lows, columns.closes)
     if not any(None in column for column in prices) and all(map(ge, highs, lows)):  # type: ignore[arg-type]
         return
@@ -170,7 +170,7 @@ def merged(
 def select_days(
     columns: Columns, meta: Mapping[str, object], zone: tzinfo, window: Window
 ) -> tuple[Columns, Selection]:
-    """One bar a day, from its opening.
+    """One bar per day, from its opening.
 
     The current day's element may have the time of its latest trade instead, and may come in addition to one with
     the opening. Returns the columns with the bars at their openings.
@@ -187,7 +187,7 @@ def select_days(
         begins = start
         if current is not None and day == latest_day:
             opened = datetime.combine(day, current.timetz().replace(tzinfo=None), zone)
-            # Of several sessions on one date, as in a demo market that runs faster, the bar is that of the first.
+            # If a date has several sessions, as in a fast demo market, the bar is that of the first.
             begins = min(start, int(opened.timestamp()))
         ends = begins + 86_400
         if current is not None and closing is not None and day <= current.date():

@@ -10,7 +10,7 @@ from sp500tui.errors import ChartRefusedError, Refusal
 from sp500tui.model import Resolution
 
 _MARGIN = timedelta(minutes=10)
-"""A request may wait for the throttle, and Yahoo's clock may differ from this one."""
+"""Margin: a request may wait for the throttle, and Yahoo's clock may differ from this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ LIMITS: Mapping[Resolution, ChartLimits] = {
     Resolution.HOUR: ChartLimits(730, 730, Resolution.HOUR),
     Resolution.DAY: ChartLimits(None, None, Resolution.DAY),
 }
-"""Yahoo states them in its refusals; for minutes it has named 7 and 8 days a request at different times."""
+"""As stated in Yahoo's error messages; for 1-minute bars, these have named 7 and 8 days per request."""
 
 _FIRST_DAY = datetime(1900, 1, 1, tzinfo=UTC)
 """No bars are older."""
@@ -47,16 +47,16 @@ def oldest_start(resolution: Resolution, now: datetime) -> datetime:
 
 
 def check_window(resolution: Resolution, start: datetime, end: datetime, now: datetime) -> None:
-    """Check that Yahoo can have bars of this window and answers it in one request.
+    """Check that Yahoo can have bars of this window and returns them in one request.
 
     Raises:
-        ChartRefusedError: The window is empty, lies in the future, starts too early or is too long.
+        ChartRefusedError: the window is empty, is in the future, starts too early or is too long.
     """
     limits = LIMITS[resolution]
     if start >= end:
         raise _refused(resolution, start, end, "the window is empty", "give a start before the end")
     if start > now:
-        raise _refused(resolution, start, end, "the window lies in the future", "give a start in the past")
+        raise _refused(resolution, start, end, "the window is in the future", "give a start in the past")
     if start < oldest_start(resolution, now) - _MARGIN:
         if limits.days_back is None:
             raise _refused(resolution, start, end, "no bars are older than 1900", "give a later start")

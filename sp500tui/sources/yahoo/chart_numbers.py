@@ -22,10 +22,10 @@ OLDEST, LATEST = -2_208_988_800, 253_402_300_799
 
 
 def printed_price(value: object) -> Decimal | None:
-    """The price as it was printed before Yahoo stored it in single precision; None if it is no amount above zero.
+    """The price as it was printed before Yahoo stored it in single precision; None if it is not a number above zero.
 
     225.4199981689453 was 225.42: the shortest decimal that has the same value in single precision. A number that is
-    no such value, like 225.67, is kept.
+    not such a value, like 225.67, is kept.
     """
     if not _is_number(value) or not 0 < value < _MAX_PRICE:
         return None
@@ -43,14 +43,14 @@ def printed_price(value: object) -> Decimal | None:
 def printed_prices(columns: Sequence[Sequence[object]]) -> list[list[str | None]]:
     """The columns with `printed_price` of each value as text; None where there is none.
 
-    Prices recur, so each is formatted once, and all of one number of digits by one operation.
+    Prices recur, so each is formatted once, and all with the same number of digits by one operation.
     """
     try:
         values = set[object]().union(*columns)
     except TypeError:
         return [[_price_text(value) for value in column] for column in columns]
     if True in values and any(type(value) is bool for column in columns for value in column):
-        # In a set, it would be the same as the number 1.
+        # In a set, it would equal the number 1.
         return [[_price_text(value) for value in column] for column in columns]
     least, most = _WITHOUT_EXPONENT
     usual = [value for value in values if type(value) is float and least <= value < most]
@@ -106,7 +106,7 @@ def _is_number(value: object) -> TypeGuard[int | float | Decimal]:
 
 
 def epoch_seconds(value: object) -> int | None:
-    """Whole seconds since 1970, negative before; None if it is no time between 1900 and 9999."""
+    """Whole seconds since 1970, negative before; None if it is not a time between 1900 and 9999."""
     return int(value) if _is_number(value) and OLDEST <= value <= LATEST else None
 
 

@@ -74,12 +74,12 @@ class Chart:
     unfinished: Sequence[Bar]
     """The running bar, and those that have ended within `SETTLING`; for display, not to be stored."""
     missing: tuple[datetime, ...]
-    """Starts of bars that have ended and that the source has no prices of, now or for ever.
+    """Starts of ended bars for which the source has no prices, now or permanently.
 
-    Within a day every point of the grid counts; of days only those that the response lists.
+    For intraday bars every point of the grid counts; for daily bars only those that the response lists.
     """
     sessions: tuple[TradingSession, ...]
-    """Within a day the sessions of the window and of days around it; otherwise those of the current or next day."""
+    """For intraday bars the sessions of the window and of days around it; else those of the current or next day."""
     actions: tuple[CorporateAction, ...]
     currency: str | None
     """Currency of all prices; None where the source names none."""
@@ -98,8 +98,8 @@ def parse_chart(answer: object, request: ChartRequest, now: datetime) -> Chart:
     Yahoo adds as a last element.
 
     Raises:
-        ChartRefusedError: The response has no chart, or one for another symbol or resolution.
-        SourceError: It is not a response of the chart service, or it reports a failure of the service.
+        ChartRefusedError: the response has no chart, or one for another symbol or resolution.
+        SourceError: it is not a response of the chart service, or it reports a failure of the service.
     """
     result = get_path(answer, "chart", "result", 0)
     meta = get_path(result, "meta")
@@ -144,7 +144,7 @@ def parse_chart(answer: object, request: ChartRequest, now: datetime) -> Chart:
 
 
 def chart_refusal(status: int, answer: object) -> tuple[Refusal, str] | None:
-    """Why the service has no chart, and its own words; None if the response is no refusal of a chart."""
+    """Why the service has no chart, and its message; None if the response does not refuse a chart."""
     if not get_path(answer, "chart", "error"):
         return None
     description = error_message({"chart": get_path(answer, "chart")})
@@ -160,7 +160,7 @@ def chart_refusal(status: int, answer: object) -> tuple[Refusal, str] | None:
 
 
 def refused(request: ChartRequest, refusal: Refusal, description: str) -> ChartRefusedError:
-    """The error for a refusal of the service, with the remedy."""
+    """The error for a refused chart, with the remedy."""
     limits = LIMITS[request.resolution]
     remedy = {
         Refusal.UNKNOWN_SYMBOL: "check the symbol, which may have been renamed or delisted",
@@ -253,7 +253,7 @@ def _select(
     request: ChartRequest,
     window: Window,
 ) -> tuple[Columns, Selection]:
-    """The bars within a day, merged where the response has finer ones."""
+    """The intraday bars, merged if the response has finer ones."""
     width, step = int(request.resolution.width.total_seconds()), int(granularity.total_seconds())
     partial: set[int] = set()
     if step != width:
@@ -264,7 +264,7 @@ def _select(
 def _actions(
     events: object, symbol: str, currency: str | None, zone: tzinfo, now: datetime
 ) -> tuple[CorporateAction, ...]:
-    """The usable actions of `events`, in order of time; payments without a currency of their own have `currency`."""
+    """The usable actions of `events`, in order of time; payments that do not state a currency have `currency`."""
     found = []
     for name, kind in _ACTION_KINDS.items():
         for key, event in _events(get_path(events, name)):
@@ -282,7 +282,7 @@ def _actions(
 
 
 def _events(events: object) -> Iterator[tuple[object, Mapping[str, object]]]:
-    """Events come in an object with their times as keys."""
+    """The events of an object whose keys are their times."""
     if isinstance(events, Mapping):
         yield from ((key, event) for key, event in events.items() if isinstance(event, Mapping))
 

@@ -69,7 +69,7 @@ class YahooFinance:
         self._opening = threading.Lock()
         self._closed = threading.Event()
         self._ending = threading.Event()
-        """Set when no request may wait for the throttle any longer."""
+        """Set when requests must no longer wait for the throttle."""
         self._session: ThrottledSession | None = None
         self._data: Any = None
         """yfinance's `YfData`, one for the whole process."""
@@ -79,10 +79,10 @@ class YahooFinance:
         self._reported_states: set[str] = {state.value for state in MarketState} - {MarketState.UNKNOWN}
 
     def open(self) -> None:
-        """Import yfinance and give it the throttled session. Idempotent.
+        """Import yfinance and set the throttled session. Idempotent.
 
         Raises:
-            SourceError: The cache folder cannot be used, or yfinance cannot be imported.
+            SourceError: the cache folder cannot be used, or yfinance cannot be imported.
         """
         with self._opening:
             if self._data is not None:
@@ -133,8 +133,8 @@ class YahooFinance:
         is called with the phases of the request and of those for cookies and crumbs before it.
 
         Raises:
-            ThrottledError: The throttle is closed, or Yahoo throttles requests.
-            SourceError: There is no response, or an invalid one.
+            ThrottledError: the throttle is closed, or Yahoo throttles requests.
+            SourceError: there is no response, or an invalid one.
         """
         pairs = [fx_symbol(base, target) for base, target in dict.fromkeys(fx_pairs) if base != target]
         requested = [*dict.fromkeys(yahoo_symbol(symbol) for symbol in symbols), *pairs]
@@ -159,8 +159,8 @@ class YahooFinance:
         """Fetch the sessions of the exchange's current trading day, in one request.
 
         Raises:
-            ThrottledError: The throttle is closed, or Yahoo throttles requests.
-            SourceError: There is no response, or an invalid one.
+            ThrottledError: the throttle is closed, or Yahoo throttles requests.
+            SourceError: there is no response, or an invalid one.
         """
         params = {"range": "1d", "interval": "1d", "includePrePost": "false"}
         with self._answer(_chart_url(symbol), params) as (body, _):
@@ -170,13 +170,13 @@ class YahooFinance:
         """Fetch the bars, trading sessions and corporate actions of one symbol in one request.
 
         Raises:
-            ChartRefusedError: The window exceeds the endpoint's limits, or Yahoo has no chart for this request.
-            ThrottledError: The throttle is closed, or Yahoo throttles requests.
-            SourceError: There is no response, or an invalid one.
+            ChartRefusedError: the window exceeds the endpoint's limits, or Yahoo has no chart for this request.
+            ThrottledError: the throttle is closed, or Yahoo throttles requests.
+            SourceError: there is no response, or an invalid one.
         """
         check_window(request.resolution, request.start, request.end, self._clock())
         requested_as = LIMITS[request.resolution].requested_as
-        # A merged bar needs all its parts, also those that start after the window.
+        # A merged bar needs all its parts, including those that start after the window.
         margin = request.resolution.width if requested_as is not request.resolution else timedelta(0)
         params = {
             "interval": requested_as.value,
@@ -193,11 +193,11 @@ class YahooFinance:
         return replace(chart, seconds=seconds)
 
     def cancel_waits(self) -> None:
-        """End the waits for the throttle with ThrottledError; requests that need not wait are sent all the same."""
+        """End the waits for the throttle with ThrottledError; requests that need not wait are still sent."""
         self._ending.set()
 
     def close(self) -> None:
-        """Cancel waits for the throttle and remove the cookies; running requests end by their timeout."""
+        """Cancel waits for the throttle and remove the cookies; running requests end within their timeout."""
         self._closed.set()
         self._ending.set()
         try:
@@ -220,7 +220,7 @@ class YahooFinance:
             # Any call of yfinance without session= replaces the session.
             data._set_session(session)
         session.start_query(on_phase)
-        # Also while yfinance waits for the cookie and the crumb that another thread requests.
+        # Includes the time in which yfinance waits for a cookie and crumb requested by another thread.
         on_phase(RequestPhase.ANSWER)
         try:
             body = _body(self._response(session, data, url, params))
@@ -255,7 +255,7 @@ class YahooFinance:
 
         Raises:
             ThrottledError: Yahoo requires consent again.
-            SourceError: The request was redirected to another site, such as the log-in page of a network.
+            SourceError: the request was redirected to another site, such as the log-in page of a network.
         """
         for _ in range(2):
             response = data.get(url, params=params, timeout=self._timeout)
@@ -298,7 +298,7 @@ class YahooFinance:
             _log.warning("Yahoo Finance returned symbols that were not requested: %s", one_line(new))
 
     def _unreported(self, found: Set[str], reported: set[str], most: int) -> str:
-        """Add what was not reported before, and return it; empty without such, or when `most` were reported."""
+        """Add and return the values not reported before; empty if there are none, or once `most` have been reported."""
         with self._reporting:
             new = found - reported
             if len(reported) >= most:

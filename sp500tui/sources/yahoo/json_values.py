@@ -18,12 +18,12 @@ _ENVELOPES = ("finance", "quoteResponse", "chart")
 def read_json(
     body: bytes, *, parse_float: Callable[[str], object] = Decimal, content: str = "quotes"
 ) -> object:
-    """Decode a body, by default with fractions as Decimal; a NaN is kept, so that it invalidates its own entry only.
+    """Decode a body, by default with fractions as Decimal; a NaN is kept, so that it invalidates only its own entry.
 
     `content` names what was requested, for the error message. The encoding is UTF-8, or that of the byte order mark.
 
     Raises:
-        SourceError: The body is not JSON: a web page, truncated, or nested too deeply.
+        SourceError: the body is not JSON: a web page, truncated, or nested too deeply.
     """
     try:
         decoded: object = json.loads(
@@ -41,7 +41,7 @@ def read_chart(body: bytes) -> object:
     try:
         decoded: object = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # What is not strictly JSON, such as a NaN, or no JSON at all.
+        # Not strict JSON, such as a NaN, or not JSON at all.
         return read_json(body, parse_float=float, content="a chart")
     return decoded
 

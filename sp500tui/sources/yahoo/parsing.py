@@ -29,7 +29,7 @@ _SESSIONS: Mapping[str, tuple[str, ...]] = {
     MarketState.CLOSED: ("postMarket", "regularMarket"),
     MarketState.PREPRE: ("postMarket", "regularMarket"),
 }
-"""The sessions whose latest trade counts in each market state; the first one wins a tie.
+"""The sessions whose latest trade is used in each market state; the first one wins a tie.
 
 Any other state takes the newest usable trade of all sessions in the answer.
 """
@@ -90,7 +90,7 @@ def parse_quotes(
     """Parse the response to a request for these symbols (as listed) and pairs; `now` is its arrival time (UTC).
 
     Raises:
-        SourceError: It is not a response of the quote service, or it reports an error.
+        SourceError: it is not a response of the quote service, or it reports an error.
     """
     found = _by_symbol(answer)
     unrequested = set(found)
@@ -191,7 +191,7 @@ def _trade(entry: Mapping[str, object], session: str, now: datetime) -> _Trade:
 
 
 def _all_sessions(entry: Mapping[str, object]) -> tuple[str, ...]:
-    """All sessions that the entry has a price of, known ones first."""
+    """All sessions for which the entry has a price, known ones first."""
     known = (_OVERNIGHT, "preMarket", "postMarket", "regularMarket")
     named = (match[1] for key in entry if (match := _SESSION_PRICE.fullmatch(key)))
     return tuple(dict.fromkeys((*known, *named)))
@@ -200,7 +200,7 @@ def _all_sessions(entry: Mapping[str, object]) -> tuple[str, ...]:
 def market_state(value: object) -> str:
     """The market state as stored: a `MarketState`, or the source's text in upper case.
 
-    Characters that a stored state cannot hold are replaced by underscores. A value that names no session is
+    Characters that a stored state cannot hold are replaced by underscores. A value without a session name becomes
     `UNKNOWN`.
     """
     if not isinstance(value, str):
@@ -222,7 +222,7 @@ def _number(value: object) -> Decimal | None:
 
 
 def _is_too_fine(number: Decimal) -> bool:
-    """Whether a finite number has more decimal places than are stored."""
+    """Whether a finite number has more decimal places than the database stores."""
     text = str(number)
     if len(text) <= -_MAX_SCALE and "E" not in text:
         # Too short to exceed the limit; `as_tuple` costs more than all other checks together.
@@ -234,7 +234,7 @@ def _is_too_fine(number: Decimal) -> bool:
 def _price(value: object) -> Decimal:
     number = _number(value)
     if number is None or number <= 0:
-        raise InvalidQuoteError(f"its price is no amount above zero: {one_line(value, 24)}")
+        raise InvalidQuoteError(f"its price is not a number above zero: {one_line(value, 24)}")
     return number
 
 
@@ -247,7 +247,7 @@ def _time(value: object, now: datetime) -> datetime:
     except (ValueError, OverflowError, OSError):
         time = datetime.max.replace(tzinfo=UTC)
     if time > now + _MAX_CLOCK_SKEW:
-        raise InvalidQuoteError(f"the time of the trade lies in the future: {seconds}")
+        raise InvalidQuoteError(f"the time of the trade is in the future: {seconds}")
     return time
 
 
@@ -258,6 +258,6 @@ def _currency(value: object) -> str:
 
 
 def _count(value: object) -> int | None:
-    """A number of shares or dollars; None if it is negative, no number or out of range."""
+    """A number of shares or dollars; None if it is negative, not a number or out of range."""
     number = _number(value)
     return int(number) if number is not None and 0 <= number < _MAX_COUNT else None

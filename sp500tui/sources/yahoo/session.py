@@ -27,12 +27,12 @@ from sp500tui.sources.yahoo.charts import CHART_PATH, chart_refusal
 from sp500tui.sources.yahoo.json_values import error_message, error_text, read_json
 
 COOKIE_HOST = "fc.yahoo.com"
-"""Sets the cookie, with a 404. It is on some block lists, for which yfinance has a fallback."""
+"""Host that sets the cookie, with a 404. Some block lists contain it, for which yfinance has a fallback."""
 
 _CRUMB_PATH = "/v1/test/getcrumb"
 _CRUMB = re.compile(rb"[\x21-\x3b\x3d\x3f-\x7a\x7c\x7e]{4,64}")
 _NO_CRUMB = b"<html>"
-"""The only body that yfinance recognizes as "no crumb"; it would use any other body as the crumb."""
+"""The only body that yfinance recognizes as a missing crumb; it would use any other body as the crumb."""
 _MAX_BODY = 32 << 20
 _MAX_REQUESTS = 12
 """Requests of one query, including redirects. A consent page takes nine or ten."""
@@ -97,7 +97,7 @@ class ThrottledSession(Session[Response]):
         if proxy:
             # Every request uses the proxy; NO_PROXY in the environment is ignored.
             options[CurlOpt.NOPROXY] = ""
-        trusted: Any = ca_file or True  # the annotation of curl_cffi forgets the file
+        trusted: Any = ca_file or True  # the annotation of curl_cffi lacks the file
         super().__init__(
             impersonate="chrome",
             proxies={"http": proxy, "https": proxy} if proxy else None,
@@ -125,8 +125,8 @@ class ThrottledSession(Session[Response]):
         """Send one request when the throttle allows it; every redirect counts as a request.
 
         Raises:
-            ThrottledError: The throttle is closed, or the response throttles requests.
-            SourceError: There is no response, or one for which a retry by yfinance would not help.
+            ThrottledError: the throttle is closed, or the response throttles requests.
+            SourceError: there is no response, or one for which a retry by yfinance would not help.
         """
         budget: RequestBudget = getattr(self._budgets, "own", None) or RequestBudget()
         host = urlsplit(url).hostname or url
@@ -156,7 +156,7 @@ class ThrottledSession(Session[Response]):
             if isinstance(error, curl.TooManyRedirects):
                 self._charge(budget, redirects)
             if host == COOKIE_HOST and _proxy_status(error) != _PROXY_LOGIN:
-                # The only error on which yfinance falls back to another way to get its cookie.
+                # The only error on which yfinance falls back to another way of getting its cookie.
                 raise curl.DNSError(str(error)) from error
             raise SourceError(
                 connection_error_message(error, host, self._timeout, proxied=self._proxied)
@@ -238,7 +238,7 @@ def is_throttling(status: int, retry_after: float | None, body: bytes) -> bool:
 
 
 def http_error(response: Response, host: str, path: str) -> SourceError:
-    """The error for a status of 400 or above: a refused chart does not mean that the service fails."""
+    """The error for a status of 400 or above: a refused chart is not a failure of the service."""
     message = http_error_message(response, host)
     if path.startswith(CHART_PATH):
         try:
@@ -273,7 +273,7 @@ def connection_error_message(
     if status is not None:
         return f"Yahoo Finance: {proxy_error_message(status, host)}"
     if isinstance(error, curl.TooManyRedirects):
-        return f"Yahoo Finance redirects in a circle ({host}); try again later"
+        return f"Yahoo Finance redirects in a loop ({host}); try again later"
     if isinstance(error, curl.Timeout):
         return (
             f"Yahoo Finance did not answer within {timeout:g} s ({host}); check the network, or give --proxy"
@@ -297,6 +297,6 @@ def connection_error_message(
 
 
 def _curl_reason(error: curl.RequestException) -> str:
-    """The message of curl without its function and its address on the web."""
+    """The message of curl without its function and documentation URL."""
     found = _CURL_TEXT.fullmatch(str(error))
     return one_line(found[1] if found else error)

@@ -43,7 +43,7 @@ def parse_trading_periods(answer: object) -> TradingPeriods:
     """Parse `meta.currentTradingPeriod` (epoch seconds) of a `v8/finance/chart` response.
 
     Raises:
-        SourceError: The periods are missing, unreadable or overlap.
+        SourceError: the periods are missing, unreadable or overlap.
     """
     periods = get_path(answer, "chart", "result", 0, "meta", "currentTradingPeriod")
     if not isinstance(periods, Mapping):

@@ -161,11 +161,11 @@ def test_the_examples_can_be_applied(scene: Scene, kind: str) -> None:
         ({"kind": "split", "symbol": "MMM", "numerator": 1.5, "denominator": 1}, "the ratio 1.5:1 is not"),
         ({"kind": "split", "symbol": "NOPE", "numerator": 2, "denominator": 1}, "NOPE is not listed"),
         ({"kind": "dividend", "symbol": "MMM", "amount": -1}, "the amount -1 is not above zero"),
-        ({"kind": "rename", "symbol": "MMM", "new_symbol": "AOS"}, "AOS is listed already"),
-        ({"kind": "rename", "symbol": "MMM", "new_symbol": "m m"}, "'m m' is no symbol"),
+        ({"kind": "rename", "symbol": "MMM", "new_symbol": "AOS"}, "AOS is already listed"),
+        ({"kind": "rename", "symbol": "MMM", "new_symbol": "m m"}, "'m m' is not a symbol"),
         ({"kind": "change"}, "neither an added nor a removed symbol"),
         ({"kind": "change", "removed": "NOPE"}, "NOPE is not in the index"),
-        ({"kind": "change", "added": "MMM"}, "MMM is listed already"),
+        ({"kind": "change", "added": "MMM"}, "MMM is already listed"),
     ],
 )
 def test_an_impossible_event_is_refused_and_changes_nothing(scene: Scene, event: Any, words: str) -> None:

@@ -67,7 +67,7 @@ def test_absent_folders_are_skipped_as_openssl_does(tmp_path: Path) -> None:
         ("empty", "holds no PEM certificate"),
         ("text", "holds no PEM certificate"),
         ("empty folder", "holds no PEM certificate"),
-        ("pipe", "is no regular file"),
+        ("pipe", "is not a regular file"),
     ],
 )
 def test_an_unusable_file_is_one_line_with_the_remedy(

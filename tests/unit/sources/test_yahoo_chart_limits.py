@@ -24,7 +24,7 @@ def test_every_resolution_has_limits() -> None:
     [
         ("1m", NOW - DAY, NOW - DAY, "the window is empty"),
         ("1m", NOW, NOW - DAY, "the window is empty"),
-        ("1d", NOW + DAY, NOW + 2 * DAY, "lies in the future"),
+        ("1d", NOW + DAY, NOW + 2 * DAY, "is in the future"),
         (
             "1m",
             NOW - 31 * DAY,

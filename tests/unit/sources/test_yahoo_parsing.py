@@ -138,7 +138,7 @@ def test_overnight_and_unknown_sessions_use_the_newest_usable_trade(
 
 def test_an_unknown_session_without_a_usable_trade_is_missing_with_the_reason() -> None:
     quote = one({"marketState": "LUNCH", "regularMarketPrice": 0, "lunchMarketPrice": None})
-    assert quote == "its price is no amount above zero: 0"
+    assert quote == "its price is not a number above zero: 0"
 
 
 @pytest.mark.parametrize(
@@ -180,24 +180,24 @@ def test_any_market_state_keeps_the_price_and_can_be_stored(value: Any, state: s
         ({"quoteType": "NONE"}, "unknown to Yahoo Finance, or no longer traded"),
         ({"regularMarketPrice": "absent"}, "no price in Yahoo's answer"),
         ({"regularMarketPrice": None}, "no price in Yahoo's answer"),
-        ({"regularMarketPrice": 0}, "its price is no amount above zero: 0"),
-        ({"regularMarketPrice": -3.5}, "its price is no amount above zero: -3.5"),
-        ({"regularMarketPrice": float("nan")}, "its price is no amount above zero: NaN"),
-        ({"regularMarketPrice": float("inf")}, "its price is no amount above zero: Infinity"),
-        ({"regularMarketPrice": 1e300}, "its price is no amount above zero: 1E+300"),
-        ({"regularMarketPrice": 1e-300}, "its price is no amount above zero: 1E-300"),
-        ({"regularMarketPrice": True}, "its price is no amount above zero: True"),
-        ({"regularMarketPrice": "187"}, "its price is no amount above zero: 187"),
-        ({"regularMarketPrice": {"raw": 1}}, "its price is no amount above zero: {'raw': 1}"),
+        ({"regularMarketPrice": 0}, "its price is not a number above zero: 0"),
+        ({"regularMarketPrice": -3.5}, "its price is not a number above zero: -3.5"),
+        ({"regularMarketPrice": float("nan")}, "its price is not a number above zero: NaN"),
+        ({"regularMarketPrice": float("inf")}, "its price is not a number above zero: Infinity"),
+        ({"regularMarketPrice": 1e300}, "its price is not a number above zero: 1E+300"),
+        ({"regularMarketPrice": 1e-300}, "its price is not a number above zero: 1E-300"),
+        ({"regularMarketPrice": True}, "its price is not a number above zero: True"),
+        ({"regularMarketPrice": "187"}, "its price is not a number above zero: 187"),
+        ({"regularMarketPrice": {"raw": 1}}, "its price is not a number above zero: {'raw': 1}"),
         ({"regularMarketTime": "absent"}, "no time of the trade in Yahoo's answer"),
         ({"regularMarketTime": 0}, "no time of the trade in Yahoo's answer"),
         ({"regularMarketTime": "soon"}, "no time of the trade in Yahoo's answer"),
-        ({"regularMarketTime": AT + 90_000}, f"the time of the trade lies in the future: {AT + 90_000}"),
-        ({"regularMarketTime": 10**14}, f"the time of the trade lies in the future: {10**14}"),
+        ({"regularMarketTime": AT + 90_000}, f"the time of the trade is in the future: {AT + 90_000}"),
+        ({"regularMarketTime": 10**14}, f"the time of the trade is in the future: {10**14}"),
         ({"currency": "absent"}, "no currency in Yahoo's answer"),
         ({"currency": None}, "no currency in Yahoo's answer"),
         ({"currency": "US$"}, "no currency in Yahoo's answer"),
-        ({"marketState": "POST", "postMarketPrice": -1}, "its price is no amount above zero: -1"),
+        ({"marketState": "POST", "postMarketPrice": -1}, "its price is not a number above zero: -1"),
     ],
 )
 def test_an_entry_without_a_usable_price_is_missing_with_the_reason(
@@ -262,7 +262,7 @@ def test_a_pair_requested_as_a_symbol_is_a_quote() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"regularMarketPrice": 0}, "its price is no amount above zero: 0"),
+        ({"regularMarketPrice": 0}, "its price is not a number above zero: 0"),
         ({"currency": "USD"}, "it comes in USD, not in DKK"),
         ({"symbol": "OTHER"}, OMITTED),
         ({"regularMarketTime": None}, "no time of the trade in Yahoo's answer"),

@@ -186,7 +186,7 @@ def test_the_last_requests_of_a_fetch_are_not_redirected_further(net: Net, sessi
     for _ in range(10):
         session.get(QUOTE)
     net.answer = raising(curl.TooManyRedirects("47"))
-    with pytest.raises(SourceError, match="redirects in a circle"):
+    with pytest.raises(SourceError, match="redirects in a loop"):
         session.get(QUOTE)
     assert net.sent[-1]["max_redirects"] == 1
 
@@ -387,7 +387,7 @@ def test_one_fetch_takes_at_most_three_timeouts(net: Net, session: ThrottledSess
         ),
         (
             curl.TooManyRedirects("47"),
-            "Yahoo Finance redirects in a circle (a.b); try again later",
+            "Yahoo Finance redirects in a loop (a.b); try again later",
         ),
         (curl.IncompleteRead("18"), "Yahoo Finance closed the connection mid-response (a.b)"),
         (
