@@ -25,7 +25,7 @@ class _TimeLoader(Loader):
         try:
             return _EPOCH + timedelta(microseconds=int.from_bytes(data, "big", signed=True))
         except OverflowError:
-            raise psycopg.DataError("a stored time lies outside the years 1 to 9999") from None
+            raise psycopg.DataError("a stored time is outside the years 1 to 9999") from None
 
 
 class _TextLoader(Loader):

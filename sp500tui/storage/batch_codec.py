@@ -1,7 +1,7 @@
 """The serialized form of a batch, used in the journal, on the writer's pipe and as query parameters.
 
-A payload holds one PostgreSQL array literal a column (`{AAPL,MSFT}`, `{1.5,NULL}`), in the order of the layout's
-columns, separated by line feeds. For a table other than `prices` its name comes first, on a line of its own. `encode`
+A payload holds one PostgreSQL array literal per column (`{AAPL,MSFT}`, `{1.5,NULL}`), in the order of the layout's
+columns, separated by line feeds. For a table other than `prices`, the first line is its name. `encode`
 checks that no value needs quoting, so that decoding is plain splitting and the server receives the columns unchanged.
 """
 
@@ -68,7 +68,7 @@ class Layout:
     fields: Callable[[Any], tuple[Any, ...]]
     """The values of a row in the order of the columns."""
     key: Callable[[tuple[Any, ...]], Any]
-    """The primary key of such values, by which a batch is sorted."""
+    """The primary key of these values, by which a batch is sorted."""
     nullable_text: frozenset[str] = frozenset()
     """Text columns that may be NULL."""
 
@@ -103,7 +103,7 @@ _TEXT_COLUMNS = frozenset(
 _TIME_CHARACTERS = b"0123456789T:.+-NUL"
 _NUMBER_CHARACTERS = b"0123456789.eE+-NUL"
 _TEXT_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.^=_&/:+-"
-"""Characters allowed in a column: none that an array literal has to quote, and no `NaN`."""
+"""Characters allowed in a column: none that an array literal must quote, and no `NaN`."""
 _NULL_ELEMENT = re.compile(rb"(?i)(?<![^,])null(?![^,])")
 
 _INVALID_TEXT = "22P02"
@@ -114,7 +114,7 @@ def layout_of(payload: bytes) -> Layout:
     """The layout of a payload.
 
     Raises:
-        DatabaseError: With SQLSTATE 22P02 if it is for a table that this version does not know.
+        DatabaseError: with SQLSTATE 22P02 if it is for a table that this version does not know.
     """
     if payload.startswith(b"{"):
         return PRICES
@@ -139,7 +139,7 @@ def encode(rows: Sequence[Row]) -> bytes:
     Numbers are written by `str`, times as ISO 8601 in UTC.
 
     Raises:
-        DatabaseError: With SQLSTATE 22P02 if a value needs quoting.
+        DatabaseError: with SQLSTATE 22P02 if a value needs quoting.
     """
     if isinstance(rows, BarBlock):
         return _encode_block(rows)
@@ -163,7 +163,7 @@ def encode_records(records: Sequence[Mapping[str, str | None]]) -> bytes:
     """Encode records as returned by `decode`, in the given order.
 
     Raises:
-        DatabaseError: With SQLSTATE 22P02 if a value needs quoting or is missing.
+        DatabaseError: with SQLSTATE 22P02 if a value needs quoting or is missing.
     """
     layout = BARS if records and "resolution" in records[0] else PRICES
     try:
@@ -197,7 +197,7 @@ def count(payload: bytes) -> int:
 
 
 def split(payload: bytes, parts: int = 2) -> list[bytes]:
-    """Split the payload into `parts` whose lengths differ by one row at most; into fewer if it has fewer rows."""
+    """Split the payload into `parts` whose lengths differ by at most one row; into fewer if it has fewer rows."""
     header = layout_of(payload).header
     columns = [_elements(column) for column in parameters(payload)]
     rows = len(columns[0])
@@ -222,7 +222,7 @@ def parameters(payload: bytes) -> list[bytes]:
 
 
 def record_of(row: Row) -> dict[str, str | None]:
-    """The values of a row as text, also of one that cannot be encoded."""
+    """The values of a row as text, even if it cannot be encoded."""
     layout = BARS if isinstance(row, Bar) else PRICES
     values = zip(layout.columns, layout.fields(row), strict=True)
     return {name: None if value is None else str(value) for name, value in values}

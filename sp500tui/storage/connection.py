@@ -130,14 +130,14 @@ def connect(
 
     Args:
         url: PostgreSQL URL; its own `connect_timeout` and keep-alive parameters take precedence.
-        application_name: Name shown in `pg_stat_activity`.
-        connect_timeout: Timeout of connecting, in seconds.
-        statement_timeout: Timeout of a statement, in seconds; 0 for none.
-        read_only: Make every transaction read-only.
+        application_name: name shown in `pg_stat_activity`.
+        connect_timeout: timeout of connecting, in seconds.
+        statement_timeout: timeout of a statement, in seconds; 0 for none.
+        read_only: make every transaction read-only.
 
     Raises:
-        ConfigurationError: The URL is malformed.
-        DatabaseError: With the cause, the masked URL and the remedy.
+        ConfigurationError: the URL is malformed.
+        DatabaseError: with the cause, the masked URL and the remedy.
     """
     check_url(url)
     defaults: dict[str, str | int] = {
@@ -151,7 +151,7 @@ def connect(
         options |= _passfile_option()
     connection = _open(url, options, "UTF8")
     if connection.info.parameter_status("server_encoding") == _SQL_ASCII:
-        # Such a server validates what it sends against the client encoding; with SQL_ASCII it sends any bytes.
+        # Such a server validates its output against the client encoding; with SQL_ASCII it sends any bytes.
         connection.close()
         connection = _open(url, options, _SQL_ASCII)
     connection.isolation_level = IsolationLevel.READ_COMMITTED
@@ -168,7 +168,7 @@ def connect(
 
 
 class KeptConnection:
-    """A connection that is opened when it is needed, and opened again once it has ended. For one thread at a time."""
+    """A connection that is opened on demand, and reopened after it has ended. Not thread-safe."""
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
         """`connect` opens a connection."""
@@ -184,7 +184,7 @@ class KeptConnection:
         """The connection.
 
         Raises:
-            DatabaseError: It cannot be opened.
+            DatabaseError: it cannot be opened.
         """
         if self._connection is None or has_ended(self._connection):
             self.close()
@@ -200,7 +200,7 @@ class KeptConnection:
 
 
 def _passfile_option() -> dict[str, str]:
-    """Disable a password file that libpq would ignore anyway, with a line on stderr at each connection."""
+    """Disable a password file that libpq would ignore anyway, printing a line to stderr at each connection."""
     unusable = unusable_passfile()
     if unusable is None:
         return {}
@@ -217,7 +217,7 @@ def _report_passfile(path: Path, reason: str) -> None:
 def _open(url: str, options: Mapping[str, str | int], encoding: str) -> Connection:
     """Connect with this client encoding, which overrides the one in the URL and PGCLIENTENCODING."""
     try:
-        # No prepared statements until `_detect_pooler` has found none.
+        # No prepared statements until `_detect_pooler` has ruled out a pooler.
         return Connection.connect(
             make_conninfo(url, **options, client_encoding=encoding), autocommit=True, prepare_threshold=None
         )
@@ -228,7 +228,7 @@ def _open(url: str, options: Mapping[str, str | int], encoding: str) -> Connecti
 def _detect_pooler(connection: Connection) -> None:
     """Enable prepared statements unless a pooler is in between.
 
-    A pooler in statement mode closes the connection at this transaction of several messages; `run` alone, which sends
+    A pooler in statement mode closes the connection at this transaction of several messages; `run`, which sends only
     one, would not reveal it.
     """
     with transaction(connection):
@@ -246,7 +246,7 @@ def connection_error(url: str, error: psycopg.Error) -> DatabaseError:
             return DatabaseError(f"the database {redact_url(url)} {remedy}", reported or sqlstate)
     if found := invalid_value_message(text):
         return DatabaseError(f"the database {redact_url(url)} cannot be reached: {found}", "08001")
-    # libpq quotes what it cannot parse, which may be part of the password.
+    # libpq quotes text that it cannot parse, which may be part of the password.
     reason = "libpq cannot use its parameters" if "invalid" in text else _first_line(text)
     return DatabaseError(
         f"the database {redact_url(url)} cannot be reached: {reason}", error.sqlstate or "08001"

@@ -28,8 +28,8 @@ class Database(Closable):
         """Validate the URL without connecting; without a URL, start the embedded server.
 
         Raises:
-            ConfigurationError: The URL is malformed or the data directory cannot be used.
-            DatabaseError: The embedded server does not start.
+            ConfigurationError: the URL is malformed or the data directory cannot be used.
+            DatabaseError: the embedded server does not start.
         """
         if url is not None:
             check_url(url)
@@ -44,7 +44,7 @@ class Database(Closable):
         """Whether there is a database to open: a URL, or an embedded server's data in this folder.
 
         Raises:
-            ConfigurationError: The folder belongs to another user.
+            ConfigurationError: the folder belongs to another user.
         """
         if url is not None:
             return True
@@ -62,7 +62,7 @@ class Database(Closable):
         """Restart the embedded server if it has died; returns whether it was restarted.
 
         Raises:
-            DatabaseError: The server does not start.
+            DatabaseError: the server does not start.
         """
         return self._server is not None and self._server.restart_if_dead()
 

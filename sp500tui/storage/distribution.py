@@ -94,7 +94,7 @@ class Server:
 
 
 def pending_steps(extension: str, distributed: Collection[str]) -> tuple[Step, ...]:
-    """The steps that remain where `distributed` tables and views exist."""
+    """The steps that remain if the `distributed` tables and views exist."""
     return tuple(step for step in _STEPS[extension] if step.makes not in distributed)
 
 
@@ -104,8 +104,8 @@ def prepare(url: str, *, dry_run: bool = False) -> Generator[str, None, None]:
     Steps already done are skipped. A database with neither extension needs none.
 
     Raises:
-        ConfigurationError: The URL is malformed.
-        DatabaseError: The database cannot be reached, or a step fails; `prepare` can be run again.
+        ConfigurationError: the URL is malformed.
+        DatabaseError: the database cannot be reached, or a step fails; `prepare` can be run again.
     """
     if not dry_run:
         apply_schema(url)

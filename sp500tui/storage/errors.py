@@ -9,12 +9,12 @@ _TRANSIENT = frozenset({"25006", "25P03", "25P04"})
 _BAD_ROW_CLASSES = frozenset({"22", "23"})
 """Data exception, integrity constraint violation."""
 _SERVER_CLASSES = frozenset(
-    # Of the server itself; of the classes that are left out, only code of the database raises errors.
+    # Classes raised by the server itself; errors of all other classes are raised by code in the database.
     "01 02 03 0A 0B 0F 0L 0P 0Z 20 24 25 26 28 2B 2D 2F 34 3B 3D 3F 42 54 72 F0 HV XX".split()  # noqa: SIM905
 )
 TOO_MANY_CONNECTIONS = "53300"
 _OWN = frozenset({TOO_MANY_CONNECTIONS, "57014", "57P05"})
-"""No connection left; statement cancelled; session ended by `idle_session_timeout`: other sessions are not affected."""
+"""No free connection; statement cancelled; session ended by `idle_session_timeout`: other sessions are not affected."""
 _OUTAGE_CLASSES = frozenset({"08", "53", "57", "58"})
 
 
@@ -27,7 +27,7 @@ def is_transient(sqlstate: str | None) -> bool:
 
 
 def is_outage(sqlstate: str | None) -> bool:
-    """Whether an error of one session means that no other can use the database either."""
+    """Whether an error of one session means that the others cannot use the database either."""
     if sqlstate is None or sqlstate == "25006":
         return True
     return sqlstate[:2] in _OUTAGE_CLASSES and sqlstate not in _OWN
@@ -39,7 +39,7 @@ def is_bad_row(sqlstate: str | None) -> bool:
 
 
 def may_be_bad_row(sqlstate: str | None) -> bool:
-    """Whether code of the database raised the error, such as a trigger: for a row, or for every row.
+    """Whether code in the database, such as a trigger, raised the error: for one row, or for every row.
 
     `RAISE EXCEPTION` reports P0001 unless it names another SQLSTATE, which may be of any class.
     """

@@ -17,7 +17,7 @@ _NO_SUCH_FUNCTION = "42883"
 MAX_POINTS = 2000
 MAX_ROWS = 200
 COUNTED_BYTES = 256 * 2**20
-"""Rows of a table up to this size are counted, beyond it estimated: about 1.5 million rows, 0.1 s."""
+"""Maximum size in bytes of a table whose rows are counted, not estimated: about 1.5 million rows, 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class PricePoint:
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """One row of `prices` as the table holds it; times in UTC."""
+    """One row of `prices` as stored; times in UTC."""
 
     symbol: str
     quote_time: datetime
@@ -53,7 +53,7 @@ class StoredRow:
 
 @dataclass(frozen=True, slots=True)
 class RowTotal:
-    """How many rows `prices` holds."""
+    """The size of `prices`."""
 
     rows: int
     exact: bool
@@ -95,7 +95,7 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class LatestRows:
-    """The latest row of each of some symbols, as the pipeline's own values."""
+    """The latest row of each of some symbols, as values of the pipeline."""
 
     rows: tuple[ConvertedQuote, ...]
     stored_at: datetime | None
@@ -108,7 +108,7 @@ def history(
     """A symbol's prices since `since`, oldest first, thinned evenly to `points` (at most 2000).
 
     Raises:
-        DatabaseError: With its SQLSTATE, as in every function of this module.
+        DatabaseError: with its SQLSTATE, as in every function of this module.
     """
     arguments = {"symbol": symbol, "since": since, "points": max(1, min(points, MAX_POINTS))}
     return tuple(PricePoint(*row) for row in fetch_rows(connection, "history", arguments))
@@ -171,7 +171,7 @@ def statistics(connection: Connection) -> Statistics:
 
 
 def price_keys(connection: Connection, since: datetime) -> tuple[int, int]:
-    """How many rows, and how many different keys, were stored at `since` or later."""
+    """The numbers of rows and of distinct keys stored at `since` or later."""
     rows, keys = fetch_rows(connection, "price_keys", {"since": since})[0]
     return rows, keys
 

@@ -16,12 +16,12 @@ from sp500tui.storage.transaction import Connection, run
 
 _UNDEFINED_TABLE = "42P01"
 _COUNTED_BARS = 2_000_000
-"""Bars up to this estimate are counted, beyond it the estimate is reported."""
+"""Maximum estimated number of bars up to which they are counted; above it the estimate is reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryTotals:
-    """The rows of the tables about the history."""
+    """The numbers of rows of the history tables."""
 
     bars: int
     bars_exact: bool
@@ -40,19 +40,19 @@ class DatabaseStatus:
     embedded: bool
     server_version: str
     schema_version: int | None
-    """None before the first run has created the tables; the fields below are None too then."""
+    """None before the first run has created the tables; the fields below are then also None."""
     statistics: Statistics | None = None
     latest_trade: LatestTrade | None = None
     constituents: int | None = None
     history: HistoryTotals | None = None
-    """None too for the database of a version that had no such tables."""
+    """Also None for a database of a version without these tables."""
 
 
 def read_status(database: Database) -> DatabaseStatus:
     """Read the status in a read-only session.
 
     Raises:
-        DatabaseError: The database cannot be reached or read.
+        DatabaseError: the database cannot be reached or read.
     """
     with connect(
         database.url, application_name="sp500tui status", statement_timeout=30, read_only=True

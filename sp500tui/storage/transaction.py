@@ -1,8 +1,8 @@
 """Transactions that leave no state in the session, which a connection pooler may share with other programs.
 
-Every statement runs inside an explicit transaction with its own time-outs (`SET LOCAL`), read-only where the
+Every statement runs inside an explicit transaction with its own timeouts (`SET LOCAL`), read-only where the
 connection is. A pooler in transaction mode (PgBouncer) assigns a session for one transaction; a session setting would
-reach the next program. Values come back in binary format, which no session setting changes.
+reach the next program. Values are received in binary format, which no session setting affects.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _PREPARE_INDEX = 2
 _MIN_RESULTS = 4
 """Minimum number of commands that `_send` sends."""
 _END_WAIT = 1000
-"""Milliseconds: after the last message of a session that the server ends, the connection is closed."""
+"""Milliseconds to wait for the end of the connection after the last message of a session that the server ends."""
 _MAX_IDLE_READS = 16
-"""More reads than the last messages of a session that the server ends take."""
+"""More reads than needed for the last messages of a session that the server ends."""
 # When a statement of a pipeline fails, psycopg raises its error and also warns about the commands skipped.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 _IN_TRANSACTION = (TransactionStatus.INERROR, TransactionStatus.INTRANS)
@@ -49,7 +49,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 def has_ended(connection: Connection) -> bool:
     """Whether an idle connection is closed: by this program, or by the server or a pooler in the meantime.
 
-    They do so after `idle_session_timeout` and the like. A statement on it would fail as if the database was down.
+    They do so after `idle_session_timeout` or a similar limit. A statement on it would fail as in an outage.
     """
     if connection.closed:
         return True
@@ -72,12 +72,12 @@ def run(connection: Connection, query: str, arguments: Arguments = None) -> psyc
     """Run one statement in its own transaction, in one round trip.
 
     Args:
-        connection: The connection, outside a transaction.
-        query: One SQL statement.
-        arguments: Its parameters.
+        connection: the connection, outside a transaction.
+        query: one SQL statement.
+        arguments: its parameters.
 
     Raises:
-        psycopg.Error: Nothing was changed; after a broken connection, the statement may have been committed.
+        psycopg.Error: nothing was changed; after a broken connection, the statement may have been committed.
     """
     mode = " READ ONLY" if connection.read_only else ""
     cursor = connection.cursor(binary=True)
@@ -98,8 +98,8 @@ def run(connection: Connection, query: str, arguments: Arguments = None) -> psyc
 def transaction(connection: Connection, *, repeatable: bool = False) -> Iterator[None]:
     """Run the statements of the block in one transaction.
 
-    `repeatable`: they all see the rows that were committed before the first one, and fail with SQLSTATE 40001 where
-    they would change others.
+    `repeatable`: they all see the rows that were committed before the first one, and fail with SQLSTATE 40001 if they
+    would change rows committed later.
     """
     with connection.transaction():
         if repeatable:
@@ -112,7 +112,7 @@ def run_together(connection: Connection, queries: Sequence[str], arguments: Argu
     """Run statements of `QUERIES`, given by name, in one transaction, all with the same parameters.
 
     Raises:
-        psycopg.Error: As in `run`.
+        psycopg.Error: see `run`.
     """
     with transaction(connection):
         for query in queries:
@@ -125,7 +125,7 @@ def run_raw(connection: Connection, name: str, parameters: Sequence[bytes]) -> i
     Uses libpq directly: the parameters are sent unchanged, in text format, for the placeholders `$1`, `$2`, ...
 
     Raises:
-        psycopg.Error: As in `run`.
+        psycopg.Error: see `run`.
     """
     return _retried_raw(connection, name, parameters).command_tuples or 0
 
@@ -136,7 +136,7 @@ def fetch_raw(
     """Run a statement like `run_raw`; returns its rows, in text format.
 
     Raises:
-        psycopg.Error: As in `run`.
+        psycopg.Error: see `run`.
     """
     result = _retried_raw(connection, name, parameters)
     columns = range(result.nfields)
@@ -206,10 +206,10 @@ def _results(pgconn: PGconn) -> list[PGresult]:
 def _next_result(pgconn: PGconn) -> PGresult | None:
     """The next result; None after those of a command.
 
-    `get_result` would wait for it with the interpreter lock held: the program would stand still as long as the server
-    takes, and without end where the server waits for another transaction of this program.
+    `get_result` would wait for it with the interpreter lock held: the program would block until the server answers, and
+    forever if the server waits for another transaction of this program.
     """
-    with suppress(psycopg.OperationalError):  # of a broken connection: the result reports it
+    with suppress(psycopg.OperationalError):  # a broken connection is reported by the result
         while (unsent := bool(pgconn.flush())) or pgconn.is_busy():
             poller = select.poll()
             poller.register(pgconn.socket, select.POLLIN | select.POLLOUT if unsent else select.POLLIN)
@@ -222,7 +222,7 @@ def raise_on_error(result: PGresult) -> None:
     """Raise the error of a failed command.
 
     Raises:
-        psycopg.Error: The class of its SQLSTATE.
+        psycopg.Error: the class of its SQLSTATE.
     """
     if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
         raise error_from_result(result, "utf-8")

@@ -58,7 +58,7 @@ def check_url(url: str) -> None:
     """Validate a database URL before libpq uses it.
 
     Raises:
-        ConfigurationError: With the masked URL, the error and an example.
+        ConfigurationError: with the masked URL, the error and an example.
     """
     fault = _url_error(url)
     if fault:
@@ -120,7 +120,7 @@ def _expected_values(name: str) -> str:
 
 
 def _invalid_parameter(query: str) -> str:
-    """The error of the first parameter whose value libpq would refuse; empty if there is none."""
+    """The error of the first parameter whose value libpq would reject; empty if there is none."""
     for name, values in parse_qs(query, keep_blank_values=True).items():
         if not all(_is_valid(name, value) for value in values):
             return f"is not possible: {_expected_values(name)}"
@@ -141,7 +141,7 @@ def _is_valid(name: str, value: str) -> bool:
 def _url_error(url: str) -> str:
     """The error in the URL, as the end of a sentence; empty if it is valid."""
     if _BLANK.search(url) or any(character.isspace() for character in url):
-        return "holds blanks or control characters"
+        return "contains spaces or control characters"
     if any("\ud800" <= character <= "\udfff" for character in url):
         # Bytes of the command line or of a variable that are not UTF-8.
         return "is not UTF-8 text (escape special characters of the password as %XX)"
@@ -154,7 +154,7 @@ def _url_error(url: str) -> str:
     if not all(map(_is_port, _ports(parts.netloc))):
         return "has no usable port (escape special characters of the password as %XX)"
     if "@" in parts.path:
-        # libpq would take the start of a password such as `12/x` for the port.
+        # libpq would use the start of a password such as `12/x` as the port.
         return "has no usable host (escape special characters of the password as %XX)"
     if parts.fragment:
         return "has a `#` in it (escape special characters of the password as %XX)"
@@ -209,7 +209,7 @@ def unusable_passfile() -> tuple[Path, str] | None:
     except (OSError, ValueError, RuntimeError):
         return None
     if not stat.S_ISREG(mode):
-        return path, "it is no regular file"
+        return path, "it is not a regular file"
     return (path, "it is open to other users; run chmod 600 on it") if mode & _SHARED_BITS else None
 
 
@@ -222,6 +222,8 @@ def _check_passfile(name: str) -> None:
             f"the passfile {name!r} cannot be read: {error.strerror}; check its path"
         ) from error
     if not stat.S_ISREG(mode):
-        raise ConfigurationError(f"the passfile {name!r} is no regular file; name one that only you can read")
+        raise ConfigurationError(
+            f"the passfile {name!r} is not a regular file; name one that only you can read"
+        )
     if mode & _SHARED_BITS:
         raise ConfigurationError(f"the passfile {name!r} is open to other users; run chmod 600 on it")

@@ -31,7 +31,7 @@ def insert(connection: Connection, payload: bytes) -> int:
     all may be; the batch can safely be inserted again. One thread at a time may use the connection.
 
     Raises:
-        DatabaseError: With its SQLSTATE, for `is_transient` and `is_bad_row`.
+        DatabaseError: with its SQLSTATE, for `is_transient` and `is_bad_row`.
     """
     query, columns = layout_of(payload).query, parameters(payload)
     return execute("the database did not store a batch", lambda: run_raw(connection, query, columns))
@@ -45,7 +45,7 @@ def upsert_constituents(
     Characters missing from the database encoding are replaced by `?`, with a warning.
 
     Raises:
-        DatabaseError: With its SQLSTATE.
+        DatabaseError: with its SQLSTATE.
     """
     constituents_seen = tuple(constituents)
     server_encoding = connection.info.parameter_status("server_encoding") or "UTF8"
@@ -82,8 +82,8 @@ def _warn_of_replacements(server_encoding: str, constituents_seen: Iterable[Cons
     changed = [one.name for one in constituents_seen if _encodable(one, codec) != one]
     if changed:
         _log.warning(
-            "the database's encoding %s cannot hold all characters of %d constituents (%s); they are stored with ? "
-            "in their place; a database in UTF8 holds them",
+            "the database's encoding %s cannot represent all characters of %d constituents (%s); they are replaced "
+            "by ?; use a database with the encoding UTF8 to keep them",
             server_encoding,
             len(changed),
             ", ".join(changed[:3]),
@@ -96,7 +96,7 @@ def upsert_symbols(connection: Connection, symbols: Iterable[str]) -> None:
     Symbols with characters outside ASCII are skipped: their prices cannot be stored either.
 
     Raises:
-        DatabaseError: With its SQLSTATE.
+        DatabaseError: with its SQLSTATE.
     """
     plain = sorted({symbol for symbol in symbols if symbol.isascii()})
     _execute(connection, "upsert_symbols", {"symbols": plain})

@@ -1,7 +1,7 @@
 """The operating-system account of the embedded server, and its access to the data directory.
 
-PostgreSQL refuses to run as root. An ordinary user's server runs as that user; root's runs as a system account of its
-own, which needs access to the data directory; no folder is made accessible to other users for it.
+PostgreSQL refuses to run as root. An ordinary user's server runs as that user; root's runs as a separate system
+account, which needs access to the data directory; no folder is made accessible to other users for this.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Account:
         """The account for this data directory: this user, or for root its owner or the system account.
 
         Raises:
-            ConfigurationError: This user has no name, or the system account cannot be created.
+            ConfigurationError: this user has no name, or the system account cannot be created.
         """
         uid = os.geteuid()
         if uid:
@@ -82,7 +82,7 @@ def require_accessible(account: Account, data_dir: Path) -> None:
     """Check that the account can traverse the parents of the data directory, whose modes are never changed.
 
     Raises:
-        ConfigurationError: With the inaccessible folder and the remedy.
+        ConfigurationError: with the inaccessible folder and the remedy.
     """
     if account.is_other_user:
         for folder in reversed(data_dir.parents):
@@ -93,10 +93,10 @@ def require_accessible(account: Account, data_dir: Path) -> None:
 def grant_traverse(account: Account, data_dir: Path) -> None:
     """Give the account execute (traverse) permission on the data directory.
 
-    Only for a directory of root's that is no home directory: it is given to the account's group.
+    Only for a directory of root that is not a home directory: its group becomes that of the account.
 
     Raises:
-        ConfigurationError: The directory belongs to another user.
+        ConfigurationError: the directory belongs to another user.
     """
     require_accessible(account, data_dir)
     if account.can_traverse(data_dir) or not account.is_other_user:

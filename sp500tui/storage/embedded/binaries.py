@@ -20,7 +20,7 @@ def bin_folder() -> Path:
     """The folder with `postgres`, `initdb` and `psql`.
 
     Raises:
-        ConfigurationError: The package is not installed or has no programs for this platform.
+        ConfigurationError: the package is not installed or has no programs for this platform.
     """
     spec = find_spec(_PACKAGE)
     for location in (spec and spec.submodule_search_locations) or ():
@@ -49,7 +49,7 @@ def bin_folder_for(account: Account, data_dir: Path) -> Path:
 
 
 def _copy(package: Path, target: Path) -> None:
-    """Copy the files a server needs, including the libraries beside the package, atomically."""
+    """Copy the files a server needs, including the libraries next to the package, atomically."""
     partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     for source in _needed(package):

@@ -34,7 +34,7 @@ def create(pgdata: Path, account: Account, programs: Path, role: str) -> None:
     """Create the data directory if it is missing, atomically.
 
     Raises:
-        ConfigurationError: The directory cannot be written.
+        ConfigurationError: the directory cannot be written.
         DatabaseError: initdb failed.
     """
     if (pgdata / "PG_VERSION").exists():
@@ -62,7 +62,7 @@ def check_data_dir(pgdata: Path) -> None:
     """Check that this user can read the data directory and that its PostgreSQL version matches.
 
     Raises:
-        ConfigurationError: With the remedy.
+        ConfigurationError: with the remedy.
     """
     try:
         version = (pgdata / "PG_VERSION").read_text("utf-8").strip()
@@ -81,10 +81,10 @@ def check_data_dir(pgdata: Path) -> None:
 def socket_folder(pgdata: Path, account: Account) -> Path:
     """The private directory of the server's socket: the data directory, or a temporary one if its path is too long.
 
-    A path with a comma needs one too, since libpq reads it as two hosts.
+    A path with a comma also requires a temporary one, since libpq reads it as two hosts.
 
     Raises:
-        ConfigurationError: The temporary directory belongs to another user.
+        ConfigurationError: the temporary directory belongs to another user.
     """
     if len(os.fsencode(pgdata / SOCKET_NAME)) <= _MAX_SOCKET_PATH and "," not in str(pgdata):
         return pgdata
@@ -128,7 +128,7 @@ def _run_initdb(program: Path, pgdata: Path, account: Account, role: str) -> Non
 
 
 def initdb_error(output: str) -> str:
-    """The error among the lines that initdb prints: it ends with the removal of the directory, not with the reason."""
+    """The error among the lines that initdb prints: the last ones report the cleanup, not the reason."""
     lines = output.strip().splitlines() or ["no error message"]
     found = next(filter(None, map(_ERROR_LINE.search, lines)), None)
     return (found["reason"] if found else lines[-1])[:300]

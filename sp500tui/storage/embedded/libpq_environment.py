@@ -1,4 +1,4 @@
-"""The environment variables of libpq, which configure other servers than the embedded one."""
+"""The environment variables of libpq, which configure servers other than the embedded one."""
 
 from __future__ import annotations
 

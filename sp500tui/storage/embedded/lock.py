@@ -12,7 +12,7 @@ from sp500tui.errors import ConfigurationError
 
 
 def open_private(path: Path, flags: int, owner: tuple[int, int] | None) -> int:
-    """Open a file that only its owner may read; does not follow symbolic links."""
+    """Open a file that only its owner can read; does not follow symbolic links."""
     descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     if owner is not None:
         os.fchown(descriptor, *owner)

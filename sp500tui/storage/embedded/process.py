@@ -17,7 +17,7 @@ from sp500tui.errors import resource_remedy
 
 SOCKET_NAME = ".s.PGSQL.5432"
 _NO_SUCH_PID = 2**31 - 1
-"""Higher than any process id."""
+"""Greater than any process id."""
 _FAST, _IMMEDIATE = signal.SIGINT, signal.SIGQUIT
 """Fast shutdown (ends sessions, writes a checkpoint) and immediate shutdown (recovers at the next start)."""
 _STOP_SIGNALS = ((_FAST, 30.0), (_IMMEDIATE, 5.0), (signal.SIGKILL, 5.0))
@@ -62,9 +62,9 @@ def find_running(pgdata: Path) -> psutil.Process | None:
 def clear_stale_lock_files(pgdata: Path, socket_folder: Path) -> None:
     """Neutralize the lock files of a dead server, so that a new one can start.
 
-    PostgreSQL refuses to start while the process id in them exists, which a zombie's or a reused one does. Only that id
-    is replaced in `postmaster.pid`: the shared memory named there still prevents a new server from starting beside
-    sessions that outlived the old one.
+    PostgreSQL refuses to start while the process id in them exists, such as that of a zombie or a reused one. Only that
+    id is replaced in `postmaster.pid`: the shared memory named there still prevents a new server from starting while
+    sessions of the old one survive.
     """
     path = pgdata / "postmaster.pid"
     if path.exists():
@@ -80,8 +80,8 @@ def stop(process: psutil.Process, reap: Callable[[], object]) -> bool:
     """Stop a server by a fast, then an immediate shutdown, then SIGKILL; False if it still runs.
 
     Args:
-        process: The postmaster.
-        reap: Called while waiting, to reap the process if it is a child of this one.
+        process: the postmaster.
+        reap: called while waiting, to reap the process if it is a child of this one.
     """
     for signal_number, timeout in _STOP_SIGNALS:
         with suppress(ProcessLookupError):
@@ -133,7 +133,7 @@ _START_ERRORS = {
     "File too large": errno.EFBIG,
     "Cannot allocate memory": errno.ENOMEM,
 }
-"""Words in the error of a server that cannot start, with the system's error."""
+"""Text in the error of a server that cannot start, with the system's error number."""
 
 
 def start_remedy(status: int, reason: str) -> str:

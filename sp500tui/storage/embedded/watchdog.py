@@ -1,4 +1,4 @@
-"""Stops an embedded server when all programs that used it have exited, even by SIGKILL: a process beside the server.
+"""A process that stops an embedded server when all programs that used it have exited, even by SIGKILL.
 
 Run as `python -P -S -m sp500tui.storage.embedded.watchdog DATA_DIR PID`.
 Every user holds a flock that the kernel releases when the process exits. Imports little, because it runs as long as the
@@ -21,14 +21,14 @@ from sp500tui.config.child_processes import python_command, python_environment
 POLL_INTERVAL = 0.5
 """Seconds."""
 _IDLE_POLLS = 2
-"""Consecutive polls without a user before the server is stopped; lets a program be restarted without a new server."""
+"""Consecutive polls without a user before the server is stopped; a program can restart without a new server."""
 
 
 def watch(data_dir: Path, pid: int) -> subprocess.Popen[bytes]:
     """Start the watchdog process of the server `pid` of this data directory.
 
     Raises:
-        OSError: The process cannot be started.
+        OSError: the process cannot be started.
     """
     return subprocess.Popen(
         python_command(__name__, str(data_dir), str(pid), site=False),

@@ -1,4 +1,4 @@
-"""Rows of the database as JSON lines, made of the text of COPY without an object for each value."""
+"""Rows of the database as JSON lines, made from the text of COPY without creating an object for each value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sp500tui.storage.transaction import Connection
 
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _ESCAPED = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
-"""Characters that COPY's text format escapes, besides the backslash."""
+"""Characters that COPY's text format escapes, in addition to the backslash."""
 _NULL = b"\\N"
 _QUOTED_NUMBERS = {value: b'"%s"' % value for value in (b"NaN", b"Infinity", b"-Infinity")}
 """Numbers that JSON lacks, as PostgreSQL's JSON functions write them."""
@@ -20,12 +20,12 @@ _CACHED_TEXTS = 10_000
 
 
 def json_blocks(connection: Connection, selection: Selection) -> Generator[bytes, None, int]:
-    """The rows as one JSON object a line, in blocks of whole lines; returns how many.
+    """The rows as one JSON object per line, in blocks of whole lines; returns the number of rows.
 
-    They are those of PostgreSQL's `row_to_json`: numbers have all their digits; dates and times are ISO 8601, in UTC.
+    The objects equal PostgreSQL's `row_to_json`: numbers have all their digits; dates and times are ISO 8601, in UTC.
 
     Raises:
-        DatabaseError: As `csv_blocks`.
+        DatabaseError: see `csv_blocks`.
     """
     lines = _Lines(selection.dataset.columns)
     # The server encodes dates and times, which are nearly all different; numbers are the same in JSON.
@@ -43,7 +43,7 @@ def json_blocks(connection: Connection, selection: Selection) -> Generator[bytes
 
 
 class _Lines:
-    """Makes JSON lines of lines of COPY."""
+    """Converts lines of COPY to JSON lines."""
 
     def __init__(self, columns: dict[str, ColumnType]) -> None:
         names = [f",{json.dumps(name)}:".encode() for name in columns]
@@ -68,12 +68,12 @@ class _Lines:
         pieces[0::2] = self._names * (len(cells) // width)
         pieces[1::2] = cells
         lines = b"".join(pieces)[2:] + b"}\n"
-        # In a string a backslash is escaped by another one, so that this is a value.
+        # A backslash in a string is escaped by another one, so this is a value.
         return lines.replace(b":" + _NULL, b":null") if _NULL in block else lines
 
 
 class _JsonStrings(dict[bytes, bytes]):
-    """The text of a column as COPY writes it → the JSON string. Symbols and currencies recur, so they are kept."""
+    """The text of a column as COPY writes it → the JSON string. Symbols and currencies recur, so they are cached."""
 
     def __missing__(self, cell: bytes) -> bytes:
         if cell == _NULL:

@@ -1,4 +1,4 @@
-"""Rows of the database as Parquet, by way of CSV, which pyarrow parses without an object for each value."""
+"""Rows of the database as Parquet, converted from CSV, which pyarrow parses without an object for each value."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _GROUP_BYTES = 8 << 20
 _MAX_BLOCK = 1 << 30
 """Bytes; a block is parsed in one piece."""
 _PRECISION, _SCALE = 38, 18
-"""Digits of a decimal, and those of them after the point."""
+"""Precision and scale of a decimal."""
 
 
 def write_parquet(connection: Connection, selection: Selection, file: IO[bytes] | io.RawIOBase) -> int:
-    """Write the rows, compressed with Zstandard; returns how many. Decimals are decimal128(38, 18), times in UTC.
+    """Write the rows, compressed with Zstandard; returns their number. Decimals are decimal128(38, 18), times in UTC.
 
     Raises:
-        DatabaseError: As `csv_blocks`.
-        Sp500tuiError: A number has more digits than the type holds.
+        DatabaseError: see `csv_blocks`.
+        Sp500tuiError: a number has more digits than the type holds.
     """
     schema = _schema(selection)
     rows = 0
@@ -46,7 +46,7 @@ def write_parquet(connection: Connection, selection: Selection, file: IO[bytes] 
 def _groups(blocks: Iterator[bytes], dataset: Dataset, schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
     """The rows of the blocks in row groups.
 
-    Each block is parsed when it arrives: meanwhile the server fills the buffer of the connection with the next one.
+    Each block is parsed when it arrives, while the server fills the connection's buffer with the next one.
     """
     read = csv.ReadOptions(column_names=schema.names, block_size=_MAX_BLOCK, use_threads=False)
     parsing = csv.ParseOptions(newlines_in_values=True)
@@ -56,7 +56,7 @@ def _groups(blocks: Iterator[bytes], dataset: Dataset, schema: pyarrow.Schema) -
     tables: list[pyarrow.Table] = []
     size = 0
     for block in blocks:
-        # The parser drops a byte order mark at the start, which may be that of a text.
+        # The parser drops a byte order mark at the start, which may belong to a text.
         data = BOM_UTF8 + block if block.startswith(BOM_UTF8) else block
         try:
             tables.append(csv.read_csv(pyarrow.BufferReader(data), read, parsing, convert))

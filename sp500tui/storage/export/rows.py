@@ -16,7 +16,7 @@ from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.transaction import Connection, raise_on_error, transaction
 
 BLOCK_BYTES = 1 << 18
-"""Size in bytes from which on a block is passed on."""
+"""Minimum size of a block in bytes."""
 _FORMULA_STARTS = "=+-@|%%"
 """Characters as in `sp500tui.export`, the percent sign doubled for psycopg."""
 _UNDEFINED_TABLE = "42P01"
@@ -78,7 +78,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which rows to export."""
+    """The rows to export."""
 
     dataset: Dataset
     start: datetime
@@ -92,13 +92,13 @@ class Selection:
 
 
 def csv_blocks(connection: Connection, selection: Selection) -> Generator[bytes, None, int]:
-    """The rows as CSV (RFC 4180 with line feeds), the column names first, in blocks of whole lines; returns how many.
+    """The rows as CSV (RFC 4180 with line feeds), column names first, in blocks of whole lines; returns their number.
 
-    Numbers have all their digits, times are in UTC. Text that a spreadsheet would take for a formula is preceded by an
-    apostrophe.
+    Numbers have all their digits, times are in UTC. Text that a spreadsheet would interpret as a formula is preceded by
+    an apostrophe.
 
     Raises:
-        DatabaseError: With its SQLSTATE; what was yielded before is incomplete.
+        DatabaseError: with its SQLSTATE; the blocks yielded so far are incomplete.
     """
     expressions = [
         _without_formula(name) if kind is ColumnType.TEXT else name
@@ -110,10 +110,10 @@ def csv_blocks(connection: Connection, selection: Selection) -> Generator[bytes,
 def copy_blocks(
     connection: Connection, selection: Selection, expressions: Sequence[str], form: str
 ) -> Generator[bytes, None, int]:
-    """The values of SQL expressions for each row in a format of COPY, in blocks of whole lines; returns how many lines.
+    """The values of SQL expressions for each row in a format of COPY, in blocks of whole lines; returns their number.
 
     Raises:
-        DatabaseError: As `csv_blocks`.
+        DatabaseError: see `csv_blocks`.
     """
     query = QUERIES[f"export_{selection.dataset}"].partition("\n")[2]
     statement = (
@@ -135,10 +135,10 @@ def copy_blocks(
 
 
 def _joined(copy: psycopg.Copy, pgconn: PGconn) -> Generator[bytes, None, int]:
-    """The rows of a COPY joined to blocks; returns how many."""
+    """The rows of a COPY joined into blocks; returns the number of rows."""
     block, rows, size = bytearray(), 0, 0
     while size >= 0 and (row := copy.read()):
-        # `read` waits for a row; those received with it are taken at a quarter of its cost.
+        # `read` waits for a row; rows received with it are read at a quarter of its cost.
         size = len(row)
         while size > 0:
             rows += 1
@@ -148,7 +148,7 @@ def _joined(copy: psycopg.Copy, pgconn: PGconn) -> Generator[bytes, None, int]:
                 block.clear()
             size, row = pgconn.get_copy_data(1)
     if size < 0:
-        # All of them before an error is raised: the connection is ready for the next command then.
+        # Read all of them before raising an error, so that the connection is ready for the next command.
         for result in list(iter(pgconn.get_result, None)):
             raise_on_error(result)
     if block:
@@ -157,7 +157,7 @@ def _joined(copy: psycopg.Copy, pgconn: PGconn) -> Generator[bytes, None, int]:
 
 
 def _without_formula(column: str) -> str:
-    """The SQL expression of a text column with an apostrophe before what a spreadsheet would take for a formula."""
+    """The SQL expression of a text column with an apostrophe before text that a spreadsheet would run as a formula."""
     # Nearly every value starts with a letter: the first comparison decides.
     return (
         f"CASE WHEN {column} COLLATE \"C\" >= 'A' AND {column} COLLATE \"C\" < '{{' THEN {column} "

@@ -1,4 +1,4 @@
-"""Reads the bars and collected prices of one symbol as candles, merged in the database to as many as can be drawn."""
+"""Reads the bars and collected prices of one symbol as candles, merged in the database to at most a given number."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _COVERED = {
     for each in Resolution
     if each is not Resolution.HALF_HOUR
 }
-"""How much of the trading time a bar of each stored resolution covers."""
+"""Share of the trading time that bars of each stored resolution cover."""
 _FINEST_OF_QUOTES = timedelta(seconds=10)
 _QUOTES_THROUGHOUT = timedelta(days=31)
-"""Longest window that collected prices are read for as a whole; in a longer one, only before and after its bars."""
+"""Longest window for which all collected prices are read; in a longer one, only those before and after its bars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Candle:
     """Shares traded; None where it is not known."""
 
     def followed_by(self, other: Candle) -> Candle:
-        """Both as one candle of this period; `other` is later."""
+        """Merge two candles into one of this period; `other` is later."""
         known = [each.volume for each in (self, other) if each.volume is not None]
         return Candle(
             self.start,
@@ -87,17 +87,17 @@ class StoredCandles:
     actions: tuple[ChartAction, ...] = ()
     """Splits and payments since the first candle."""
     origin: Mapping[str, int] = field(default_factory=dict)
-    """Number of bars by resolution, and of collected prices as `quotes`, that the candles are made from."""
+    """Number of bars by resolution, and of collected prices as `quotes`, from which the candles are made."""
     currency: str = ""
     adjusted: bool = False
-    """Whether a split in the window changed prices and volumes: they are in the shares after the last one."""
+    """Whether a split in the window changed prices and volumes: they are adjusted for the last split."""
     regular: bool = False
-    """Whether only the regular session counts, as in the bars of the source."""
+    """Whether only the regular session is included, as in the bars of the source."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A candle with what it is made from."""
+    """A candle with its sources."""
 
     candle: Candle
     resolution: str
@@ -111,11 +111,11 @@ class _Part:
 
     @property
     def covered(self) -> timedelta:
-        """How much of the trading time its bars cover; zero for collected prices."""
+        """Share of the trading time that its bars cover; zero for collected prices."""
         return self.number * _COVERED.get(self.resolution, timedelta(0))
 
     def followed_by(self, other: _Part) -> _Part:
-        """Both as one; `other` is later."""
+        """Merge two; `other` is later."""
         return replace(
             self,
             candle=self.candle.followed_by(other.candle),
@@ -129,12 +129,12 @@ class _Part:
 def read_candles(
     connection: Connection, symbol: str, days: int | None, now: datetime, most: int
 ) -> StoredCandles:
-    """The candles of the last calendar days, or of all that is stored; as fine as `most` of them allow.
+    """The candles of the last calendar days, or of everything stored; as fine as at most `most` candles allow.
 
-    Prices are adjusted for splits as in the views `adjusted_bars` and `adjusted_prices`, but after they are merged.
+    Prices are adjusted for splits as in the views `adjusted_bars` and `adjusted_prices`, but after merging.
 
     Raises:
-        DatabaseError: With its SQLSTATE.
+        DatabaseError: with its SQLSTATE.
     """
     most = max(1, min(most, MAX_CANDLES))
     spans: dict[str, tuple[datetime, datetime]] = {
@@ -163,10 +163,10 @@ def read_candles(
 
 
 def _suitable(reach: Mapping[str, datetime], start: datetime, end: datetime, most: int) -> Iterable[Period]:
-    """The periods that can be tried, from the finest one.
+    """The candidate periods, finest first.
 
-    None is finer than the finest resolution of those that reach back about as far as any. How many candles there
-    will be is estimated from the trading time.
+    None is finer than the finest resolution among those that reach back about as far as any. The number of candles
+    is estimated from the trading time.
     """
     first = min(reach.values())
     tolerance = max(timedelta(hours=12), (end - start) / 10)
@@ -242,7 +242,7 @@ def _by_period(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
 
 
 def _joined(parts: Sequence[_Part], *, by_resolution: bool) -> list[_Part]:
-    """The parts of one period before and after a split as one, for each resolution; the finest one first."""
+    """The parts of one period before and after a split, merged for each resolution; the finest one first."""
     found: dict[str, _Part] = {}
     for part in parts:
         known = found.get(part.resolution)
@@ -252,7 +252,7 @@ def _joined(parts: Sequence[_Part], *, by_resolution: bool) -> list[_Part]:
 
 
 def _merged(window: _Window, period: Period, reach: Mapping[str, datetime]) -> list[_Part]:
-    """Candles of bars; where there are none, and after the last one, of collected prices."""
+    """Candles from bars; where there are none, and after the last one, from collected prices."""
     names = [
         name for name in reach if name != QUOTES and Resolution(name).width.total_seconds() <= period.seconds
     ]

@@ -1,4 +1,4 @@
-"""Reads the coverage of sessions, as it was determined last."""
+"""Reads the coverage of sessions as last determined."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ class StoredCoverage:
     resolution: str
     """Empty if nothing was determined yet."""
     resolutions: tuple[str, ...]
-    """All with a coverage, those checked last first."""
+    """All resolutions with a coverage, most recently checked first."""
     checked_at: datetime | None
     cells: tuple[CoverageCell, ...]
     """By symbol and date."""
 
 
 def read_coverage(connection: Connection, resolution: str, days: int) -> StoredCoverage:
-    """The coverage of the latest dates; of the resolution checked last if there is none of the given one.
+    """The coverage of the latest dates; of the most recently checked resolution if there is none of the given one.
 
     Raises:
-        DatabaseError: The database cannot be read.
+        DatabaseError: the database cannot be read.
     """
     try:
         known: dict[str, datetime] = dict(run(connection, QUERIES["coverage_resolutions"]).fetchall())
@@ -70,7 +70,7 @@ def sessions_on(connection: Connection, day: date) -> tuple[tuple[TradingSession
     """The regular sessions of a date, those of each market together.
 
     Raises:
-        DatabaseError: The database cannot be read.
+        DatabaseError: the database cannot be read.
     """
     try:
         rows: Sequence[tuple[str, datetime, datetime]] = run(

@@ -1,4 +1,4 @@
-"""Memberships in the index: what Wikipedia's page states, and what the program observed itself."""
+"""Memberships in the index: those stated by Wikipedia's page, and those observed by the program."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sp500tui.storage.statements import execute
 from sp500tui.storage.transaction import Connection, run, run_together
 
 OBSERVED = "observed"
-"""The source of memberships that the program saw itself."""
+"""The source of memberships that the program has observed."""
 
 
 def store_memberships(connection: Connection, memberships: Sequence[Membership], source: str) -> None:
     """Replace the memberships of a source, in one transaction.
 
     Raises:
-        DatabaseError: With its SQLSTATE.
+        DatabaseError: with its SQLSTATE.
     """
     values: dict[str, object] = {
         "source": source,
@@ -42,7 +42,7 @@ def observe_memberships(
     begins.
 
     Raises:
-        DatabaseError: With its SQLSTATE.
+        DatabaseError: with its SQLSTATE.
     """
     constituents = list(listed)
     removals = [change for change in changes if change.removed]
@@ -60,7 +60,7 @@ def read_memberships(connection: Connection) -> list[Membership]:
     """All memberships, by symbol and time.
 
     Raises:
-        DatabaseError: With its SQLSTATE.
+        DatabaseError: with its SQLSTATE.
     """
     try:
         return [Membership(*row) for row in run(connection, QUERIES["memberships"])]

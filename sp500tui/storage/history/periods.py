@@ -1,4 +1,4 @@
-"""The lengths into which bars are merged for a chart, and the windows that a chart can have."""
+"""The periods into which bars are merged for a chart, and the windows that a chart can have."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ ZONE_NAME = "America/New_York"
 ZONE = ZoneInfo(ZONE_NAME)
 """Days, weeks and months are those of the exchange."""
 OFFSET = 1800
-"""Periods within a day count from the half hour, at which the exchange opens."""
+"""Intraday periods are counted from the half hour, at which the exchange opens."""
 _RECENT = timedelta(days=5)
-"""A long weekend: the last trading day before it is still the present one."""
+"""A long weekend: the last trading day before it is still the current one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class Period:
     name: str
     """`30-minute`, `daily`."""
     seconds: int
-    """Length; of those longer than a day the usual one."""
+    """Length; the nominal one of periods longer than a day."""
     unit: str = "second"
-    """`second`, or the unit of the exchange's calendar that it is."""
+    """`second`, or a unit of the exchange's calendar."""
 
     def start_of(self, moment: datetime) -> datetime:
-        """The start of the period that contains a time, UTC; the same as in the queries."""
+        """The start of the period that contains a time, UTC; computed as in the queries."""
         if self.unit == "second":
             number = (moment.timestamp() - OFFSET) // self.seconds
             return datetime.fromtimestamp(number * self.seconds + OFFSET, UTC)
@@ -54,13 +54,13 @@ PERIODS = (
     Period("quarterly", 91 * 86_400, "quarter"),
     Period("yearly", 365 * 86_400, "year"),
 )
-"""From short to long."""
+"""Shortest first."""
 
 
 def window_start(days: int, newest: datetime, now: datetime) -> datetime:
-    """Midnight at the exchange from which a window of calendar days reaches to the newest data, or to now.
+    """Midnight at the exchange at the start of a window of calendar days that ends at the newest data, or now.
 
-    After a weekend or a holiday the window ends with the last trading day, but not with data that is older than that.
+    After a weekend or a holiday the window ends with the last trading day, but not at older data.
     """
     last = newest if now - newest < _RECENT else now
     first = last.astimezone(ZONE).date() - timedelta(days=days - 1)

@@ -1,4 +1,4 @@
-"""Replaces old prices by bars of a minute, and old bars of a minute by bars of a quarter of an hour."""
+"""Replaces old prices by 1-minute bars, and old 1-minute bars by 15-minute bars."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sp500tui.storage.transaction import Connection, run, transaction
 _log = logging.getLogger(__name__)
 
 _PORTION = timedelta(days=1)
-"""Longest time range of one symbol that one transaction replaces."""
+"""Longest time range of one symbol replaced by one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Replacement:
     """How the old rows of one table are replaced."""
 
     rows: str
-    """`prices` or `bars`; the end of the names of its queries."""
+    """`prices` or `bars`; the suffix of its query names."""
     oldest: str
     width: timedelta
     """Length of the bars that replace them."""
@@ -45,12 +45,12 @@ def replace_old(
 ) -> int:
     """Replace every row before `cutoff` by bars; returns the number of rows deleted.
 
-    One transaction stores the bars of one symbol and day and deletes the rows they are made from, so that no row is
-    deleted without its bar. `cancelled` is called between two of them. With TimescaleDB, the emptied chunks of prices
-    are dropped at the end; those of bars also hold the longer bars of their time.
+    One transaction stores the bars of one symbol and day and deletes the rows from which they were made, so no row is
+    deleted without its bar. `cancelled` is called between transactions. With TimescaleDB, the emptied chunks of prices
+    are dropped at the end; those of bars also contain the longer bars of their time range.
 
     Raises:
-        DatabaseError: With its SQLSTATE; what was replaced before stays replaced.
+        DatabaseError: with its SQLSTATE; earlier replacements remain.
     """
     # A bar is made from all of its rows at once.
     cutoff = datetime.fromtimestamp(
@@ -71,7 +71,7 @@ def replace_old(
                 if oldest == kept:
                     raise _not_deleted(replacement, symbol)
                 replaced = _replace_portion(connection, replacement, symbol, oldest, cutoff)
-                # Another program may have deleted them meanwhile; then the next ones are others.
+                # If another program has deleted them concurrently, the oldest rows have changed.
                 kept = None if replaced else oldest
                 deleted += replaced
         if deleted and hypertable_schema:

@@ -1,4 +1,4 @@
-"""Reads and writes of the history: sessions, corporate actions, and what is stored of each session."""
+"""Reads and writes of the history: sessions, corporate actions, and coverage."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Attempts:
     asked_at: datetime | None
     """The last time, UTC."""
     final: bool = False
-    """Whether the source does not have the rest, by its own words or after many answers."""
+    """Whether the source does not have the rest, by its own statement or after many answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class CoverageRow:
 
 
 def store_sessions(connection: Connection, sessions: Iterable[TradingSession], fetched_at: datetime) -> None:
-    """Store sessions, in place of those of the same market and kind that they overlap, in one transaction.
+    """Store sessions, replacing overlapping ones of the same market and kind, in one transaction.
 
     Raises:
-        DatabaseError: With its SQLSTATE, as in every function of this module.
+        DatabaseError: with its SQLSTATE, as in every function of this module.
     """
     listed = {(each.market, each.kind.value, each.start_time): each for each in sessions}
     if not listed:
@@ -117,7 +117,7 @@ def present_by_day(
 ) -> dict[tuple[str, date], int]:
     """The number of bars in the sessions, by symbol and date; with the resolution `quotes`, of minutes with a price.
 
-    The sessions are in order. One of a fast demo market may end on the next date of the exchange.
+    The sessions are in order. A session of a fast demo market may end on the exchange's next date.
     """
     query = "quotes_by_day" if resolution == QUOTES else "bars_by_day"
     return _counts_by_day(connection, query, symbols, sessions, {"resolution": resolution})
@@ -130,9 +130,9 @@ def replaced_by_day(
     sessions: Sequence[TradingSession],
     replaced_before: datetime | None,
 ) -> dict[tuple[str, date], int]:
-    """How many bars of a minute, or minutes with a collected price, longer bars have replaced, by symbol and date.
+    """Number of 1-minute bars, or minutes with a collected price, replaced by longer bars, by symbol and date.
 
-    `replaced_before`: when those begin that are kept; None if all are. Other resolutions are never replaced.
+    `replaced_before`: start of those that are kept; None if all are. Other resolutions are never replaced.
     """
     queries = {QUOTES: "replaced_quotes_by_day", Resolution.MINUTE: "replaced_bars_by_day"}
     if resolution not in queries:
@@ -160,7 +160,7 @@ def _counts_by_day(
 
 
 def _edges(sessions: Sequence[TradingSession]) -> list[datetime]:
-    """Start and end of each session in turn; one that overlaps the next ends where that starts."""
+    """Start and end of each session in order; one that overlaps the next ends where that starts."""
     edges: list[datetime] = []
     for number, each in enumerate(sessions, start=1):
         after = sessions[number].start_time if number < len(sessions) else each.end_time
@@ -169,7 +169,7 @@ def _edges(sessions: Sequence[TradingSession]) -> list[datetime]:
 
 
 def _session_at(number: int, sessions: Sequence[TradingSession]) -> TradingSession | None:
-    """The session that begins with the edge of this number, from 1; None for the edge of an end."""
+    """The session that begins at the edge of this number, from 1; None for an edge that ends a session."""
     return sessions[number // 2] if number % 2 else None
 
 
@@ -189,7 +189,7 @@ class SessionCounts:
     bars: Mapping[date, int]
     """Bars within the sessions, by date; dates without bars are absent."""
     held: int
-    """From the first opening to the last close, without those that were named as absent."""
+    """From the first opening to the last close, excluding those passed as absent."""
 
 
 def bars_by_session(
@@ -199,7 +199,7 @@ def bars_by_session(
     sessions: Sequence[TradingSession],
     absent: Sequence[datetime] = (),
 ) -> SessionCounts:
-    """How many bars of a symbol sessions have, which are in order; `absent` are starts of bars not to count."""
+    """The number of bars of a symbol in sessions, given in order; `absent` are starts of bars not to count."""
     parameters = [symbol.encode(), resolution.encode(), _times(_edges(sessions)), _times(absent)]
     rows = execute(
         "the database did not count the bars of a symbol",
@@ -217,7 +217,7 @@ def bars_by_session(
 def bar_starts(
     connection: Connection, symbol: str, resolution: str, start: datetime, end: datetime
 ) -> frozenset[datetime]:
-    """When the stored bars of a symbol start, UTC."""
+    """The starts of the stored bars of a symbol, UTC."""
     arguments = {"symbol": symbol, "resolution": resolution, "start": start, "end": end}
     return frozenset(row[0] for row in fetch_rows(connection, "bar_starts", arguments))
 

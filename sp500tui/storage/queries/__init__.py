@@ -1,4 +1,4 @@
-"""The SQL statements, each in a file of its own."""
+"""The SQL statements, each in its own file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def _load(folder: Path) -> dict[str, str]:
 
 
 QUERIES: dict[str, str] = _load(Path(__file__).parent)
-"""Name of the file without its suffix → SQL text as it is sent."""
+"""Name of the file without its suffix → SQL text as sent to the server."""
 
 
 def extension_query(name: str, schema: str) -> str:

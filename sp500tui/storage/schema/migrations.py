@@ -26,7 +26,7 @@ _NO_SCHEMA = "3F000"
 _UNDEFINED_COLUMN = "42703"
 _UNDEFINED_TABLE = "42P01"
 _NAME_TAKEN_SQLSTATES = frozenset({"42710", "42809", "42P07", "42P16"})
-"""Something exists that is not of the kind, or not as, a migration would create it."""
+"""Errors for an existing object of another kind or definition than a migration would create."""
 _READ_ONLY_SQLSTATES = frozenset({"42501", "25006"})
 _CREATED_TABLE = re.compile(
     r"^CREATE TABLE IF NOT EXISTS public\.(\w+) \(\n(.*?)\n\)", re.MULTILINE | re.DOTALL
@@ -44,14 +44,14 @@ _CLAIM = "INSERT INTO public.schema_version (version, name) VALUES (%s, %s) ON C
 
 
 def apply_schema(url: str) -> bool:
-    """Migrate the database to this version's schema and check that it can be written; returns whether it was not.
+    """Migrate the database to this version's schema and check that it can be written; returns whether it was outdated.
 
     Programs that start concurrently apply each file once: the row of its version in `schema_version` is the lock. A
     database that is up to date requires no CREATE privilege.
 
     Raises:
-        ConfigurationError: The URL is malformed.
-        DatabaseError: The database cannot be reached, or its user may not create or write the tables.
+        ConfigurationError: the URL is malformed.
+        DatabaseError: the database cannot be reached, or its user may not create or write the tables.
     """
     with connect(url, application_name="sp500tui schema") as connection:
         for attempt in range(_MAX_ATTEMPTS):
@@ -96,13 +96,13 @@ def _applied_versions(connection: Connection) -> set[int]:
 
 @cache
 def _created_tables() -> dict[str, frozenset[str]]:
-    """The tables that the migrations create, with the columns that they create them with."""
+    """The tables that the migrations create, with their initial columns."""
     scripts = "\n".join([_CREATE_VERSIONS, *(path.read_text("utf-8") for path in _FOLDER.glob("*.sql"))])
     return {table: frozenset(_COLUMN.findall(columns)) for table, columns in _CREATED_TABLE.findall(scripts)}
 
 
 def _check_table_ownership(connection: Connection, url: str) -> None:
-    """Fail if anything with the name of a table exists that lacks one of its columns."""
+    """Fail if a relation with the name of a table exists that lacks one of its columns."""
     tables = _created_tables()
     present: defaultdict[str, set[str]] = defaultdict(set)
     for table, column in run(connection, QUERIES["columns_of_tables"], (list(tables),)):

@@ -135,8 +135,8 @@ class TestCheckUrl:
             ("mysql://me:s3cr3t@host/db", "does not begin with postgresql://"),
             ("postgresql+psycopg2://me:s3cr3t@host/db", "does not begin with postgresql://"),
             ("postgresql:host", "does not begin with postgresql://"),
-            ("host=localhost dbname=db", "holds blanks"),
-            ("postgresql://host/db\n", "holds blanks"),
+            ("host=localhost dbname=db", "contains spaces"),
+            ("postgresql://host/db\n", "contains spaces"),
             ("postgresql://me:s3cr3t@host:port/db", "no usable port"),
             ("postgresql://me:s3cr3t@host:99999/db", "no usable port"),
             ("postgresql://host:0/db", "no usable port"),
@@ -178,7 +178,7 @@ class TestCheckUrl:
 
     @pytest.mark.parametrize("path", ["/dev/null", "/tmp"])
     def test_refuses_a_passfile_that_is_no_file(self, path: str) -> None:
-        with pytest.raises(ConfigurationError, match="is no regular file"):
+        with pytest.raises(ConfigurationError, match="is not a regular file"):
             check_url(f"postgresql://me@host/db?passfile={path}")
 
     def test_refuses_a_missing_passfile(self, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ class TestUnusablePassfile:
         monkeypatch.setenv("PGPASSFILE", str(home / "none"))
         assert unusable_passfile() is None
         monkeypatch.setenv("PGPASSFILE", str(home))
-        assert unusable_passfile() == (home, "it is no regular file")
+        assert unusable_passfile() == (home, "it is not a regular file")
 
     def test_without_a_home_there_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         remove_home(monkeypatch)

@@ -1,2 +1,2 @@
--- Constituents next to their prices, so that a join by symbol stays on one node.
+-- Co-located with the prices of the same symbol, so that a join by symbol stays on one node.
 SELECT create_distributed_table('public.constituents', 'symbol', colocate_with => 'public.prices')

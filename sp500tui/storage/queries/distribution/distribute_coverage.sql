@@ -1,2 +1,2 @@
--- Beside the prices of the same symbol.
+-- Co-located with the prices of the same symbol.
 SELECT create_distributed_table('public.coverage', 'symbol', colocate_with => 'public.prices')

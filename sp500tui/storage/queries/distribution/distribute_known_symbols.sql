@@ -1,2 +1,2 @@
--- Symbols next to their prices.
+-- Co-located with the prices of the same symbol.
 SELECT create_distributed_table('public.known_symbols', 'symbol', colocate_with => 'public.prices')

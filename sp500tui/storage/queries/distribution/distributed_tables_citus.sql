@@ -1,4 +1,4 @@
--- The tables that are distributed already, and the view latest_prices if it is replaced already.
+-- The tables that are already distributed, and the view latest_prices if it has already been replaced.
 SELECT relname::text
 FROM pg_dist_partition JOIN pg_class ON oid = logicalrelid
 WHERE relnamespace = 'public'::regnamespace

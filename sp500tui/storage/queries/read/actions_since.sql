@@ -1,4 +1,4 @@
--- What one company did to its shares since a time.
+-- The corporate actions of one symbol since a time.
 SELECT kind, effective_date, effective_time, numerator, denominator, amount, currency
 FROM public.corporate_actions
 WHERE symbol = %(symbol)s AND effective_time >= %(start)s

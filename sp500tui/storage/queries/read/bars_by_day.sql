@@ -1,4 +1,4 @@
--- How many bars of one resolution each symbol has from each edge of a session to the next one, with the number of the edge.
+-- The number of bars of one resolution of each symbol from each session edge to the next one, with the edge's number.
 SELECT symbol, width_bucket(start_time, %(edges)s::timestamptz[]), count(*)
 FROM public.bars
 WHERE resolution = %(resolution)s AND symbol = ANY (%(symbols)s::text[])

@@ -1,2 +1,2 @@
--- How many bars there are, counted one by one.
+-- The exact number of bars.
 SELECT count(*) FROM public.bars

@@ -1,4 +1,4 @@
--- From when to when there are bars of each resolution, and collected prices, of one symbol.
+-- The time ranges of the bars of each resolution, and of the collected prices, of one symbol.
 SELECT known.resolution, oldest.start_time, newest.start_time
 FROM unnest(%(resolutions)s::text[]) AS known (resolution)
 CROSS JOIN LATERAL (

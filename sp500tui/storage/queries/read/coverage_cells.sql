@@ -1,4 +1,4 @@
--- What the sessions of the latest dates hold, at one resolution.
+-- The coverage of the sessions of the latest dates, at one resolution.
 SELECT symbol, session_date, expected, present, state, attempts, asked_at
 FROM public.coverage
 WHERE resolution = %(resolution)s

@@ -1,4 +1,4 @@
--- The resolutions whose coverage is known, those checked last first.
+-- The resolutions whose coverage is known, most recently checked first.
 SELECT resolution, max(checked_at) AS checked_at
 FROM public.coverage
 GROUP BY resolution

@@ -1,2 +1,2 @@
--- How many rows, and how many different keys, were stored since a time.
+-- The numbers of rows and of distinct keys stored since a time.
 SELECT count(*), count(DISTINCT (symbol, quote_time)) FROM public.prices WHERE stored_at >= %(since)s

@@ -1,5 +1,5 @@
--- How many bars of a minute of each symbol were replaced by longer ones, from each edge of a session to the next one, with
--- the number of the edge. A longer bar of the source replaces bars only before `replaced_before`.
+-- The number of 1-minute bars of each symbol that were replaced by longer ones, from each session edge to the next one,
+-- with the edge's number. A longer bar of the source replaces bars only before `replaced_before`.
 SELECT symbol, width_bucket(start_time, %(edges)s::timestamptz[]), 15 * count(*)
 FROM public.bars AS longer
 WHERE resolution = '15m' AND (source = 'bars' OR start_time < %(replaced_before)s::timestamptz)

@@ -1,5 +1,5 @@
--- In how many minutes collected prices of each symbol were replaced by bars, from each edge of a session to the next one,
--- with the number of the edge. A bar of the source replaces prices only before `replaced_before`.
+-- The number of minutes in which collected prices of each symbol were replaced by bars, from each session edge to the
+-- next one, with the edge's number. A bar of the source replaces prices only before `replaced_before`.
 SELECT symbol, width_bucket(start_time, %(edges)s::timestamptz[]), sum(CASE resolution WHEN '15m' THEN 15 ELSE 1 END)::bigint
 FROM public.bars
 WHERE (

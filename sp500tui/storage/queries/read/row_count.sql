@@ -1,2 +1,2 @@
--- How many rows the table holds, counted one by one.
+-- The exact number of rows.
 SELECT count(*) FROM public.prices

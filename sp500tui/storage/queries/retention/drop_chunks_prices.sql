@@ -1,2 +1,2 @@
--- TimescaleDB: remove the chunks of prices that lie wholly before a time, whose rows have been deleted already.
+-- TimescaleDB: drop the chunks of prices that end before a time, whose rows have already been deleted.
 SELECT @extschema@.drop_chunks('public.prices', older_than => %(cutoff)s::timestamptz)

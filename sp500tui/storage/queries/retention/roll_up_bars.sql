@@ -1,5 +1,5 @@
--- Bars of a quarter of an hour from the bars of a minute of one symbol, where the source has given none. Those that were
--- fetched after a split are brought to the shares of the one that was fetched first, whose time the longer bar has.
+-- 15-minute bars from the 1-minute bars of one symbol, where the source has supplied none. Bars fetched after a split are
+-- converted to the shares of the bar that was fetched first, whose fetched_at the longer bar has.
 INSERT INTO public.bars (symbol, resolution, start_time, open, high, low, close, volume, currency, source, fetched_at)
 WITH minutes AS (
     SELECT bars.*,

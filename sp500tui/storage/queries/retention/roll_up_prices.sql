@@ -1,4 +1,4 @@
--- Bars of a minute from the collected prices of one symbol, where the source has given none. Prices carry the volume of the
+-- 1-minute bars from the collected prices of one symbol, where the source has supplied none. Prices have the volume of the
 -- day so far, not that of a minute.
 INSERT INTO public.bars (symbol, resolution, start_time, open, high, low, close, volume, currency, source, fetched_at)
 SELECT symbol, '1m', date_trunc('minute', quote_time), (array_agg(price ORDER BY quote_time))[1], max(price), min(price),

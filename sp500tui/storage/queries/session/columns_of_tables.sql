@@ -1,4 +1,4 @@
--- The columns of what exists in the schema public with one of these names: NULL for one that has none.
+-- The columns of the relations in the schema public with one of these names: NULL for one without columns.
 SELECT relname::text, attname::text
 FROM pg_catalog.pg_class
 JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace AND nspname = 'public'

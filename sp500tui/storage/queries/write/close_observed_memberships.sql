@@ -1,5 +1,5 @@
--- The observed memberships of companies that the list no longer has end today, or on the day of the change if it is known. A
--- change from before the membership is that of an earlier one, or of another company with the same ticker.
+-- End the observed memberships of companies no longer on the list today, or on the day of the change if it is known. A
+-- change before the membership belongs to an earlier one, or to another company with the same ticker.
 UPDATE public.memberships
 SET valid_to = coalesce(
     (

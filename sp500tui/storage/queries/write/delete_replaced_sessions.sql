@@ -1,4 +1,4 @@
--- Sessions that the source states with another start now: two of one market and kind never overlap.
+-- Delete sessions that the source now states with another start: two of one market and kind never overlap.
 DELETE FROM public.sessions
 USING unnest(
     %(market)s::text[], %(kind)s::text[], %(start_time)s::timestamptz[], %(end_time)s::timestamptz[]

@@ -1,4 +1,4 @@
--- Memberships of a source that its latest list no longer has.
+-- Delete memberships of a source that are not in its latest list.
 DELETE FROM public.memberships
 WHERE source = %(source)s
   AND (symbol, cik, valid_from) NOT IN (

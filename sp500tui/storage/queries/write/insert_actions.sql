@@ -1,4 +1,4 @@
--- Corporate actions; those stored before are left unchanged.
+-- Corporate actions; existing rows are left unchanged.
 INSERT INTO public.corporate_actions (
     symbol, effective_date, kind, numerator, denominator, amount, currency, effective_time, fetched_at
 )

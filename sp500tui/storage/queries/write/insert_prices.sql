@@ -1,5 +1,5 @@
 -- One batch in one atomic statement. Existing rows are left unchanged, so that a batch can be sent again.
--- In the list of a SELECT the arrays advance together row by row; under FROM each would first be copied whole.
+-- In the select list the arrays are expanded together row by row; in FROM each would first be copied as a whole.
 INSERT INTO public.prices (
     symbol, quote_time, price, change, percent_change, currency, converted_price,
     converted_currency, fx_rate, fx_time, market_state, volume, fetched_at

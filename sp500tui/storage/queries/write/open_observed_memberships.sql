@@ -1,4 +1,4 @@
--- Companies that are on the list and have no observed membership that goes on, from today.
+-- Begin today the membership of each company on the list that has no open observed one.
 INSERT INTO public.memberships (symbol, cik, valid_from, valid_to, source)
 SELECT listed.symbol, listed.cik, %(today)s::date, NULL, 'observed'
 FROM unnest(%(symbol)s::text[], %(cik)s::text[]) AS listed (symbol, cik)

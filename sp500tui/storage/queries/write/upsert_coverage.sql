@@ -1,4 +1,4 @@
--- What sessions hold now; `requests` counts those that were made for each of them.
+-- The current coverage of sessions; `requests` is the number of requests made for each of them.
 INSERT INTO public.coverage (
     symbol, resolution, session_date, expected, present, state, attempts, asked_at, checked_at
 )

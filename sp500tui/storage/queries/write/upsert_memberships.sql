@@ -1,4 +1,4 @@
--- The memberships of a source; existing rows get the end that it states now.
+-- The memberships of a source; existing rows get the end that it now states.
 INSERT INTO public.memberships (symbol, cik, valid_from, valid_to, source)
 SELECT listed.*, %(source)s::text
 FROM unnest(

@@ -1,4 +1,4 @@
--- The trading sessions as the source states them now.
+-- The trading sessions as currently stated by the source.
 INSERT INTO public.sessions (market, session_date, kind, start_time, end_time, fetched_at)
 SELECT listed.*, %(fetched_at)s::timestamptz
 FROM unnest(
