@@ -15,16 +15,16 @@ from hypothesis import settings
 
 from tests.support.tracing import let_threads_start_while_traced
 
-# Without it, every worker and each of the hundreds of programs compiles all that it imports.
+# Without it, every worker and each of the hundreds of programs compiles everything that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
-# With it, programs would not keep output in a buffer as they do elsewhere.
+# With it, programs would not buffer output as they usually do.
 os.environ.pop("PYTHONUNBUFFERED", None)
 
-# What is collected stays until the end: the garbage collector need not go through it again and again.
+# The collected tests are kept until the end: the garbage collector need not traverse them repeatedly.
 gc.disable()
 
-# How long one example takes depends on the load of the machine; the benchmarks judge speed.
+# The duration of an example depends on the load of the machine; benchmarks measure speed.
 settings.register_profile("thorough", deadline=None)
 settings.register_profile("usual", deadline=None, max_examples=30)
 settings.register_profile("fast", deadline=None, max_examples=20)
@@ -82,7 +82,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     long = config.getoption("long", default=False)
     thorough = _is_thorough(config)
     slow = _is_slow(config)
-    # Updated together, or an old picture of another size would stay behind.
+    # Updated together, otherwise outdated pictures of other sizes would remain.
     every_size = config.getoption("all_sizes") or config.getoption("update_snapshots", default=False)
     for item in items:
         if item.get_closest_marker("soak") and not long:
@@ -111,14 +111,14 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True, optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Two workers for each processor, because most tests wait; three with the thorough ones, which wait longer."""
+    """Two workers for each processor, because most tests wait; three with the thorough tests, which wait longer."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     return (3 if _is_thorough(config) else 2) * len(os.sched_getaffinity(0))
 
 
 def _is_traced(item: pytest.Item) -> bool:
-    """Whether coverage counts the lines that a test runs.
+    """Whether coverage is measured in a test.
 
     Tracing more than doubles the time of tests that draw whole screens or run whole pipelines. Others cover the same
     lines: of the screens with a number, their pictures and the tests that run no dashboard.
@@ -138,7 +138,7 @@ def _drives_a_screen(item: pytest.Item) -> bool:
 
 
 def _picture_size(item: pytest.Item) -> object:
-    """The terminal size of a picture test that has one for several sizes."""
+    """The terminal size of a picture test that is parametrized by size."""
     parameters = getattr(item, "callspec", None)
     return parameters.params.get("size") if parameters and item.path.stem.endswith("pictures") else None
 
@@ -170,7 +170,7 @@ def _is_slow(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Let the workers know whether the command line names tests: to them, all tests seem to be named."""
+    """Tell the workers whether the command line names tests; to them, all tests appear to be named."""
     node.workerinput["named"] = node.config.args_source is pytest.Config.ArgsSource.ARGS
 
 

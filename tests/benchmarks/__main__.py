@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [NAME…] [--quick] [--json FILE] [--write FILE]`: measure, show, keep."""
+"""`python -m tests.benchmarks [NAME…] [--quick] [--json FILE] [--write FILE]`: measure, print and save."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ FOLDERS = {
     "record": "cost",
     "scaling": "scaling",
 }
-"""The folder that holds the module of each benchmark."""
+"""The folder of each benchmark's module."""
 ALONE = ("scaling",)
-"""Measured only when named: it has a document of its own, docs/scaling.md."""
+"""Measured only when named: it has a separate document, docs/scaling.md."""
 NAMES = tuple(name for name in FOLDERS if name not in ALONE)
 
 
 def benchmark(name: str) -> Benchmark:
-    """What measures the row of that name."""
+    """The function that runs the benchmark of a name."""
     run: Benchmark = import_module(f"tests.benchmarks.{FOLDERS[name]}.{name.replace('-', '_')}").run
     return run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure what was named, or everything; 1 when a goal was missed."""
+    """Run the named benchmarks, or all; returns 1 if a goal was missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument(
         "names",
@@ -85,14 +85,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def with_load(figures: list[Figure]) -> list[Figure]:
-    """The figures with a note on the load of the machine and its speed at that moment."""
+    """The figures with a note on the current load and speed of the machine."""
     load = f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
     words = f"{load}, {_pace():.0f} ms a million additions"
     return [replace(figure, note=f"{figure.note}; {words}" if figure.note else words) for figure in figures]
 
 
 def _pace() -> float:
-    """Milliseconds for a million additions in plain Python, the best of three times."""
+    """Milliseconds for a million additions in plain Python, the best of three runs."""
     return (
         min(timeit.repeat("for number in range(1_000_000): total += number", "total = 0", number=1, repeat=3))
         * 1000
@@ -100,11 +100,11 @@ def _pace() -> float:
 
 
 def kept_figures(path: Path) -> list[Figure]:
-    """The figures of a file that `--json` made."""
+    """The figures in a file written by `--json`."""
     return [Figure.from_json(item) for item in json.loads(path.read_text(encoding="utf-8"))]
 
 
 if __name__ == "__main__":
-    # As the program itself is at the start of a run.
+    # As in the program at the start of a run.
     tune_gc()
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a scratch PostgreSQL, fresh tables, quotes, child processes and their cost."""
+"""Shared by the benchmarks: a temporary PostgreSQL, fresh tables, quotes, child processes and their cost."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ RATE = Decimal("6.8721")
 
 @contextmanager
 def public_folder() -> Iterator[Path]:
-    """A temporary folder that the embedded server's account can enter when root measures."""
+    """A temporary folder that the embedded server's account can enter when the benchmarks run as root."""
     folder = Path(tempfile.mkdtemp(prefix="sp500tui-bench-"))
     folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
     try:
@@ -47,7 +47,7 @@ def public_folder() -> Iterator[Path]:
 
 @contextmanager
 def scratch_server() -> Iterator[EmbeddedServer]:
-    """An embedded server of its own, with the durability settings it always has."""
+    """A separate embedded server with its usual durability settings."""
     with public_folder() as folder:
         server = EmbeddedServer.start(folder / "data")
         try:
@@ -58,7 +58,7 @@ def scratch_server() -> Iterator[EmbeddedServer]:
 
 @contextmanager
 def fresh_database(server: EmbeddedServer | TcpPostgres) -> Iterator[str]:
-    """The URL of an empty database with the program's own schema; nothing old is left to be flushed."""
+    """The URL of an empty database with the program's schema, after a checkpoint."""
     name = f"bench_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
@@ -72,19 +72,19 @@ def fresh_database(server: EmbeddedServer | TcpPostgres) -> Iterator[str]:
 
 
 def listed_symbols() -> list[str]:
-    """The 503 symbols that the program ships."""
+    """The 503 symbols shipped with the program."""
     text = (files("sp500tui.sources.wikipedia") / "constituents.csv").read_text(encoding="utf-8")
     return [row["symbol"] for row in csv.DictReader(text.splitlines())]
 
 
 def many_symbols(count: int) -> list[str]:
-    """The listed symbols, and beyond them the demo market's invented ones."""
+    """The listed symbols, then the demo market's invented ones."""
     listed = listed_symbols()
     return [*listed[:count], *(f"X{number:05d}" for number in range(1, count - len(listed) + 1))]
 
 
 def distinct_rows(count: int, symbols: Sequence[str]) -> list[ConvertedQuote]:
-    """As many rows with different keys, cycle after cycle over all symbols as the pipeline makes them."""
+    """A number of rows with different keys, in cycles over all symbols like those of the pipeline."""
     rows = []
     for number in range(count):
         cycle, place = divmod(number, len(symbols))
@@ -109,7 +109,7 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
     """Check a condition every 2 ms until it holds.
 
     Raises:
-        TimeoutError: it was not within that time.
+        TimeoutError: The condition did not hold in time.
     """
     deadline = time.monotonic() + seconds
     while not condition():
@@ -120,19 +120,19 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a child process took."""
+    """The cost of a child process."""
 
     seconds: float
     cpu: float
-    """Seconds of processor time, its children that it waited for included."""
+    """Seconds of processor time, including the children that it waited for."""
     output: str
 
 
 def run_child(arguments: Sequence[str], env: Mapping[str, str] | None = None, timeout: float = 120) -> Cost:
-    """Run Python with these arguments to its end.
+    """Run Python with these arguments until it ends.
 
     Raises:
-        RuntimeError: it ended with an error; the message has the end of its output.
+        RuntimeError: It ended with an error; the message has the end of its output.
     """
     before = os.times()
     started = time.perf_counter()
@@ -154,6 +154,6 @@ def run_child(arguments: Sequence[str], env: Mapping[str, str] | None = None, ti
 
 
 def child_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment, byte code kept as an installed program has it."""
+    """This process's environment, but with byte code written, as for an installed program."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, **(more or {})}

@@ -1,4 +1,4 @@
-"""A program in a real pseudo-terminal: when it draws what, how many bytes it sends, what it costs."""
+"""A program in a real pseudo-terminal: the time and content of its output, its bytes and its cost."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Terminal(Closable):
         )
         os.close(slave)
         self.received = 0
-        """Bytes so far."""
+        """Bytes of output so far."""
         self._tail = b""
 
     def read(self, seconds: float, until: Callable[[bytes], bool] | None = None) -> bool:
-        """Take in what it sends, that long or until the end of the output so far satisfies `until`."""
+        """Read its output for a time, or until the end of the output satisfies `until`."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             if not select.select([self._master], [], [], left)[0]:
@@ -59,7 +59,7 @@ class Terminal(Closable):
         return until is None
 
     def press(self, keys: str) -> None:
-        """Type."""
+        """Type keys."""
         os.write(self._master, keys.encode())
 
     def cpu(self) -> float:
@@ -69,11 +69,11 @@ class Terminal(Closable):
 
     @property
     def tail(self) -> str:
-        """The last of its output, for messages."""
+        """The end of its output, for messages."""
         return self._tail[-600:].decode(errors="replace")
 
     def close(self, timeout: float = 5.0) -> None:
-        """Wait for its end, reading on; end it where it does not come."""
+        """Wait for its end while reading its output; kill it after a timeout."""
         if self._master < 0:
             return
         deadline = time.monotonic() + timeout

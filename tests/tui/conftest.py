@@ -33,7 +33,7 @@ shared_styles.install()
 
 
 class CannedLog:
-    """A log whose lines a test adds."""
+    """A log to which tests add lines."""
 
     def __init__(self) -> None:
         self.lines: list[LogLine] = []
@@ -67,7 +67,7 @@ async def until_shown(pilot: Pilot[Any]) -> None:
 
 
 async def nothing_ready() -> None:
-    """Let the app run until it waits for timers, threads and files only.
+    """Let the app run until it waits only for timers, threads and files.
 
     Textual's pilot takes it for idle as soon as it uses little of a processor, as it does on a busy machine.
     """
@@ -83,7 +83,7 @@ class _ResizingError(AssertionError):
 
 
 class Driven:
-    """A running dashboard, the keys to it, and what it looks like."""
+    """A running dashboard, with methods that press keys and read the screen."""
 
     def __init__(self, app: DashboardApp, pilot: Pilot[int], pipeline: FakePipeline) -> None:
         self.app = app
@@ -98,12 +98,12 @@ class Driven:
 
     @property
     def said(self) -> str:
-        """What the last key did, as the main screen shows it."""
+        """The message about the last key on the main screen."""
         return self.main.strip.message
 
     @property
     def result(self) -> int | None:
-        """The exit code, once the app is about to leave."""
+        """The exit code, once the app is about to exit."""
         return self.app.return_value
 
     async def press(self, *keys: str) -> None:
@@ -112,7 +112,7 @@ class Driven:
         await nothing_ready()
 
     async def until(self, condition: Callable[[], object], what: str = "the condition") -> None:
-        """Let the app run until it is so; a condition on the text counts once the screen has its new size."""
+        """Let the app run until a condition holds; one on the text is checked once the screen has its new size."""
 
         def holds() -> object:
             try:
@@ -123,7 +123,7 @@ class Driven:
         await until(self.pilot, holds, what)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Have the pipeline look like this from now on."""
+        """Have the pipeline return this snapshot from now on."""
         self.pipeline.now_shows = snapshot
         self.app.refresh_data()
 
@@ -141,7 +141,7 @@ Drive = Callable[..., AbstractAsyncContextManager[Driven]]
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A short folder that the server's own user may enter."""
+    """A folder with a short path that the server's user may enter."""
     folder = Path(tempfile.mkdtemp(prefix="sp500tui-"))
     folder.chmod(0o755)
     yield folder
@@ -150,7 +150,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def _calm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No animation, no inherited theme or colour setting, times in UTC, messages that stay."""
+    """No animation, no inherited theme or colour setting, times in UTC, messages that do not expire."""
     monkeypatch.setenv("TZ", "UTC")
     for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_COLOR_SYSTEM"):
         monkeypatch.delenv(name, raising=False)
@@ -177,7 +177,7 @@ def pipeline() -> FakePipeline:
 
 @pytest.fixture
 def build(log: CannedLog, tmp_path: Path) -> Callable[..., DashboardApp]:
-    """Makes a dashboard over a fake pipeline."""
+    """Creates a dashboard with a fake pipeline."""
 
     def make(
         pipeline: FakePipeline, *, clock: Callable[[], datetime] = lambda: NOON, **settings: Any
@@ -196,7 +196,7 @@ def build(log: CannedLog, tmp_path: Path) -> Callable[..., DashboardApp]:
 
 @pytest.fixture
 def drive(build: Callable[..., DashboardApp]) -> Drive:
-    """Runs a dashboard over a fake pipeline until it shows its first real snapshot."""
+    """Runs a dashboard with a fake pipeline, once it shows its first real snapshot."""
 
     @asynccontextmanager
     async def run(

@@ -1,4 +1,4 @@
-"""A run without a dashboard until its first price is stored, as a program of its own.
+"""A headless run until its first price is stored, as a separate program.
 
 Run as `-m tests.benchmarks.children.first_price STARTED OPTION…` with options of `sp500tui --no-ui`. Writes how many
 seconds after `STARTED` (`time.monotonic()` of the caller) the first row was committed.
@@ -11,7 +11,7 @@ import time
 
 
 def main(started: float, options: list[str]) -> None:
-    """Start a run as the command line does, and poll its ledger until the first row is stored."""
+    """Start a run like the command line, and poll its ledger until the first row is stored."""
     from sp500tui.cli.runtime_tuning import tune_gc
 
     tune_gc()

@@ -1,4 +1,4 @@
-"""What a script does in the place of `backfill`: `yf.download` into a DataFrame, and `to_sql`.
+"""A script with the same result as `backfill`: `yf.download` into a DataFrame, and `to_sql`.
 
 Run as `-m tests.benchmarks.children.history_client URL FROM TO SYMBOL…`, the demo market in the environment. Prints
 the number of rows.
@@ -11,11 +11,11 @@ from datetime import date, timedelta
 from typing import Any
 
 _LONGEST = timedelta(days=7)
-"""Window of one request for bars of a minute."""
+"""Window of one request for one-minute bars."""
 
 
 def main(url: str, start: date, end: date, symbols: list[str]) -> int:
-    """Store the bars of a minute from `start` to before `end`; returns the number of rows."""
+    """Store the one-minute bars from `start` to before `end`; returns the number of rows."""
     import sqlalchemy
     import yfinance
 

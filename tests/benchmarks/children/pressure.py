@@ -1,4 +1,4 @@
-"""The whole dashboard over a pipeline whose source is fast and whose database is slow, as a program of its own.
+"""The whole dashboard with a pipeline whose source is fast and whose database is slow, as a separate program.
 
 Run as `-m tests.benchmarks.children.pressure URL SYMBOLS SECONDS FILE` in a pseudo-terminal. Once every symbol has a
 price the database is slowed down; once the queues are full memory and event loop are measured for `SECONDS`; then the
@@ -43,7 +43,7 @@ from tests.benchmarks.rig import many_symbols
 
 _PULSE = 0.01
 _PAUSE = 2.0
-"""Seconds the database sleeps a batch: with two writers and 1,000 rows a batch some 1,000 rows a second."""
+"""Seconds that the database sleeps per batch: some 1,000 rows a second with two writers and 1,000 rows a batch."""
 _SLOW_DOWN = f"""
 CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN PERFORM pg_sleep({_PAUSE}); RETURN NULL; END $$;
@@ -54,7 +54,7 @@ _SPEED_UP = "DROP TRIGGER slow ON prices"
 
 
 class FastSource:
-    """Answers at once, with a new trade for every symbol."""
+    """Answers immediately, with a new trade for every symbol."""
 
     def open(self) -> None:
         """Nothing to load."""
@@ -65,7 +65,7 @@ class FastSource:
         fx_pairs: Sequence[tuple[str, str]] = (),
         on_phase: OnPhase = ignore_phase,
     ) -> FetchResult:
-        """A quote each."""
+        """A quote of each symbol."""
         now = datetime.now(UTC)
         quotes = tuple(
             Quote(symbol, Decimal("101.25"), None, None, "USD", now, MarketState.REGULAR, 1, now)
@@ -89,12 +89,12 @@ class ListOfAll:
         self._lines = tuple(Constituent(symbol, symbol, "", "", "", None, "", "") for symbol in symbols)
 
     def load(self) -> ConstituentList:
-        """A line for every symbol."""
+        """A constituent for every symbol."""
         return ConstituentList(self._lines, "wikipedia", datetime.now(UTC), "")
 
 
 def _fetch_rate(pipeline: Pipeline) -> float:
-    """Quotes fetched a second from now until three quarters of the room behind the fetchers is taken."""
+    """Quotes fetched per second from now until three quarters of the queues after the fetchers are full."""
     before = pipeline.snapshot()
     share = sum(before.queue(name).capacity for name in _BEHIND_THE_FETCHERS) * 3 // 4
     while (first := pipeline.snapshot().ledger.fetched) == before.ledger.fetched:
@@ -115,9 +115,9 @@ def _is_not_full(queue: QueueSnapshot) -> bool:
 
 
 def _put_under_pressure(pipeline: Pipeline, url: str, count: int) -> float:
-    """Slow the database down once every symbol has a price, and fill the queues; returns the rate of the fetches.
+    """Slow the database down once every symbol has a price, and fill the queues; returns the fetch rate.
 
-    What is kept for each symbol from its first price on would else be counted as growth under pressure.
+    Otherwise, memory allocated for each symbol at its first price would count as growth under pressure.
     """
     while len(pipeline.prices_since(0)[1]) < count:
         time.sleep(0.05)
@@ -172,7 +172,7 @@ def _drain(pipeline: Pipeline, url: str) -> None:
 
 
 def main(url: str, count: int, seconds: float, target: Path) -> None:
-    """Run in the present terminal."""
+    """Run in the current terminal."""
     tune_gc()
     tune_for_ui()
     symbols = many_symbols(count)

@@ -1,4 +1,4 @@
-"""One client of the refresh benchmark in a process of its own; each line on stdin starts one run.
+"""One client of the refresh benchmark in a separate process; each line on stdin starts one run.
 
 Run as `-m tests.benchmarks.children.refresh_client KIND SYMBOLS`, with the demo market in the environment as any client
 has it. A line of stdout tells seconds, processor seconds and how many symbols were answered, as JSON.
@@ -22,11 +22,11 @@ from sp500tui.sources.yahoo.client import YahooFinance
 from tests.benchmarks.rig import many_symbols
 
 _THREADS = 8
-"""Of the peers; ours are as many as by default."""
+"""Threads of the peers; our client has the default number of workers."""
 
 
 def pipeline_stage(symbols: Sequence[str], batch: int, workers: int) -> Callable[[], int]:
-    """That many production price workers, from the tickers queue to the quotes queue."""
+    """A number of production price workers, from the tickers queue to the quotes queue."""
     from sp500tui.cli.runtime_tuning import tune_gc
     from sp500tui.model import FetchedQuote, Ticker
     from sp500tui.pipeline.core.ledger import LedgerCounters
@@ -69,7 +69,7 @@ def pipeline_stage(symbols: Sequence[str], batch: int, workers: int) -> Callable
 
 
 def yahoo() -> YahooFinance:
-    """The production source, its throttle out of the way."""
+    """The production source, with its throttle disabled."""
     source = YahooFinance(
         Throttle(100_000.0, burst=100_000),
         proxy=os.environ["HTTPS_PROXY"],
@@ -82,13 +82,13 @@ def yahoo() -> YahooFinance:
 
 
 def round_trip(symbols: Sequence[str]) -> Callable[[], int]:
-    """One question for one symbol over a connection that is open already."""
+    """One request for one symbol over an open connection."""
     source = yahoo()
     return lambda: len(source.fetch(symbols[:1]).quotes)
 
 
 def download(symbols: Sequence[str]) -> Callable[[], int]:
-    """`yf.download` as its documentation shows it, for the newest price of each."""
+    """`yf.download` as documented, for the newest price of each symbol."""
     import yfinance
 
     names = [symbol.replace(".", "-") for symbol in symbols]
@@ -101,7 +101,7 @@ def download(symbols: Sequence[str]) -> Callable[[], int]:
 
 
 def fast_info(symbols: Sequence[str]) -> Callable[[], int]:
-    """`fast_info` of every symbol in eight threads that stay."""
+    """`fast_info` of every symbol in eight persistent threads."""
     import yfinance
 
     pool = ThreadPoolExecutor(_THREADS)
@@ -122,7 +122,7 @@ KINDS: dict[str, Callable[[Sequence[str]], Callable[[], int]]] = {
 
 
 def main(kind: str, symbols: Sequence[str]) -> None:
-    """Answer every line of stdin with one measured run; the first one warms up."""
+    """Make one measured run for every line of stdin; the first one is a warm-up."""
     logging.disable(logging.ERROR)
     warnings.simplefilter("ignore")
     refresh = KINDS[kind](symbols)
@@ -137,5 +137,5 @@ def main(kind: str, symbols: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1], many_symbols(int(sys.argv[2])))
-    # The workers wait for more; there will be none.
+    # The workers wait for more items, which will not come.
     os._exit(0)

@@ -1,4 +1,4 @@
-"""One screen of the dashboard benchmark, as a program of its own for a pseudo-terminal.
+"""One screen of the dashboard benchmark, as a separate program for a pseudo-terminal.
 
 Run as `-m tests.benchmarks.children.screen KIND ROWS REFRESHES SECONDS FILE`: shows `ROWS` symbols, of which 503 change
 ten times a second (`idle`: none), refreshes `REFRESHES` times a second, and writes what it cost to `FILE` as JSON.
@@ -46,14 +46,14 @@ from tests.support.tui.timeline_scenes import SCENES
 RATE = 10
 """Changes of every changing row a second."""
 _MARGIN = 4.0
-"""Seconds of changes beyond those measured."""
+"""Seconds of changes in addition to those measured."""
 CHANGING = 503
 _PULSE = 0.01
 """Seconds between two measurements of the event loop's lag."""
 _SCENE = 125.0
-"""Seconds that a scene has; the measured ones begin in their middle."""
+"""Seconds of a scene; the measured ones begin in the middle."""
 _SETTLE = 1.0
-"""Seconds after the start that are not measured."""
+"""Seconds after the start that are excluded from the measurement."""
 
 
 class Feed:
@@ -70,7 +70,7 @@ class Feed:
         self._begun = time.monotonic()
         self._given = 0
         self.taken = 0
-        """Refreshes that found changes."""
+        """Number of refreshes that found changes."""
         now = datetime.now(UTC)
         self.first = [self._price(constituent.symbol, now) for constituent in self.constituents]
         changing = () if still else self.constituents[:CHANGING]
@@ -90,7 +90,7 @@ class Feed:
         self._begun = time.monotonic()
 
     def changes(self) -> list[LivePrice]:
-        """The newest price of each symbol that changed since the last refresh, as the pipeline returns them."""
+        """The newest price of each symbol that changed since the last refresh, as returned by the pipeline."""
         tick = min(round((time.monotonic() - self._begun) * RATE), len(self._later) - 1)
         if tick <= self._given:
             return []
@@ -100,7 +100,7 @@ class Feed:
 
 
 class ChangingPipeline(FakePipeline):
-    """Serves the changes of a feed to the whole dashboard, with snapshots that change too."""
+    """Provides the changes of a feed to the whole dashboard, with changing snapshots."""
 
     def __init__(self, feed: Feed) -> None:
         super().__init__(prices=feed.first)
@@ -133,7 +133,7 @@ class ChangingPipeline(FakePipeline):
 
 
 class WorkingPipeline(ChangingPipeline):
-    """The same with workers, whose spans go by: those of the scene `killed writer`, read from rings as in a run."""
+    """The same with workers and their spans: those of the scene `killed writer`, read from rings as in a run."""
 
     def __init__(self, feed: Feed) -> None:
         super().__init__(feed)
@@ -156,7 +156,7 @@ class QuietLog:
     """A log without lines."""
 
     def since(self, seq: int) -> tuple[int, Sequence[LogLine], int]:
-        """Nothing."""
+        """No lines."""
         return seq, (), 0
 
 
@@ -173,7 +173,7 @@ class BareApp(App[None]):
 
 
 class OurTable(DiffingApp[None]):
-    """The price table alone."""
+    """The price table only."""
 
     CSS_PATH = [style_sheet("prices.tcss")]  # noqa: RUF012
 
@@ -198,7 +198,7 @@ class OurTable(DiffingApp[None]):
 
 
 class TextualTable(BareApp):
-    """Textual's DataTable with the same columns and the same changes, updated cell by cell as its guide shows."""
+    """Textual's DataTable with the same columns and changes, updated cell by cell as in its guide."""
 
     def compose(self) -> ComposeResult:
         yield DataTable()
@@ -236,7 +236,7 @@ class TextualTable(BareApp):
 def dashboard(
     feed: Feed, refresh_rate: float, folder: Path, kind: type[ChangingPipeline] = ChangingPipeline
 ) -> DashboardApp:
-    """The whole main screen of the program over the same changes."""
+    """The whole main screen of the program with the same changes."""
     settings = Settings(demo=True, refresh_rate=refresh_rate, data_dir=folder)
     return DashboardApp(
         lambda: kind(feed),
@@ -248,7 +248,7 @@ def dashboard(
 
 
 def make(kind: str, feed: Feed, refresh_rate: float, folder: Path) -> App[Any]:
-    """The app of that kind."""
+    """The app of a kind."""
     if kind == "dashboard":
         return dashboard(feed, refresh_rate, folder)
     if kind == "timeline":
@@ -257,13 +257,13 @@ def make(kind: str, feed: Feed, refresh_rate: float, folder: Path) -> App[Any]:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which that share of the values lies."""
+    """The value below which a given share of the values lies."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 async def _measure(kind: str, app: App[Any], feed: Feed, seconds: float, target: Path) -> None:
-    """Measure the lag of the event loop and the cost of the process, once the screen is drawn."""
+    """Measure the lag of the event loop and the cost of the process once the screen is drawn."""
     await asyncio.sleep(_SETTLE)
     if kind == "timeline":
         app.simulate_key("5")
@@ -272,7 +272,7 @@ async def _measure(kind: str, app: App[Any], feed: Feed, seconds: float, target:
     lags: list[float] = []
     taken = feed.taken
     begun, usage = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    # The terminal's title shows the reader at the other end that the measured time begins.
+    # The terminal's title tells the reader of the output that the measured time begins.
     os.write(2, b"\x1b]0;measuring\x07")
     while (elapsed := time.perf_counter() - begun) < seconds:
         due = time.perf_counter() + _PULSE
@@ -292,7 +292,7 @@ async def _measure(kind: str, app: App[Any], feed: Feed, seconds: float, target:
 
 
 def main(kind: str, rows: int, refresh_rate: float, seconds: float, target: Path) -> None:
-    """Run the screen in the present terminal."""
+    """Run the screen in the current terminal."""
     tune_gc()
     tune_for_ui()
     feed = Feed(rows, seconds, still=kind == "idle")

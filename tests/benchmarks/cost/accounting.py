@@ -1,4 +1,4 @@
-"""What the accounting of time costs: its calls for the quotes of a run, beside the processor time of these quotes."""
+"""The cost of the accounting of time: its calls for the quotes of a run relative to their processor time."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Instant:
         fx_pairs: Sequence[tuple[str, str]] = (),
         on_phase: OnPhase = ignore_phase,
     ) -> FetchResult:
-        """Answer at once, in all phases of a request."""
+        """Answer immediately, with all phases of a request."""
         on_phase(RequestPhase.LIMIT)
         on_phase(RequestPhase.ANSWER)
         body = f'{{"quoteResponse":{{"result":[{",".join(self._answers[each] for each in symbols)}]}}}}'
@@ -68,7 +68,7 @@ class Instant:
 
 
 def _answer(quote: Quote) -> dict[str, object]:
-    """A quote as Yahoo Finance answers."""
+    """A quote in the format of Yahoo Finance."""
     return {
         "symbol": yahoo_symbol(quote.symbol),
         "currency": "USD",
@@ -121,7 +121,7 @@ def counting() -> Iterator[Counter[str]]:
 
 
 def throughput(quotes: Sequence[Quote], cycles: int) -> float:
-    """Quotes a second of processor time from the tickers queue to the encoded batch."""
+    """Quotes per second of processor time from the tickers queue to the encoded batch."""
     counters = LedgerCounters()
     tickers: MemoryQueue[Ticker] = MemoryQueue(2048, counters.lock)
     fetched: MemoryQueue[FetchedQuote] = MemoryQueue(4096, counters.lock)

@@ -1,4 +1,4 @@
-"""The live screen in a real pseudo-terminal, beside Textual's DataTable and an idle app."""
+"""The live screen in a real pseudo-terminal, compared with Textual's DataTable and an idle app."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Shown:
     """Milliseconds."""
     lag_p99: float
     kilobytes: float
-    """To the terminal a second."""
+    """Bytes to the terminal per second."""
 
 
 def show(kind: str, rows: int, refresh_rate: float, seconds: float) -> Shown:
     """Run a screen and measure its cost.
 
     Raises:
-        RuntimeError: it ended before it had measured.
+        RuntimeError: It ended before the measurement.
     """
     with public_folder() as folder:
         target = folder / "cost.json"
@@ -75,12 +75,12 @@ class Kind:
     runs: list[Shown]
 
     def spread(self, attribute: str) -> Spread:
-        """Of one quantity."""
+        """The spread of one quantity."""
         return Spread.of(getattr(run, attribute) for run in self.runs)
 
 
 def measured(scale: Scale) -> dict[str, Kind]:
-    """Every screen, the runs in turns so that a busy machine slows them alike."""
+    """Every screen; the runs alternate, so that load on the machine affects all of them."""
     length = min(5.0, scale.seconds)
     usual = Settings().refresh_rate
     wanted = {
@@ -99,7 +99,7 @@ def measured(scale: Scale) -> dict[str, Kind]:
 
 
 def run(scale: Scale) -> list[Figure]:
-    """Processor share, lag and bytes of each screen, and many rows beside few."""
+    """Processor share, lag and bytes of each screen, and many rows compared with few."""
     kinds = measured(scale)
     whole = f"whole dashboard, {Settings().refresh_rate:g} refreshes a second as by default"
     alone = f"price table alone, {RATE} refreshes a second"

@@ -1,4 +1,4 @@
-"""Wake-ups and processor time of a program between two cycles, when it has nothing to do."""
+"""Wake-ups and processor time of an idle program between two cycles."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.benchmarks.rig import ROOT, child_environment, public_folder, wait_un
 
 SHARE_OF_A_CORE = 0.005
 WAKE_UPS = 15.0
-"""A second, over all threads of the program: polls of the supervisor and of the database monitor."""
+"""Wake-ups per second of all threads of the program: polls of the supervisor and of the database monitor."""
 _EQUAL = "the demo market, 503 symbols, ten minutes between two cycles; /proc of the kernel"
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What all threads of a process have used since its start."""
+    """Resources used by all threads of a process since its start."""
 
     cpu: float
     """Seconds."""
@@ -32,7 +32,7 @@ class Use:
 
 
 def use_of(pid: int) -> Use:
-    """The use of one process, by /proc."""
+    """The use of one process, from /proc."""
     ticks = wake_ups = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         fields = (task / "stat").read_text().rpartition(")")[2].split()
@@ -46,7 +46,7 @@ def use_of(pid: int) -> Use:
 
 @contextmanager
 def idle_program() -> Iterator[int]:
-    """A headless run whose first cycle is over and whose next one is ten minutes away; yields its process id."""
+    """A headless run ten minutes before its second cycle; yields its process id."""
     with public_folder() as folder:
         log = folder / "app.log"
         options = [
@@ -74,7 +74,7 @@ def idle_program() -> Iterator[int]:
 
 
 def measure(pids: list[int], seconds: float) -> Use:
-    """What these processes use in one second, on average over `seconds`."""
+    """The use of these processes per second, on average over `seconds`."""
     before, started = [use_of(pid) for pid in pids], time.monotonic()
     time.sleep(seconds)
     after, passed = [use_of(pid) for pid in pids], time.monotonic() - started

@@ -1,4 +1,4 @@
-"""Resident size of every process of the program, beside bare Python with the same third-party packages."""
+"""Resident size of every process of the program, compared with Python and the same third-party packages."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _EQUAL = (
 
 
 def bare(packages: str) -> float:
-    """Megabytes of an interpreter that imported these and does nothing."""
+    """Megabytes of an idle interpreter that has imported these modules."""
     return int(run_child(["-c", f"import psutil, {packages}; {_RSS}"]).output) / _MEGA
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Megabytes of one run's processes, first after warming up, then at the end."""
+    """Megabytes of one run's processes, after warming up and at the end."""
 
     program: tuple[float, float]
     writers: tuple[tuple[float, float], ...]
@@ -44,11 +44,11 @@ def _is_writer(process: psutil.Process) -> bool:
     try:
         return "sp500tui.pipeline.writer.process" in process.cmdline()
     except psutil.Error:
-        return False  # it has ended meanwhile
+        return False  # it has ended in the meantime
 
 
 def watch(pid: int, seconds: float) -> Sizes:
-    """Sizes a third into that time and at its end, once both writers are there."""
+    """Sizes after a third of the time and at its end, once both writers run."""
     wait_until(lambda: len(writer_processes(pid)) == 2, 60.0, "the start of both writers")
     processes = [psutil.Process(pid), *writer_processes(pid)]
     time.sleep(seconds / 3)
@@ -81,7 +81,7 @@ def headless(seconds: float) -> Sizes:
 
 
 def dashboard(seconds: float) -> Sizes:
-    """A run with the screen, whose output is read all the time."""
+    """A run with the screen, whose output is read continuously."""
     with public_folder() as folder, Terminal(_options(folder), {"HOME": str(folder)}) as terminal:
         while len(writer_processes(terminal.process.pid)) < 2 and terminal.process.poll() is None:
             terminal.read(0.2)
@@ -97,7 +97,7 @@ def dashboard(seconds: float) -> Sizes:
 
 
 def run(scale: Scale) -> list[Figure]:
-    """Sizes of the three kinds of process and how they grew."""
+    """Sizes of the three kinds of process and their growth."""
     seconds = max(1.0, scale.seconds)
     plain, ui = headless(seconds), dashboard(seconds)
     figures = [

@@ -1,4 +1,4 @@
-"""What recording costs: processor time and size; and how long a moment of a long recording takes to be shown."""
+"""The cost of recording: processor time and size, and the time to show a moment of a long recording."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.remote.recorded import FACTS
 from tests.support.tui.fake_pipeline import NOON, FakePipeline, live_price, second_sample
 
 SHARE_OF_A_CORE = 1.0
-"""Per cent."""
+"""Percent."""
 MEGABYTES_AN_HOUR = 5.0
 MILLISECONDS = 200.0
 """Processor time until any moment of 48 hours is shown."""
@@ -37,11 +37,11 @@ INTERVAL = 15.0
 """The live interval in seconds."""
 _MINUTES, _QUICK_MINUTES = 10, 1
 _FRAME = 600.0
-"""Seconds of a frame of the file, which begins with everything known."""
+"""Seconds of a frame of the file; its first block has the complete state."""
 _HOURS, _QUICK_HOURS = 48, 4
 _JUMPS = 20
 _HEADER = 1_000
-"""Bytes that the header of a file has at most, and the first block at least."""
+"""Maximum bytes of a file's header, and minimum bytes of its first block."""
 _WORKERS = 17
 _RUN = f"a headless run on the demo market in this process, 503 symbols every {INTERVAL:g} s, one moment a second"
 _LONG = "one moment a second of 503 symbols that all change every 15 s, written by the recorder; the file is in memory"
@@ -81,7 +81,7 @@ def _figure(metric: str, unit: str, values: list[float], goal: float, equal: str
 
 
 def record_run(folder: Path, seconds: float) -> tuple[float, float]:
-    """Per cent of a core and megabytes an hour of a run's recorder, from the second cycle on."""
+    """Percent of a core and megabytes per hour of a run's recorder, from the second cycle on."""
     settings = Settings(demo=True, no_ui=True, interval=INTERVAL, data_dir=folder / "data")
     paths = Paths.of(settings)
     paths.prepare()
@@ -123,10 +123,10 @@ def _cpu(thread: int) -> float:
 
 
 def long_recording(folder: Path, hours: int) -> Path:
-    """The file of a recorder that recorded a run of so many hours, whose clock was advanced."""
+    """A recorder's file of a run of that many hours, made by advancing the clock."""
     pipeline = FakePipeline(prices=())
     prices = [live_price(symbol, Decimal(100), 1.5, 0) for symbol in listed_symbols()]
-    # A disk that syncs 34,560 blocks takes minutes, and has nothing to do with showing them.
+    # Syncing 34,560 blocks to disk takes minutes and is irrelevant for showing them.
     with (
         patch.object(os, "fdatasync", lambda _: None),
         Recorder(pipeline, FACTS.run, NoLog(), folder=folder) as recorder,
@@ -146,7 +146,7 @@ def long_recording(folder: Path, hours: int) -> Path:
 
 
 def _sample(second: int) -> SecondSample:
-    """One second of as many workers as a demo has."""
+    """One second with as many workers as a demo."""
     sample = second_sample(second)
     worker = sample.workers[0]
     names = [f"price-{number}" for number in range(1, _WORKERS + 1)]
@@ -160,7 +160,7 @@ def _changed(price: LivePrice, version: int) -> LivePrice:
 
 
 def shown_moments(path: Path) -> tuple[list[float], list[float]]:
-    """Milliseconds of processor time to open a file at moments, and to jump to other moments of an open file."""
+    """Milliseconds of processor time to open a file at some moments, and to jump to others in an open file."""
     rng = random.Random(7)
     found = Recording.open(path)
     times = [rng.uniform(found.first, found.last) for _ in range(_JUMPS)]
@@ -175,7 +175,7 @@ def _opened(path: Path) -> ReplayedPipeline:
 
 
 def _show(pipeline: ReplayedPipeline, at: float) -> None:
-    """Read all that a dashboard reads at a moment."""
+    """Read everything that a dashboard reads at a moment."""
     pipeline.playback.seek(at)
     pipeline.snapshot()
     for read in (pipeline.prices_since, pipeline.since, pipeline.events_since, pipeline.seconds_since):

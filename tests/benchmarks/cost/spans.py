@@ -1,4 +1,4 @@
-"""What recording the spans of the workers costs: one span, and all of them in a running pipeline."""
+"""The cost of recording the workers' spans: one span, and all of them in a running pipeline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GOAL = 2.0
 _CALLS = 100_000
 _SYMBOLS = 2_012
 _CYCLES = 2
-"""Cycles of one turn."""
+"""Number of cycles in one turn."""
 _EQUAL = (
     "one running pipeline, demo market to database, whose workers record their spans and do not, in turns of two "
     "cycles; processor time of the program, without the market, the writers' processes and the server"
@@ -32,7 +32,7 @@ _EQUAL = (
 
 @dataclass(slots=True)
 class Turns:
-    """Microseconds of processor time that a quote takes in the program, in each turn."""
+    """Microseconds of processor time per quote in the program, in each turn."""
 
     recorded: list[float]
     """With spans."""
@@ -45,7 +45,7 @@ class Turns:
 
 @contextmanager
 def counted(turns: Turns) -> Iterator[None]:
-    """Record spans as always, and count them."""
+    """Record spans as usual, and count them."""
     record, count = SpanRing.record, itertools.count()
 
     def counting(ring: SpanRing, state: WorkerState, start: float, end: float, batches: Batches) -> None:
@@ -58,7 +58,7 @@ def counted(turns: Turns) -> Iterator[None]:
 
 
 def in_turns(url: str, symbols: Sequence[str], seconds: float, market: DemoMarket) -> Turns:
-    """Run one pipeline, whose workers record their spans in every second turn."""
+    """Run one pipeline whose workers record their spans in every second turn."""
     turns = Turns([], [])
     with pipeline(url, symbols, 0.2, market) as made:
         wait_until(lambda: made.snapshot().cycle.number > 2, 60.0, "the third cycle")
@@ -75,15 +75,15 @@ def in_turns(url: str, symbols: Sequence[str], seconds: float, market: DemoMarke
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Some cycles from the end of the one before them to the end of the last one."""
+    """Some cycles, from the end of the previous one to the end of the last one."""
 
     quotes: int
     cost: float
-    """Microseconds of processor time a quote."""
+    """Microseconds of processor time per quote."""
 
 
 def _turn(made: Pipeline) -> Turn:
-    """Wait for the next cycles; the time that the waiting takes is left out."""
+    """Wait for the next cycles; the processor time of the waiting is subtracted."""
     goal = made.snapshot().cycle.number + _CYCLES
     before, own, spent = settled(made.snapshot()), time.thread_time(), time.process_time()
 
@@ -152,7 +152,7 @@ def figures(one: Spread, turns: Turns) -> list[Figure]:
 
 
 def run(scale: Scale) -> list[Figure]:
-    """Processor time of one span, and what all of them cost in a pipeline at full speed."""
+    """Processor time of one span, and of all spans in a pipeline at full speed."""
     with (
         scratch_server() as server,
         fresh_database(server) as url,

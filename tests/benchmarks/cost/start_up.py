@@ -1,4 +1,4 @@
-"""How long until the program answers, shows its first frame, and has stored its first price."""
+"""Time until the program answers, shows its first frame, and has stored its first price."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SMALLEST_NAME = "a Textual app of one line"
 
 @contextmanager
 def options(market: DemoMarket, folder: Path) -> Iterator[list[str]]:
-    """The options that lead a live run to the demo market, with a data folder of its own."""
+    """The options that direct a live run to the demo market, with a separate data folder."""
     yield ["--data-dir", str(folder / "data"), "--proxy", market.proxy_url, "--ca-file", str(market.ca_file)]
 
 
@@ -47,14 +47,14 @@ def first_frame() -> tuple[float, float]:
 
 
 def smallest_frame() -> tuple[float, float]:
-    """The same for a Textual app of one line, which nothing made with Textual can beat."""
+    """The same for a Textual app of one line: the lower limit for Textual."""
     with public_folder() as folder:
         return _painted(["-c", _SMALLEST], folder)
 
 
 def _painted(arguments: list[str], folder: Path) -> tuple[float, float]:
     with Terminal(arguments, {"HOME": str(folder)}) as terminal:
-        # Every cell takes at least a byte, and nothing before the first frame is nearly as long.
+        # Every cell takes at least a byte; any output before the first frame is much shorter.
         while terminal.received < WIDTH * HEIGHT and terminal.process.poll() is None:
             terminal.read(0.001)
         seconds, cpu = time.monotonic() - terminal.started, terminal.cpu()
@@ -72,7 +72,7 @@ def first_price(wanted: list[str], folder: Path) -> float:
 
 
 def _stored(market: DemoMarket, runs: int) -> dict[str, list[float]]:
-    """First price stored by the state of the embedded database, and a whole `--once`."""
+    """First price stored, by the state of the embedded database, and a whole `--once`."""
     times: dict[str, list[float]] = {"stopped": [], "running": [], "new": [], "whole": []}
     for _ in range(runs):
         with public_folder() as folder, options(market, folder) as wanted:
@@ -89,7 +89,7 @@ def _stored(market: DemoMarket, runs: int) -> dict[str, list[float]]:
 
 
 def run(scale: Scale) -> list[Figure]:
-    """The times of the four beginnings."""
+    """The times of the four kinds of start."""
     bare, textual, version, yfinance = [], [], [], []
     run_child(["-m", "sp500tui", "--version"])
     for _ in range(2 * scale.runs):

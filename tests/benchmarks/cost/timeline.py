@@ -1,4 +1,4 @@
-"""What the timeline costs more than the main screen, in the same pseudo-terminal and over the same changes."""
+"""The additional cost of the timeline over the main screen, in the same pseudo-terminal with the same changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EQUAL = (
 
 
 def run(scale: Scale) -> list[Figure]:
-    """Processor share of the timeline less that of the main screen, the runs in turns."""
+    """Processor share of the timeline minus that of the main screen, in alternating runs."""
     length, refresh_rate = min(10.0, scale.seconds), Settings().refresh_rate
     kinds: dict[str, list[Shown]] = {"dashboard": [], "timeline": []}
     for _ in range(scale.runs):

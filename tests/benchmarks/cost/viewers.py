@@ -1,4 +1,4 @@
-"""What viewers cost a pipeline: three attach, scale, one is killed, one is stopped, one leaves."""
+"""The cost of viewers for a pipeline: three attach and scale, one is killed, one suspended, one quits."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from tests.benchmarks.rig import ROOT, child_environment, public_folder, wait_un
 from tests.faults.rig.terminal import PseudoTerminal
 
 RATE = 0.95
-"""Rows a second with viewers: at least that part of those without."""
+"""Minimum ratio of the rows per second with viewers to those without."""
 MEMORY = 1.05
-"""Resident size with viewers: at most that many times the size without."""
+"""Maximum ratio of the resident size with viewers to the size without."""
 INTERVAL = 0.5
 _EQUAL = (
     f"one headless run on the demo market, 503 symbols every {INTERVAL:g} s; stretches with and without viewers in "
     "turns, counted from the viewers' first frame; all programs at the same priority"
 )
 _EVERYTHING = Position(1 << 62, 1 << 62, 1 << 62, 0, 1 << 62)
-"""Of a poll that reads the snapshot and the list, and no prices."""
+"""Position of a poll that reads the snapshot and the list, but no prices."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What the pipeline did in some seconds."""
+    """Measurements of the pipeline over some seconds."""
 
     rate: float
-    """Rows a second that were stored, duplicates included."""
+    """Rows stored per second, including duplicates."""
     megabytes: float
     """Resident size at the end."""
     share: float
@@ -67,7 +67,7 @@ class Run:
         self._system = psutil.Process(self.process.pid)
 
     def snapshot(self) -> Snapshot:
-        """Its present state."""
+        """Its current state."""
         with Session(self.data, timeout=60) as session:
             return session.call(Poll(_EVERYTHING), Update).snapshot
 
@@ -79,7 +79,7 @@ class Run:
         return ledger.stored + ledger.duplicate
 
     def measure(self, work: Iterator[float]) -> Stretch:
-        """What it does while `work` waits for the seconds that it yields."""
+        """Measure while `work` waits for the seconds that it yields."""
         first, used, rows = time.monotonic(), self._cpu(), self.rows()
         for seconds in work:
             time.sleep(seconds)
@@ -93,7 +93,7 @@ class Run:
         return float(times.user + times.system)
 
     def end(self) -> Ledger:
-        """Stop it in order; the equation at its end."""
+        """Stop it by the drain; returns the equation at its end."""
         self.process.send_signal(signal.SIGTERM)
         output, _ = self.process.communicate(timeout=120)
         quotes = json.loads(output)["quotes"]
@@ -101,7 +101,7 @@ class Run:
 
 
 class Viewer:
-    """`sp500tui attach` in a terminal that is read all the time."""
+    """`sp500tui attach` in a terminal that is read continuously."""
 
     def __init__(self, run: Run) -> None:
         self.terminal = PseudoTerminal()
@@ -121,7 +121,7 @@ class Viewer:
         return b"price workers" in self.terminal.output
 
     def close(self) -> None:
-        """End it, whatever state it is in."""
+        """End it in any state."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
@@ -130,7 +130,7 @@ class Viewer:
 
 @contextmanager
 def three_viewers(run: Run) -> Iterator[list[Viewer]]:
-    """Viewers with their first frame on the screen; they are ended afterwards."""
+    """Viewers that have drawn their first frame; they are ended afterwards."""
     viewers: list[Viewer] = []
     try:
         for _ in range(3):
@@ -143,7 +143,7 @@ def three_viewers(run: Run) -> Iterator[list[Viewer]]:
 
 
 def busy(viewers: list[Viewer], seconds: float) -> Iterator[float]:
-    """Scale up and down, kill one viewer, stop one, and have one leave at the end; yields the time between."""
+    """Scale up and down, kill one viewer, suspend one, and quit one at the end; yields the time between."""
     killed, stopped, leaving = viewers
     yield seconds / 4
     leaving.terminal.send(b"+")
@@ -156,7 +156,7 @@ def busy(viewers: list[Viewer], seconds: float) -> Iterator[float]:
 
 
 def run(scale: Scale) -> list[Figure]:
-    """Rows a second, memory and processor time with and without viewers, and what was lost."""
+    """Rows per second, memory and processor time with and without viewers, and the quotes lost."""
     seconds = max(1.0, scale.seconds)
     alone: list[Stretch] = []
     watched: list[Stretch] = []
@@ -177,7 +177,7 @@ def run(scale: Scale) -> list[Figure]:
 
 
 def figures(alone: list[Stretch], watched: list[Stretch], ledger: Ledger) -> list[Figure]:
-    """The figures of stretches without and with viewers that were measured in turns."""
+    """The figures of stretches without and with viewers, measured alternately."""
     rate = Spread.pairwise([each.rate for each in watched], [each.rate for each in alone])
     memory = Spread.pairwise([each.megabytes for each in watched], [each.megabytes for each in alone])
     lost = ledger.fetched - ledger.stored - ledger.duplicate - ledger.dead

@@ -1,4 +1,4 @@
-"""Puts the figures into a document between its markers: a table and a plot a benchmark, or the most important ones."""
+"""Inserts the figures into a document between its markers: a table and a plot per benchmark, or a summary."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _HEADLINES = {
 
 
 def write(document: Path, figures: Sequence[Figure]) -> None:
-    """Replace what stands between `<!-- NAME -->` and `<!-- /NAME -->` for every benchmark measured.
+    """Replace the text between `<!-- NAME -->` and `<!-- /NAME -->` for every benchmark measured.
 
-    A document with a place for a `summary` gets that and nothing else.
+    A document with markers for a `summary` gets only the summary.
 
     Raises:
-        ValueError: the document has no such markers.
+        ValueError: The document has no such markers.
     """
     text = document.read_text(encoding="utf-8")
     if f"<!-- {_SUMMARY} -->" in text:
@@ -60,7 +60,7 @@ def _with_block(document: Path, text: str, name: str, block: str) -> str:
 
 
 def summary(figures: Sequence[Figure]) -> str:
-    """A table of the most important figures, each beside its first peer; those not measured are left out."""
+    """A table of the most important figures, each with its first peer; those not measured are left out."""
     lines = ["| | sp500tui | beside it | ratio |", "|---|---|---|---|"]
     for (benchmark, metric), words in _HEADLINES.items():
         for figure in figures:
@@ -73,7 +73,7 @@ def summary(figures: Sequence[Figure]) -> str:
 
 
 def markdown(figures: Sequence[Figure]) -> str:
-    """A table of the figures, and under it what was held equal and what has to be known."""
+    """A table of the figures, followed by the equal conditions and the notes."""
     lines = ["| figure | ours | peers | limit | ratio | goal | |", "|---|---|---|---|---|---|---|"]
     for figure in figures:
         peers = "<br>".join(f"{name}: {spread(peer)}" for name, peer in figure.peers.items())
@@ -95,7 +95,7 @@ def markdown(figures: Sequence[Figure]) -> str:
 
 
 def bars(figures: Sequence[Figure]) -> str:
-    """An SVG of horizontal bars, one block a figure, each block to a scale of its own."""
+    """An SVG of horizontal bars, one block per figure, each to its own scale."""
     parts: list[str] = []
     y = 8
     for figure in figures:
@@ -117,7 +117,7 @@ def bars(figures: Sequence[Figure]) -> str:
 
 
 def _row(y: int, name: str, values: Spread, longest: float, colour: str) -> str:
-    """A bar as long as the middle value, with a line from the smallest to the largest."""
+    """A bar as long as the median, with a line from the smallest to the largest value."""
     room = _WIDTH - _LEFT - 110
     middle, low, high = (round(room * part / longest, 1) for part in (values.median, values.min, values.max))
     centre = y + _BAR / 2

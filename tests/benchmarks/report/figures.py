@@ -1,4 +1,4 @@
-"""The result of a benchmark: figures with their spread, beside peers and limits of the same run."""
+"""The result of a benchmark: figures with their spread, and the peers and limits of the same run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Smallest, middle and largest value of several runs."""
+    """Smallest, median and largest value of several runs."""
 
     min: float
     median: float
@@ -23,14 +23,14 @@ class Spread:
         return cls(found[0], float(median(found)), found[-1])
 
     def over(self, other: Spread) -> Spread:
-        """This divided by the other, the extremes by the opposite extremes."""
+        """This divided by the other; the extremes by the opposite extremes."""
         return Spread(
             _part(self.min, other.max), _part(self.median, other.median), _part(self.max, other.min)
         )
 
     @classmethod
     def pairwise(cls, above: Sequence[float], below: Sequence[float]) -> Spread:
-        """The spread of the ratios of runs made side by side, which a busy machine slows alike."""
+        """The spread of the ratios of paired runs, which load on the machine affects equally."""
         return cls.of(_part(one, other) for one, other in zip(above, below, strict=True))
 
     def times(self, factor: float) -> Spread:
@@ -38,7 +38,7 @@ class Spread:
         return Spread(self.min * factor, self.median * factor, self.max * factor)
 
     def as_json(self) -> dict[str, float]:
-        """The three values by name, four digits each."""
+        """The three values by name, with four digits each."""
         return {name: float(f"{getattr(self, name):.4g}") for name in ("min", "median", "max")}
 
 
@@ -55,15 +55,15 @@ class Figure:
     unit: str
     ours: Spread
     equal: str
-    """What was held equal for ours, the peers and the limit."""
+    """Conditions that were equal for ours, the peers and the limit."""
     peers: Mapping[str, Spread] = field(default_factory=dict)
     limit: Spread | None = None
     limit_name: str = ""
     ratio: Spread | None = None
-    """What the goal is about, where that is not `ours` itself."""
+    """The value to which the goal applies, if that is not `ours`."""
     ratio_name: str = ""
     goal: str = ""
-    """In words; empty for a figure without a goal."""
+    """The goal as text; empty without one."""
     met: bool | None = None
     note: str = ""
 
@@ -85,7 +85,7 @@ class Figure:
 
     @classmethod
     def from_json(cls, item: Mapping[str, Any]) -> Figure:
-        """The figure in the JSON of `as_json`."""
+        """The figure in the JSON written by `as_json`."""
         limit, ratio = item["limit"], item["ratio"]
         return cls(
             benchmark=item["benchmark"],
@@ -106,20 +106,20 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large the benchmarks are."""
+    """The size of the benchmarks."""
 
     runs: int
-    """Repetitions of ours; those of slow peers are fewer."""
+    """Repetitions of ours; slow peers have fewer."""
     quotes: int
     """Quotes of the ingest benchmark."""
     seconds: float
-    """Length of a run that is measured by the clock."""
+    """Seconds of a run of fixed duration."""
     sizes: tuple[int, ...]
-    """Symbols of the growth benchmark, and the last of them of the large dashboard."""
+    """Numbers of symbols in the growth benchmark; the large dashboard has the last of them."""
     sample: int
-    """Symbols, or tens of rows, that a slow peer does of the work; its figure is scaled up and marked as such."""
+    """Symbols, or tens of rows, that a slow peer processes; its figure is extrapolated and marked as such."""
     latencies: tuple[float, ...]
-    """Seconds the demo market waits before every answer."""
+    """Seconds that the demo market waits before every answer."""
 
 
 FULL = Scale(5, 200_000, 20.0, (503, 5_030, 50_300), 40, (0.0, 0.05, 0.1))

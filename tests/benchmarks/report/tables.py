@@ -8,7 +8,7 @@ from tests.benchmarks.report.figures import Figure, Spread
 
 
 def value(number: float) -> str:
-    """Three digits that matter, thousands apart."""
+    """Three significant digits, with thousands separators."""
     if number == 0 or abs(number) >= 100:
         return f"{number:,.0f}"
     return f"{number:.3g}"
@@ -22,12 +22,12 @@ def spread(values: Spread) -> str:
 
 
 def verdict(figure: Figure) -> str:
-    """Whether the goal was met, in a word."""
+    """Whether the goal was met, as a word."""
     return {True: "met", False: "MISSED", None: "–"}[figure.met]
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """A block of lines a figure: ours, the peers, the limit, the ratio, the goal, what was held equal."""
+    """A block of lines per figure: ours, the peers, the limit, the ratio, the goal, the equal conditions."""
     lines: list[str] = []
     equal = ""
     for figure in figures:

@@ -1,4 +1,4 @@
-"""What one symbol costs among few and among many, in each part that sees them all."""
+"""The cost per symbol with few and with many symbols, in each part that processes all of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EQUAL = "same machine, program and settings; only the number of symbols differs
 
 
 def refresh_costs(sizes: Sequence[int], runs: int) -> dict[int, list[float]]:
-    """Microseconds of processor time a symbol for one refresh."""
+    """Microseconds of processor time per symbol for one refresh."""
     costs: dict[int, list[float]] = {}
     with DemoMarket.start(seed=500, extra_symbols=sizes[-1]) as market:
         for size in sizes:
@@ -28,7 +28,7 @@ def refresh_costs(sizes: Sequence[int], runs: int) -> dict[int, list[float]]:
 
 
 def ingest_costs(sizes: Sequence[int], rows: int, runs: int) -> dict[int, list[float]]:
-    """Microseconds a row, the same number of rows spread over that many symbols."""
+    """Microseconds per row; the same number of rows is spread over each number of symbols."""
     costs: dict[int, list[float]] = {size: [] for size in sizes}
     with scratch_server() as server:
         for _ in range(runs):
@@ -39,7 +39,7 @@ def ingest_costs(sizes: Sequence[int], rows: int, runs: int) -> dict[int, list[f
 
 
 def dashboard_costs(sizes: Sequence[int], seconds: float, runs: int) -> dict[int, list[float]]:
-    """Microseconds of processor time a second and symbol, 503 of them changing ten times a second."""
+    """Microseconds of processor time per second and symbol; 503 symbols change ten times a second."""
     refresh_rate = Settings().refresh_rate
     costs: dict[int, list[float]] = {size: [] for size in sizes}
     for _ in range(runs):
@@ -49,7 +49,7 @@ def dashboard_costs(sizes: Sequence[int], seconds: float, runs: int) -> dict[int
 
 
 def run(scale: Scale) -> list[Figure]:
-    """Cost a symbol of refresh, ingest and dashboard by the number of symbols."""
+    """Cost per symbol of refresh, ingest and dashboard by the number of symbols."""
     few = min(2, scale.runs)
     sizes = scale.sizes
     rows = max(sizes[-1], scale.quotes // 2)

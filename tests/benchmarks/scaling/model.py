@@ -1,4 +1,4 @@
-"""The model of a cycle over many machines: how long it takes, what is busiest, and what has to be there for it."""
+"""The model of a cycle over many machines: its duration, its bottleneck, and the resources that it needs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sp500tui.pipeline.runtime.wiring import BURST
 from sp500tui.pipeline.writer.worker import LINGER
 
 HOPS = 3
-"""Queues that everything passes: tickers, quotes, rows."""
+"""Number of queues that every item passes: tickers, quotes, rows."""
 SESSION = 6.5 * 3600
-"""Seconds a day in which prices change: the regular session of the New York exchanges."""
+"""Seconds per day in which prices change: the regular session of the New York exchanges."""
 HEADROOM = 0.8
-"""Share of a capacity that is planned with."""
+"""Share of a capacity that plans may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,25 +22,25 @@ class Rates:
     """Capacities of one broker, one database and one outgoing address."""
 
     broker: float
-    """Items a second that one broker takes in, hands out and forgets again."""
+    """Items per second that one broker enqueues, delivers and acknowledges."""
     database: float
-    """Rows a second that one PostgreSQL commits."""
+    """Rows per second committed by one PostgreSQL server."""
     row_bytes: float
-    """Bytes of a row on disk, with its share of the key."""
+    """Bytes of a row on disk, including its share of the index."""
     requests: float = LIVE_RATE
-    """Requests a second from one outgoing address: the default limit towards Yahoo Finance."""
+    """Requests per second from one outgoing address: the default limit for Yahoo Finance."""
     burst: int = BURST
-    """Requests that an address may send at once after a rest."""
+    """Requests that an address may send at once after a pause."""
     latency: float = 0.25
-    """Seconds from request to answer. Assumed: it depends on the way to Yahoo Finance, which no test here takes."""
+    """Seconds from request to response. Assumed: it depends on the connection to Yahoo Finance, which no test uses."""
     spread: float = 0.2
-    """Latencies lie evenly within this share around their mean. Assumed as well."""
+    """Latencies are distributed uniformly within this share around their mean. Also assumed."""
     batch: int = Settings.model_fields["batch_size"].default
-    """Symbols in a request."""
+    """Symbols per request."""
     write_batch: int = Settings.model_fields["write_batch"].default
-    """Rows in a commit, at most."""
+    """Maximum rows per commit."""
     linger: float = LINGER
-    """Seconds a writer waits for more rows than the first."""
+    """Seconds that a writer waits for more rows after the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,13 @@ class Fleet:
     addresses: int = 1
     """Outgoing addresses, each with a rate limit of its own."""
     brokers: int = 1
-    """Brokers, or parts of one, that share the queues evenly."""
+    """Brokers, or shards of one, that share the queues evenly."""
     databases: int = 1
     """PostgreSQL nodes that share the rows evenly."""
     workers: int = Settings.model_fields["price_workers"].default
-    """Price workers of an address."""
+    """Price workers per address."""
     writers: int = Settings.model_fields["writers"].default
-    """Of a database node."""
+    """Writers per database node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,11 @@ class Cycle:
     """A cycle in the steady state, as the model predicts it."""
 
     seconds: float
-    """From its start until its last row is committed."""
+    """Seconds from its start until its last row is committed."""
     period: float
-    """Seconds to the next one: the interval, or the next multiple of it, since cycles are skipped, never stacked."""
+    """Seconds to the next cycle: the interval or a multiple of it, since cycles are skipped and never overlap."""
     busy: dict[str, float]
-    """Share of its time that each part is at work, by name."""
+    """Utilization of each part, by name."""
 
     @property
     def bottleneck(self) -> str:
@@ -88,7 +88,7 @@ class Cycle:
 
 
 def cycle_of(load: Load, fleet: Fleet, rates: Rates) -> Cycle:
-    """How a cycle over these symbols goes with that fleet."""
+    """The cycle over these symbols with a fleet."""
     requests = ceil(load.symbols / rates.batch)
     own = ceil(requests / fleet.addresses)
     work = {
@@ -100,7 +100,7 @@ def cycle_of(load: Load, fleet: Fleet, rates: Rates) -> Cycle:
         max(0, own - rates.burst) / rates.requests + rates.latency,
         _waves(min(own, rates.burst), fleet, rates),
     )
-    # The last commit holds what came while its writer waited for more.
+    # The last commit has the rows that arrived while its writer waited for more.
     last = min(load.symbols, rates.batch + load.symbols / fetched * rates.linger)
     tail = rates.linger + last * fleet.writers / rates.database + HOPS * rates.batch / rates.broker
     seconds = max(fetched + tail, rates.latency + max(work["brokers"], work["databases"]) + rates.linger)
@@ -109,7 +109,7 @@ def cycle_of(load: Load, fleet: Fleet, rates: Rates) -> Cycle:
 
 
 def _waves(requests: int, fleet: Fleet, rates: Rates) -> float:
-    """Seconds for requests that need not wait for the rate: wave after wave, as long as the slowest of the last."""
+    """Seconds for requests that the rate does not limit, in waves, until the slowest of the last wave."""
     waves = ceil(requests / fleet.workers)
     last = (requests - (waves - 1) * fleet.workers) * fleet.addresses
     slowest = 1 - rates.spread + 2 * rates.spread * last / (last + 1)
@@ -117,7 +117,7 @@ def _waves(requests: int, fleet: Fleet, rates: Rates) -> float:
 
 
 def fleet_for(load: Load, rates: Rates) -> Fleet:
-    """What has to be there for a cycle an interval, with some room left."""
+    """The fleet needed for one cycle per interval, with some headroom."""
     usable = load.interval * HEADROOM
     return Fleet(
         addresses=max(1, ceil(load.symbols / rates.batch / (rates.requests * usable))),
@@ -127,5 +127,5 @@ def fleet_for(load: Load, rates: Rates) -> Fleet:
 
 
 def bytes_a_day(load: Load, rates: Rates, period: float) -> float:
-    """Growth of the table in a trading day in which every price differs from cycle to cycle."""
+    """Growth of the table on a trading day on which every price changes in every cycle."""
     return load.symbols * SESSION / period * rates.row_bytes

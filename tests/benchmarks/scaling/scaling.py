@@ -1,4 +1,4 @@
-"""Beyond one machine: the model of a cycle beside a simulation of it, on what one of each part does here."""
+"""Scaling beyond one machine: the model of a cycle compared with a simulation, from capacities measured here."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _BATCH = 50
 _SEEDS = 3
 _CYCLES = 2
 _TOLERANCE = 10.0
-"""Per cent by which model and simulation may differ."""
+"""Percent by which model and simulation may differ."""
 _KEPT = 90
-"""Days of prices in the figure of the storage."""
+"""Days of prices in the storage figure."""
 _EQUAL = (
     "ours is the model; the same symbols, fleet and rates in the simulation, which follows every request, every pass "
     f"through a queue and every commit over {_CYCLES} cycles, with {_SEEDS} seeds"
@@ -34,7 +34,7 @@ _MEASURED = "two processors of this machine, shared with the other side and what
 
 
 def measure_broker(rows: list[ConvertedQuote]) -> float:
-    """Items that a broker puts, hands out and forgets in a second of its processor time, in batches of a request."""
+    """Items that a broker enqueues, delivers and acknowledges per second of its processor time, in request batches."""
     server = new_server()
     try:
         assert server.process is not None
@@ -56,7 +56,7 @@ def measure_broker(rows: list[ConvertedQuote]) -> float:
 
 
 def measure_database(rows: list[ConvertedQuote], runs: int) -> tuple[list[float], float]:
-    """Rows a second that two writers commit, once a run, and the bytes that a row then takes with its key."""
+    """Rows per second committed by two writers in each run, and the bytes of a row with its index entry."""
     rates, size = [], 0.0
     with scratch_server() as server:
         for _ in range(runs):
@@ -69,7 +69,7 @@ def measure_database(rows: list[ConvertedQuote], runs: int) -> tuple[list[float]
 
 
 def inputs(scale: Scale) -> tuple[Rates, list[Figure]]:
-    """What one broker and one database do here, and the figures behind it."""
+    """The capacity of one broker and one database on this machine, and the figures that it is derived from."""
     rows = distinct_rows(scale.quotes, listed_symbols())
     brokers = Spread.of(measure_broker(rows[:20_000]) for _ in range(scale.runs))
     rates, size = measure_database(rows, scale.runs)
@@ -97,7 +97,7 @@ def inputs(scale: Scale) -> tuple[Rates, list[Figure]]:
 
 
 def compared(name: str, load: Load, fleet: Fleet, rates: Rates) -> Figure:
-    """The model's cycle beside the simulated ones."""
+    """The model's cycle compared with the simulated ones."""
     said = cycle_of(load, fleet, rates)
     seen = [simulate(load, fleet, rates, cycles=_CYCLES, seed=seed) for seed in range(_SEEDS)]
     simulated = Spread.of(mean(each.seconds) for each in seen)
@@ -130,7 +130,7 @@ def _words(fleet: Fleet) -> str:
 
 
 def storage(load: Load, rates: Rates) -> Figure:
-    """What a trading day adds to the table."""
+    """The growth of the table per trading day."""
     period = cycle_of(load, fleet_for(load, rates), rates).period
     size = bytes_a_day(load, rates, period) / 1e9
     return Figure(
@@ -144,7 +144,7 @@ def storage(load: Load, rates: Rates) -> Figure:
 
 
 def figures_of(load: Load, rates: Rates) -> list[Figure]:
-    """One machine as it is, then what has to be bought, then where it would break with addresses alone."""
+    """One machine, then the fleets needed for more symbols, then the limit if only addresses are added."""
     bought = fleet_for(load, rates)
     figures = [compared("one machine as it is", load, Fleet(), rates)]
     if bought != Fleet():
@@ -156,7 +156,7 @@ def figures_of(load: Load, rates: Rates) -> list[Figure]:
 
 
 def run(scale: Scale) -> list[Figure]:
-    """What one of each does here, and what follows for more symbols than one machine may ask for."""
+    """The capacities of this machine, and the consequences for more symbols than one machine may request."""
     rates, figures = inputs(scale)
     for load in (Load(503), Load(10_000), Load(1_000_000), Load(1_000_000, 60.0)):
         figures += figures_of(load, rates)

@@ -14,7 +14,7 @@ from sp500tui.config.settings import Settings
 from tests.benchmarks.scaling.model import Fleet, Load, Rates
 
 _WAITING: int = Settings.model_fields["tickers_capacity"].default
-"""Tickers that may wait; the scraper waits with the others."""
+"""Capacity of the tickers queue; the scraper waits with the rest."""
 
 
 class Clock:
@@ -26,7 +26,7 @@ class Clock:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
 
     def at(self, time: float, event: Callable[[], None]) -> None:
-        """Have `event` happen then."""
+        """Schedule `event`."""
         self._count += 1
         heapq.heappush(self._events, (time, self._count, event))
 
@@ -38,16 +38,16 @@ class Clock:
 
 
 class Server:
-    """A broker: processes one request after the other."""
+    """A broker, which processes requests one at a time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._free_at = 0.0
         self.busy_seconds = 0.0
-        """Seconds for which it has worked."""
+        """Seconds of work so far."""
 
     def work(self, seconds: float, then: Callable[[], None]) -> None:
-        """Take so long for it, after all that came before."""
+        """Process a request of this duration after all earlier ones."""
         self._free_at = max(self._clock.now, self._free_at) + seconds
         self.busy_seconds += seconds
         self._clock.at(self._free_at, then)
@@ -63,7 +63,7 @@ class Address:
         self.busy_seconds = 0.0
 
     def send_requests(self) -> None:
-        """Let idle workers take what is there."""
+        """Let idle workers take the available tickers."""
         world, rates = self._world, self._world.rates
         while self._idle and world.tickers:
             size = world.take_tickers()
@@ -83,7 +83,7 @@ class Address:
 
 
 class Writer:
-    """Waits a little for more rows than the first, then commits all of them at once."""
+    """Waits for more rows after the first, then commits all of them at once."""
 
     def __init__(self, world: World, seconds_a_row: float) -> None:
         self._world = world
@@ -91,7 +91,7 @@ class Writer:
         self.busy_seconds = 0.0
 
     def begin(self) -> None:
-        """There is a first row."""
+        """Begin a batch: a first row is available."""
         world = self._world
         full = world.rows >= world.rates.write_batch
         world.clock.at(world.clock.now + (0 if full else world.rates.linger), self._commit)
@@ -105,7 +105,7 @@ class Writer:
 
     def _committed(self, size: int) -> None:
         self._world.idle_writers.append(self)
-        if size:  # else another writer was quicker
+        if size:  # otherwise another writer has taken them
             self._world.stored(size)
         self._world.wake_writer()
 
@@ -115,11 +115,11 @@ class Observed:
     """Measurements of the simulated cycles."""
 
     seconds: list[float] = field(default_factory=list)
-    """Of each cycle, from its start to its last commit."""
+    """Duration of each cycle, from its start to its last commit."""
     periods: list[float] = field(default_factory=list)
-    """From start to start."""
+    """Seconds from start to start."""
     busy: dict[str, float] = field(default_factory=dict)
-    """Share of the time that each part was at work."""
+    """Utilization of each part."""
 
 
 class World:
@@ -134,7 +134,7 @@ class World:
         self.addresses = [Address(self) for _ in range(fleet.addresses)]
         self.brokers = [Server(self.clock) for _ in range(fleet.brokers)]
         writers = fleet.databases * fleet.writers
-        # A database's writers share what it takes.
+        # A database's writers share its capacity.
         self.writers = [Writer(self, fleet.writers / rates.database) for _ in range(writers)]
         self.idle_writers: deque[Writer] = deque(self.writers)
         self.seen = Observed()
@@ -144,7 +144,7 @@ class World:
         self._began = 0.0
 
     def run(self, cycles: int) -> Observed:
-        """Let so many cycles pass."""
+        """Simulate a number of cycles."""
         self._cycles_left = cycles
         self._begin()
         self.clock.run()
@@ -177,7 +177,7 @@ class World:
     def _add_tickers(self, size: int) -> None:
         self._on_the_way -= size
         self.tickers.append(size)
-        # Any of the addresses may be the first to see them.
+        # Any of the addresses may be the first to take them.
         self.addresses[self._turn % len(self.addresses)].send_requests()
         self._turn += 1
         if self.tickers:
@@ -191,7 +191,7 @@ class World:
         return size
 
     def through_broker(self, size: int, then: Callable[[], None]) -> None:
-        """Onto and off a queue of one of the brokers."""
+        """Pass items through a queue of one of the brokers."""
         self.rng.choice(self.brokers).work(size / self.rates.broker, then)
 
     def add_rows(self, size: int) -> None:
@@ -200,17 +200,17 @@ class World:
         self.wake_writer()
 
     def wake_writer(self) -> None:
-        """Let an idle writer begin where there are rows."""
+        """Let an idle writer begin if there are rows."""
         if self.rows and self.idle_writers:
             self.idle_writers.popleft().begin()
 
     def stored(self, size: int) -> None:
-        """So many rows are committed; with the last one the cycle is over."""
+        """Count committed rows; the cycle ends with the last one."""
         self._unstored -= size
         if self._unstored:
             return
         seconds = self.clock.now - self._began
-        # Due times that fell into the cycle are skipped.
+        # Due times during the cycle are skipped.
         period = self.load.interval * max(1, ceil(seconds / self.load.interval))
         self.seen.seconds.append(seconds)
         self.seen.periods.append(period)
@@ -219,5 +219,5 @@ class World:
 
 
 def simulate(load: Load, fleet: Fleet, rates: Rates, *, cycles: int, seed: int) -> Observed:
-    """Cycles over these symbols with that fleet; the same seed gives the same."""
+    """Cycles over these symbols with a fleet; the result is deterministic for a seed."""
     return World(load, fleet, rates, seed).run(cycles)

@@ -1,4 +1,4 @@
-"""A source far faster than the database: what happens to memory, to the screen and to the quotes."""
+"""A source far faster than the database: its effects on memory, on the screen and on the quotes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def pressed(url: str, symbols: int, seconds: float) -> dict[str, Any]:
     """One run under pressure.
 
     Raises:
-        RuntimeError: it ended before it had measured.
+        RuntimeError: It ended before the measurement.
     """
     with public_folder() as folder:
         target = folder / "pressure.json"

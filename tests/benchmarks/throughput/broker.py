@@ -1,4 +1,4 @@
-"""A cluster beside one program: what a row costs through the broker, and what a second worker process gains."""
+"""A cluster compared with one program: the cost of a row through the broker, the gain of a second worker process."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from tests.support.cluster.valkey import ValkeyServer, new_server
 _TIMEOUT = 120.0
 _POLL_INTERVAL = 0.05
 _RATE = 4
-"""Requests a second that one address may send in the measurement of fetching; each for 50 symbols."""
+"""Requests per second that one address may send when fetching is measured; each is for 50 symbols."""
 _SYMBOLS = 20_120
 _WARM = 3_000
-"""Quotes that come in the first burst, faster than the rate."""
+"""Quotes in the first burst, which is faster than the rate."""
 _BATCHES = (50, 500)
 _EQUAL_ROW = (
     "same rows and batches, one thread that puts, takes and acknowledges; appendfsync always, loopback"
@@ -63,7 +63,7 @@ def run(scale: Scale) -> list[Figure]:
 
 
 def _cost(valkey: ValkeyServer, rows: Sequence[ConvertedQuote], batch: int, runs: int) -> Figure:
-    """Runs through the broker and through the memory in turns."""
+    """Alternating runs through the broker and through memory."""
     ours, theirs, rates = [], [], []
     with _namespace(valkey) as broker:
         stream = StreamQueue(broker, "rows", RowCodec(lambda: broker.offset), 4096, consumer="bench")
@@ -87,7 +87,7 @@ def _cost(valkey: ValkeyServer, rows: Sequence[ConvertedQuote], batch: int, runs
 
 
 def _through(queue: LeasedQueue[ConvertedQuote], rows: Sequence[ConvertedQuote], batch: int) -> float:
-    """Microseconds of this program's processor time a row."""
+    """Microseconds of this program's processor time per row."""
     started = time.process_time()
     for at in range(0, len(rows), batch):
         queue.put(rows[at : at + batch])
@@ -98,7 +98,7 @@ def _through(queue: LeasedQueue[ConvertedQuote], rows: Sequence[ConvertedQuote],
 
 
 def _cpu_of(valkey: ValkeyServer) -> float:
-    """Seconds of processor time that the broker has used."""
+    """Seconds of processor time used by the broker."""
     used = valkey.client().info("cpu")
     return float(used["used_cpu_user"] + used["used_cpu_sys"])
 
@@ -108,7 +108,7 @@ def _cpu_of(valkey: ValkeyServer) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """The servers and the folder that all runs share."""
+    """The servers and the folder shared by all runs."""
 
     valkey: ValkeyServer
     server: EmbeddedServer
@@ -138,7 +138,7 @@ class Cluster:
         )
 
     def waits_for(self, condition: Callable[[BrokerState], bool], what: str) -> float:
-        """Wait until the state of the cluster meets the condition; returns the time of the broker."""
+        """Wait until the state of the cluster meets the condition; returns the broker's time."""
         found: list[BrokerState] = []
 
         def met() -> bool:
@@ -196,7 +196,7 @@ def _fetching(servers: Servers, scale: Scale) -> Figure:
 
 
 def _rate(cluster: Cluster, counter: str, beyond: int, seconds: float) -> float:
-    """Items a second by which a counter of the ledger rises in `seconds` after it has reached `beyond`."""
+    """Rate per second at which a counter of the ledger rises in `seconds` after it has reached `beyond`."""
     begin = cluster.waits_for(lambda state: state.counters.get(counter, 0) >= beyond, f"{beyond} {counter}")
     first = read_state(cluster.broker).counters[counter]
     end = cluster.waits_for(lambda state: state.now >= begin + seconds, "the end of the measurement")
@@ -223,7 +223,7 @@ def _storing(servers: Servers, scale: Scale) -> Figure:
                     ]
                 )
             for _ in range(workers):
-                # Into the quotes' own currency, which needs no rate.
+                # Into the quotes' currency, which needs no rate.
                 cluster.work("converter=1,writer=1", currency="USD")
             tenth = len(rows) // 10
             begin = cluster.waits_for(

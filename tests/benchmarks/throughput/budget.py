@@ -1,4 +1,4 @@
-"""Where the processor time of one quote goes, step by step from the socket to the commit, beside the whole."""
+"""The processor time of one quote, step by step from the socket to the commit, compared with the whole."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from tests.benchmarks.throughput.end_to_end import pipeline, settled
 
 _ANSWER = 50
 _BATCHES = 30
-"""Enough for the clock of a server's process, which ticks every 10 ms."""
+"""Enough for the clock of a server process, which has a resolution of 10 ms."""
 _EQUAL = (
     "processor time, not waiting: what a step waits for (network, disk, commit) costs no other quote anything; "
     "batches of the sizes the pipeline uses"
@@ -53,14 +53,14 @@ _Steps = dict[str, list[float]]
 
 @contextmanager
 def _timed(steps: _Steps, name: str, quotes: int) -> Iterator[None]:
-    """Add the microseconds of this thread's processor time that the block took for each quote."""
+    """Add the block's processor time on this thread, in microseconds per quote."""
     before = time.thread_time()
     yield
     steps.setdefault(name, []).append((time.thread_time() - before) / quotes * 1e6)
 
 
 class FromSocket:
-    """The production source, with every body it read kept for measuring the parsing apart."""
+    """The production source, which keeps every body it has read, to measure the parsing separately."""
 
     def __init__(self, market: DemoMarket, folder: Path) -> None:
         self.bodies: list[bytes] = []
@@ -86,7 +86,7 @@ class FromSocket:
         self._fetch(self._symbols)
 
     def measure(self, steps: _Steps) -> Sequence[Quote]:
-        """One request for fifty symbols: the whole of it, and the reading of its answer."""
+        """One request for fifty symbols: the whole of it, and the parsing of the response."""
         with _timed(steps, "whole request", _ANSWER):
             self._fetch(self._symbols)
         body = self.bodies.pop()
@@ -97,12 +97,12 @@ class FromSocket:
             return parse_quotes(answer, self._symbols, (), now).quotes
 
     def close(self) -> None:
-        """Let the session go."""
+        """Close the session."""
         self._yahoo.close()
 
 
 def through_memory(steps: _Steps, rows: Sequence[ConvertedQuote], folder: Path) -> None:
-    """From the parsed quotes to the journal, as the stages do it, on one thread."""
+    """From the parsed quotes to the journal, as in the stages but on one thread."""
     counters = LedgerCounters()
     quotes: MemoryQueue[FetchedQuote] = MemoryQueue(1 << 20, counters.lock)
     ready: MemoryQueue[ConvertedQuote] = MemoryQueue(1 << 20, counters.lock)
@@ -143,7 +143,7 @@ def through_memory(steps: _Steps, rows: Sequence[ConvertedQuote], folder: Path) 
 
 
 def into_database(steps: _Steps, server: EmbeddedServer, payloads: Sequence[bytes], rows: int) -> None:
-    """The writer's statement, and what the server's own process takes for it."""
+    """The writer's statement, and the processor time of the server process for it."""
     with fresh_database(server) as url, connect(url, application_name="budget") as connection:
         backend = psutil.Process(connection.info.backend_pid)
         insert(connection, payloads[0])
@@ -156,7 +156,7 @@ def into_database(steps: _Steps, server: EmbeddedServer, payloads: Sequence[byte
 
 
 def whole(url: str, market: DemoMarket, seconds: float) -> float:
-    """Microseconds of processor time a quote of the running pipeline, its writers and their sessions."""
+    """Microseconds of processor time per quote of the running pipeline, its writers and their sessions."""
     with pipeline(url, listed_symbols(), 0.5, market) as made:
         wait_until(lambda: settled(made.snapshot()) > 1000, 60.0, "the first cycles")
         before, begun = settled(made.snapshot()), _spent(url)

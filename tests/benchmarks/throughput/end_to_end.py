@@ -1,4 +1,4 @@
-"""The whole pipeline, demo market to database, beside its two halves alone."""
+"""The whole pipeline, demo market to database, compared with its two halves."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _EQUAL = (
     "ingest in turns"
 )
 _SPEED = 60.0
-"""Market seconds a second, so that almost every fetch finds a new trade."""
+"""Market seconds per second, so that almost every fetch finds a new trade."""
 
 
 @contextmanager
 def pipeline(url: str, symbols: Sequence[str], interval: float, market: DemoMarket) -> Iterator[Pipeline]:
-    """The production pipeline against a demo market that runs already."""
+    """The production pipeline on a running demo market."""
     with public_folder() as folder:
         settings = Settings(
             database=url,
@@ -62,29 +62,29 @@ def pipeline(url: str, symbols: Sequence[str], interval: float, market: DemoMark
 
 
 def settled(snapshot: Snapshot) -> int:
-    """Quotes that reached the database."""
+    """Number of quotes that reached the database."""
     return snapshot.ledger.stored + snapshot.ledger.duplicate
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How fast something is, and what it costs."""
+    """Rate and cost."""
 
     rate: float
-    """Quotes a second."""
+    """Quotes per second."""
     cost: float
-    """Microseconds of processor time a quote, of all processes together."""
+    """Microseconds of processor time per quote of all processes together."""
 
 
 def costed(work: Callable[[], float], count: int) -> Speed:
-    """The speed of work on so many quotes that shows its rate."""
+    """The speed of work on a number of quotes; the work returns its rate."""
     before = _spent()
     rate = work()
     return Speed(rate, (_spent() - before) / count * 1e6)
 
 
 def _spent() -> float:
-    """Seconds of processor time of this process and all that came from it: market, clients, writers, database."""
+    """Seconds of processor time of this process and its descendants: market, clients, writers, database."""
     spent = 0.0
     here = psutil.Process()
     for process in (here, *here.children(recursive=True)):
@@ -94,9 +94,9 @@ def _spent() -> float:
 
 
 def full_speed(url: str, symbols: Sequence[str], seconds: float, market: DemoMarket) -> Speed:
-    """Quotes a second from the start of a cycle to its last commit, over the cycles after the first.
+    """Quotes per second from the start of a cycle to its last commit, over the cycles after the first.
 
-    The pauses between two cycles are left out: they are the configured rhythm, not the speed.
+    The pauses between cycles are left out, because they depend on the configured interval.
     """
     with pipeline(url, symbols, 0.2, market) as made:
         wait_until(lambda: made.snapshot().cycle.number > 1, 60.0, "the second cycle")
@@ -113,11 +113,11 @@ def full_speed(url: str, symbols: Sequence[str], seconds: float, market: DemoMar
 
 
 def half_load(url: str, symbols: Sequence[str], rate: float, seconds: float, market: DemoMarket) -> Latency:
-    """Fetch to commit over that time at half the rate it can do, as the pipeline itself counts it."""
+    """Latency from fetch to commit at half the maximum rate, as measured by the pipeline."""
     interval = max(0.2, 2 * len(symbols) / rate)
     with pipeline(url, symbols, interval, market) as made:
         wait_until(lambda: settled(made.snapshot()) > 2 * len(symbols), 60.0, "the first cycles")
-        # The first quotes wait for the writers to start and connect, which is no matter of the load.
+        # The first quotes wait for the writers to start and connect, which does not depend on the load.
         counted = made.components.writer_stage.end_to_end = LatencyHistogram()
         time.sleep(max(seconds, 5 * interval))
         return counted.latency()

@@ -1,4 +1,4 @@
-"""Rows out of the database: `sp500tui export` beside psql's COPY of the same table, and the memory it takes."""
+"""Export from the database: `sp500tui export` compared with psql's COPY of the same table, and its memory."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SELECT 'S' || number %% 503, timestamptz '2026-05-04 13:30+00' + number / 503 * 
 FROM generate_series(1, %s) AS number
 """
 _FIRST = datetime(2026, 5, 4, 13, 30, tzinfo=UTC)
-"""Time of the first 503 of the rows; the next ones are a second later."""
+"""Time of the first 503 rows; the next ones are a second later."""
 _FORMS = ("csv", "jsonl", *(("parquet",) if find_spec("pyarrow") else ()))
 _EQUAL = "same server and table, output to /dev/null, start of the program included"
 
 
 def seconds_and_peak(command: list[str]) -> tuple[float, float]:
-    """Duration of a program, and the largest resident size that was seen, in megabytes."""
+    """Duration of a program, and its maximum observed resident size in megabytes."""
     started = time.perf_counter()
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, env=child_environment())
     peak = 0
@@ -51,18 +51,18 @@ def ours(url: str, form: str, *window: str) -> tuple[float, float]:
 
 
 def copy(url: str) -> float:
-    """The same table by psql."""
+    """One export of the same table by psql."""
     return seconds_and_peak([str(bin_folder() / "psql"), url, "-c", "COPY prices TO STDOUT"])[0]
 
 
 def run(scale: Scale) -> list[Figure]:
-    """Rate of each format beside COPY, and the memory for a tenth and for all of the rows."""
+    """Rate of each format compared with COPY, and the memory for a tenth and for all of the rows."""
     rows = scale.quotes * 50
     with scratch_server() as server, fresh_database(server) as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(_FILL, (rows,))
             connection.execute("VACUUM ANALYZE prices")
-        # In turns, because the machine is not equally fast all the time.
+        # Alternating, because the speed of the machine varies.
         turns = [
             (copy(url), {form: ours(url, form) for form in _FORMS}) for _ in range(max(1, scale.runs // 2))
         ]

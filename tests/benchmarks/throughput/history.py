@@ -1,4 +1,4 @@
-"""Bars of a minute from answer to commit: `backfill` beside `yf.download` and `to_sql`, and beside live prices."""
+"""One-minute bars from response to commit: `backfill` compared with `yf.download` and `to_sql`, and live prices."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.benchmarks.rig import (
 from tests.support.market.demo import client_environment
 
 _DAYS = 11
-"""Calendar days: about eight trading days, two requests a symbol."""
+"""Calendar days: about eight trading days, two requests per symbol."""
 _FULL_RUNS = 5
 """Runs from which on the whole index is measured, once; otherwise `_SAMPLE` symbols."""
 _SAMPLE = 30
@@ -42,7 +42,7 @@ _CYCLE = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Microseconds of processor time a bar: of the program, and of the server."""
+    """Microseconds of processor time per bar: of the program, and of the server."""
 
     ours: float
     our_server: float
@@ -63,14 +63,14 @@ def ours(
 
 
 def theirs(market: DemoMarket, url: str, home: Path, symbols: list[str], day: datetime) -> Cost:
-    """The same days by a script."""
+    """The same days with a script."""
     window = [f"{day:%Y-%m-%d}", f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"]
     command = ["-m", "tests.benchmarks.children.history_client", url, *window, *symbols]
     return run_child(command, client_environment(market, home), timeout=1200)
 
 
 def server_cpu(url: str) -> float:
-    """Seconds of processor time that the server and its past and present sessions have taken."""
+    """Seconds of processor time of the server and its past and current sessions."""
     with psycopg.connect(url) as connection:
         own = psutil.Process(connection.info.backend_pid)
         server = own.parent()
@@ -82,7 +82,7 @@ def server_cpu(url: str) -> float:
 
 
 def run(scale: Scale) -> list[Figure]:
-    """Processor time a bar, the length of a pass at the default rate, and that of live cycles meanwhile."""
+    """Processor time per bar, the duration of a pass at the default rate, and of live cycles during it."""
     symbols = listed_symbols()[: None if scale.runs >= _FULL_RUNS else min(_SAMPLE, 2 * scale.sample)]
     day = datetime.now(UTC) - timedelta(days=_DAYS)
     with scratch_server() as server, DemoMarket.start(seed=500) as market:
@@ -104,7 +104,7 @@ def _turn(market: DemoMarket, url: str, symbols: list[str], day: datetime) -> Tu
         first = ours(market, url, home / "ours", symbols, day)
         marks.append(server_cpu(url))
         bars = json.loads(first.output)["bars"]["stored"]
-        # Nothing is missing any more: what remains is start, survey and end.
+        # Nothing is missing any more, so this is the cost of start, survey and end.
         again = ours(market, url, home / "ours", symbols, day)
         marks.append(server_cpu(url))
         peer = theirs(market, url, home, symbols, day)
@@ -175,7 +175,7 @@ def _paced(market: DemoMarket, url: str, symbols: list[str], day: datetime) -> F
 
 
 def _live(market: DemoMarket, url: str, symbols: list[str], day: datetime, cycles: int) -> Figure:
-    """The length of the cycles of a pipeline at the default rate, without and with a backfill behind them."""
+    """The duration of a pipeline's cycles at the default rate, without and with a backfill in the background."""
     with public_folder() as folder:
         settings = Settings(
             database=url,

@@ -1,4 +1,4 @@
-"""Distinct quotes from the rows queue to the commit, beside the usual ways of inserting and the server's own COPY."""
+"""Distinct quotes from the rows queue to the commit, compared with common ways of inserting and server-side COPY."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _EQUAL = (
 
 @contextmanager
 def password_server() -> Iterator[TcpPostgres]:
-    """A server reached by TCP and with a password, as one in a container is; durability at its defaults."""
+    """A server reached by TCP with a password, like one in a container, with default durability."""
     with public_folder() as folder:
         server = TcpPostgres(folder, free_port())
         server.create()
@@ -64,7 +64,7 @@ def password_server() -> Iterator[TcpPostgres]:
 def writers(
     url: str, count: int, folder: Path
 ) -> Iterator[tuple[MemoryQueue[ConvertedQuote], LedgerCounters]]:
-    """The production writer stage with its defaults, journal on, each process connected."""
+    """The production writer stage with its defaults and the journal, once each process is connected."""
     counters = LedgerCounters()
     usual = Settings()
     rows: MemoryQueue[ConvertedQuote] = MemoryQueue(usual.rows_capacity, counters.lock)
@@ -104,7 +104,7 @@ def writers(
 
 
 def ingest(url: str, quotes: Sequence[ConvertedQuote], count: int) -> float:
-    """Rows a second from the queue to the commit with that many writers."""
+    """Rows per second from the queue to the commit with a number of writers."""
     with public_folder() as folder, writers(url, count, folder) as (rows, counters):
 
         def feed() -> None:
@@ -129,7 +129,7 @@ def _values(quotes: Sequence[ConvertedQuote]) -> list[tuple[str | None, ...]]:
 
 
 def connection_a_row(url: str, quotes: Sequence[ConvertedQuote]) -> float:
-    """Rows a second with a new connection, an insert and a commit for every row."""
+    """Rows per second with a new connection, an insert and a commit for every row."""
     values = _values(quotes)
     started = time.perf_counter()
     for row in values:
@@ -139,7 +139,7 @@ def connection_a_row(url: str, quotes: Sequence[ConvertedQuote]) -> float:
 
 
 def commit_a_row(url: str, quotes: Sequence[ConvertedQuote]) -> float:
-    """Rows a second over one connection with a prepared insert and a commit for every row."""
+    """Rows per second over one connection with a prepared insert and a commit for every row."""
     values = _values(quotes)
     with psycopg.connect(url, autocommit=True) as connection:
         started = time.perf_counter()
@@ -149,7 +149,7 @@ def commit_a_row(url: str, quotes: Sequence[ConvertedQuote]) -> float:
 
 
 def executemany(url: str, quotes: Sequence[ConvertedQuote]) -> float:
-    """Rows a second with psycopg's `executemany`, idempotent, as many rows a commit as ours."""
+    """Rows per second with an idempotent `executemany` of psycopg, with as many rows per commit as ours."""
     values = _values(quotes)
     size = Settings().write_batch
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
@@ -161,7 +161,7 @@ def executemany(url: str, quotes: Sequence[ConvertedQuote]) -> float:
 
 
 def server_copy(url: str, source: Path, count: int) -> float:
-    """Rows a second of one server-side `COPY … FROM` a file."""
+    """Rows per second of one server-side `COPY … FROM` a file."""
     with psycopg.connect(url, autocommit=True) as connection:
         started = time.perf_counter()
         connection.execute(f"COPY prices ({', '.join(COLUMNS)}) FROM '{source}'".encode())
@@ -169,7 +169,7 @@ def server_copy(url: str, source: Path, count: int) -> float:
 
 
 def copy_file(folder: Path, quotes: Sequence[ConvertedQuote]) -> Path:
-    """The rows as the server reads them from a file in PostgreSQL's text format."""
+    """A file of the rows in PostgreSQL's text format."""
     path = folder / "rows.copy"
     lines = ("\t".join("\\N" if value is None else value for value in row) for row in _values(quotes))
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
@@ -178,13 +178,13 @@ def copy_file(folder: Path, quotes: Sequence[ConvertedQuote]) -> Path:
 
 
 def once(server: EmbeddedServer | TcpPostgres, work: Callable[[str], float]) -> float:
-    """One run in an empty table."""
+    """One run on an empty table."""
     with fresh_database(server) as url:
         return work(url)
 
 
 def run(scale: Scale) -> list[Figure]:
-    """Rates with one and two writers, each run beside one of the limit, and beside a connection for each row."""
+    """Rates with one and two writers, each run paired with one of the limit, and a connection for each row."""
     quotes = distinct_rows(scale.quotes, listed_symbols())
     few = 10 * scale.sample
     limits, ones, twos = [], [], []
@@ -219,7 +219,7 @@ def _beside_connections(
     runs: int,
     limit: float,
 ) -> Figure:
-    """Two writers and a connection for each row in turns, both over the same way to the same server."""
+    """Two writers and a connection for each row alternately, both over the same transport to the same server."""
     ours, theirs = [], []
     for _ in range(runs):
         theirs.append(once(server, lambda url: connection_a_row(url, quotes[:few])))

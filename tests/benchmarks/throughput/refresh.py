@@ -1,4 +1,4 @@
-"""All prices once from the demo market, beside what yfinance offers for it and one question a symbol."""
+"""One refresh of all prices from the demo market, compared with yfinance and with one request per symbol."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Runs:
 
 
 class Client:
-    """One kind of client in a process of its own."""
+    """One kind of client in a separate process."""
 
     def __init__(self, kind: str, symbols: int, market: DemoMarket, home: Path) -> None:
         self._symbols = symbols
@@ -63,10 +63,10 @@ class Client:
         return reported
 
     def measure(self, runs: int, symbols: int = 0) -> Runs:
-        """That many runs; `symbols` to scale them up to, where each does fewer.
+        """Make a number of runs; those with fewer symbols are extrapolated to `symbols`.
 
         Raises:
-            RuntimeError: a symbol was left unanswered, so that the work was not the same.
+            RuntimeError: A symbol was not answered, so the work is not comparable.
         """
         reported = [self._run() for _ in range(runs)]
         if symbols and any(run["answered"] != self._symbols for run in reported):
@@ -78,13 +78,13 @@ class Client:
         )
 
     def close(self) -> None:
-        """Let the process end."""
+        """End the process."""
         self._process.communicate(timeout=30)
 
 
 @contextmanager
 def clients(kinds: dict[str, tuple[str, int]], market: DemoMarket) -> Iterator[dict[str, Client]]:
-    """Warmed-up clients by name, given their kind and number of symbols."""
+    """Warmed-up clients by name, from their kinds and numbers of symbols."""
     with public_folder() as home:
         for kind, _ in kinds.values():
             (home / kind).mkdir()
