@@ -1,4 +1,4 @@
-"""Makes the answers in `recordings/`: the shapes of real ones, with invented companies, prices and times.
+"""Generates the responses in `recordings/`: the structure of real ones, with invented companies, prices and times.
 
 Run from the project's root: `uv run python -m tests.data.make_recordings`. The files are checked in, so that a test
 does not depend on this program.
@@ -36,12 +36,12 @@ PLACES = (("Quillport", "Oregon"), ("Marrow Bay", "Maine"), ("Ostrava Falls", "O
 
 
 def as_float32(number: float) -> float:
-    """Bars come as single-precision numbers widened to double."""
+    """Round to single precision and widen to double, like the numbers of real bars."""
     return float(struct.unpack("f", struct.pack("f", number))[0])
 
 
 def core(symbol: str, state: str) -> dict[str, Any]:
-    """The keys that come with every value of `fields=`."""
+    """The keys present with every value of `fields=`."""
     return {
         "language": "en-US", "region": "US", "quoteType": "EQUITY", "typeDisp": "Equity",
         "quoteSourceName": "Delayed Quote", "triggerable": True, "customPriceAlertConfidence": "HIGH",
@@ -55,7 +55,7 @@ def core(symbol: str, state: str) -> dict[str, Any]:
 
 
 def share(symbol: str, name: str, state: str, **more: Any) -> dict[str, Any]:
-    """A whole quote of a share."""
+    """A complete quote of a share."""
     return core(symbol, state) | {
         "currency": "USD", "shortName": name, "longName": name, "displayName": name,
         "regularMarketChange": 1.36, "regularMarketChangePercent": 1.6423137, "regularMarketDayHigh": 84.9,
@@ -92,14 +92,14 @@ NIGHT = {
 
 
 def pence() -> dict[str, Any]:
-    """A share in hundredths of its currency."""
+    """A share quoted in hundredths of its currency."""
     names = {"financialCurrency": "GBP", "currency": "GBp", "exchange": "LSE", "fullExchangeName": "LSE"}
     quote = share("ZQP.L", "Zelkova Quarries plc", "REGULAR", regularMarketPrice=512.4, **names)
     return {key: value for key, value in quote.items() if not key.startswith("dividend")}
 
 
 def pair() -> dict[str, Any]:
-    """A currency pair, whose bid is above its ask."""
+    """A currency pair whose bid is above its ask."""
     kept = share("EURUSD=X", "EUR/USD", "REGULAR")
     without = (
         "displayName", "financialCurrency", "sharesOutstanding", "bookValue", "marketCap", "priceToBook",
@@ -139,7 +139,7 @@ def periods(opening: int = OPENING, closing: int = CLOSING) -> dict[str, Any]:
 
 
 def chart(times: list[int], interval: str, *, null: int | None = None, **more: Any) -> dict[str, Any]:
-    """Bars at these times, on a gentle wave; the bar number `null` has no prices yet."""
+    """Bars at these times, on a sine wave; the bar with index `null` has no prices yet."""
     closes = [as_float32(80 + 3 * math.sin(number / 9)) for number in range(len(times))]
     quote: dict[str, list[Any]] = {
         "open": [as_float32(close - 0.11) for close in closes],
@@ -172,14 +172,14 @@ def chart(times: list[int], interval: str, *, null: int | None = None, **more: A
 
 
 def split_year() -> dict[str, Any]:
-    """A year of days with a split in it."""
+    """A year of daily bars with a split."""
     days = [OPENING - DAY * number for number in range(364, 0, -1) if (number % 7) not in (5, 6)]
     event = {"date": days[120], "numerator": 3, "denominator": 1, "splitRatio": "3:1"}
     return chart(days, "1d", events={"splits": {str(days[120]): event}})
 
 
 def minutes() -> dict[str, Any]:
-    """A day of minutes with a bar without prices, and a last element that is the latest trade of another day."""
+    """A day of one-minute bars, one without prices; the last element is the latest trade of another day."""
     times = [OPENING - DAY + 60 * number for number in range(390)] + [CLOSING]
     answer = chart(times, "1m", null=57)
     for values in answer["indicators"]["quote"][0].values():
@@ -189,7 +189,7 @@ def minutes() -> dict[str, Any]:
 
 
 def weekend() -> dict[str, Any]:
-    """A window in which the exchange was closed: no times at all."""
+    """A window in which the exchange was closed: no times."""
     answer = chart([], "1m")
     del answer["timestamp"]
     answer["meta"]["tradingPeriods"] = []
@@ -198,7 +198,7 @@ def weekend() -> dict[str, Any]:
 
 
 def extended() -> dict[str, Any]:
-    """Two days of quarter hours with the sessions around the regular one; the second closed at one o'clock."""
+    """Two days of 15-minute bars with the pre- and post-market sessions; the second day closed at 13:00."""
     spans = [periods(OPENING - DAY, CLOSING - DAY), periods(OPENING, OPENING + 12_600)]
     times = [time for day in spans for time in range(day["pre"]["start"], day["post"]["end"], 900)]
     answer = chart(times, "15m", null=3)
@@ -207,7 +207,7 @@ def extended() -> dict[str, Any]:
 
 
 def running() -> dict[str, Any]:
-    """Five days with payments; the last has the time of its latest trade, and no currency is named."""
+    """Five days with dividends; the last has the time of its latest trade, and no currency is given."""
     times = [OPENING - DAY * number for number in (4, 3, 2, 1)] + [OPENING + 7_387]
     dividend = {"amount": 0.24, "date": times[1]}
     special = {"amount": 1.1, "date": times[3], "currency": "CAD"}
@@ -264,7 +264,7 @@ ERRORS = {
 
 
 def frames() -> list[dict[str, str]]:
-    """Messages of the price stream: a cryptocurrency with all its figures, and a share before the opening."""
+    """Messages of the price stream: a cryptocurrency with all fields, and a share before the opening."""
     from yfinance.pricing_pb2 import PricingData
 
     coin = PricingData(
@@ -296,7 +296,7 @@ def company(number: int) -> dict[str, str]:
 
 
 def new_row(each: dict[str, str]) -> str:
-    """A row as the article's own parser prints it; a name may end behind its link."""
+    """A row as printed by the article's parser; a name may continue after its link."""
     inner = f'<a href="/wiki/{each["name"].replace(" ", "_")}">{each["name"]}</a>'
     name = f"{inner} Corp." if each["cik"].endswith("3") else inner
     place = f'<a href="/wiki/{each["town"]}">{each["town"]}</a>, <a href="/wiki/{each["state"]}">{each["state"]}</a>'
@@ -365,7 +365,7 @@ def answer(envelope: str, *results: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write all files."""
+    """Write all the files."""
     night = share("ZQA", "Zelkova Quartz Instruments", "OVERNIGHT", **POST, **NIGHT)
     before = [
         share(symbol, f"Zelkova {symbol}", "PRE", **PRE) for symbol in ("ZQA", "ZQB.B".replace(".", "-"))

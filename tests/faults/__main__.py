@@ -1,4 +1,4 @@
-"""Run the campaigns and print their table: `python -m tests.faults [--writers N] [--programs N] [--servers N]`.
+"""Run the campaigns and print a table: `python -m tests.faults [--writers N] [--programs N] [--servers N]`.
 
 `python -m tests.faults cluster` runs those on a cluster instead, `python -m tests.faults soak` mixes all faults.
 """
@@ -23,7 +23,7 @@ from tests.support.postgres.server import end_server, public_folder
 
 
 def main() -> int:
-    """The exit code is 0 only if every promise held."""
+    """The exit code is 0 only if every guarantee held."""
     if sys.argv[1:2] == ["cluster"]:
         return cluster.main(sys.argv[2:])
     if sys.argv[1:2] == ["soak"]:
@@ -35,7 +35,7 @@ def main() -> int:
         )
     parser.add_argument("--seed", type=int, default=None)
     arguments = parser.parse_args()
-    # So that what was started is ended on the way out.
+    # So that all child processes are ended on exit.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1 << 30)
     sys.stdout.write(f"seed {seed}\n{Campaign.heading()}\n")
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def run(campaign: Callable[[Launcher, Handed, str, int], Campaign], times: int) -> Campaign:
-    """One campaign with a market, a server and a data folder of its own."""
+    """Run one campaign with a separate market, server and data folder."""
     folder = public_folder()
     try:
         return in_folder(folder, campaign, times)
@@ -75,7 +75,7 @@ def run(campaign: Callable[[Launcher, Handed, str, int], Campaign], times: int) 
 def in_folder(
     folder: Path, campaign: Callable[[Launcher, Handed, str, int], Campaign], times: int
 ) -> Campaign:
-    """The campaign itself."""
+    """Run the campaign in a folder."""
     ledger = folder / "ledger.jsonl"
     server = EmbeddedServer.start(folder / "server")
     with DemoMarket.start(seed=7, ledger=ledger, start_at="11:00") as market:

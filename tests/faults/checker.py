@@ -27,37 +27,37 @@ BarValues = tuple[Decimal, Decimal, Decimal, Decimal, int | None]
 """Open, high, low, close and volume."""
 BarPlace = Iterable[tuple[BarKey, BarValues]]
 SETTLED = 120
-"""Seconds after its end from which a served bar must be stored: a program may wait until it is final."""
+"""Seconds after its end after which a served bar must be stored: a program may wait until it is final."""
 AnyKey = TypeVar("AnyKey", Key, BarKey)
 AnyValue = TypeVar("AnyValue", Decimal, BarValues)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Where everything is that was served; keys are those of quotes or of bars."""
+    """The whereabouts of everything served; keys are those of quotes or of bars."""
 
     handed_out: int
-    """Different quotes."""
+    """Distinct quotes served."""
     in_table: int
     in_journal: int
     in_dead_letters: int
     lost: tuple[Any, ...]
-    """Handed out, and nowhere to be found."""
+    """Served, but not found anywhere."""
     doubled: tuple[Any, ...]
-    """More than once in the table."""
+    """Stored more than once in the table."""
     altered: tuple[Any, ...]
-    """Somewhere with a price that the market did not serve."""
+    """Found with a price that the market did not serve."""
     invented: tuple[Any, ...]
-    """Somewhere, but never handed out."""
+    """Found, but never served."""
 
     @property
     def wrong(self) -> set[str]:
-        """What kinds of wrong there are."""
+        """The kinds of violation found."""
         return {name for name in ("lost", "doubled", "altered", "invented") if getattr(self, name)}
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is wrong, and there was something to get wrong."""
+        """Whether there is no violation, and at least one quote was served."""
         return self.handed_out > 0 and not self.wrong
 
     def __str__(self) -> str:
@@ -79,7 +79,7 @@ def judge(
     *,
     known: Iterable[ServedQuote] = (),
 ) -> Verdict:
-    """Compare. `known` quotes were handed out too, but need not be anywhere: earlier ones, or of the last moment."""
+    """Compare quotes. Those of `known` were served too, but need not be found: earlier or very recent ones."""
     due = _prices(handed_out)
     allowed = _prices(known)
     return _compare(due, allowed, [list(table), list(journal), list(dead_letters)])
@@ -93,9 +93,9 @@ def judge_bars(
     *,
     known: Iterable[ServedChart] = (),
 ) -> Verdict:
-    """Compare bars. Those of `known` were served too, but need not be anywhere.
+    """Compare bars. Those of `known` were served too, but need not be found.
 
-    A bar that was running when it was served is no served bar: it must be nowhere.
+    A bar that was still running when it was served does not count as served, and must not be stored.
     """
     due: defaultdict[BarKey, set[BarValues]] = defaultdict(set)
     allowed: defaultdict[BarKey, set[BarValues]] = defaultdict(set)
@@ -111,7 +111,7 @@ def judge_bars(
 
 
 def withheld_bars(served: Iterable[ServedChart]) -> set[BarKey]:
-    """The bars that a fault of the market kept from every response so far: the holes that must be known."""
+    """The bars that a fault of the market has withheld from every response: the holes that must be known."""
     charts = list(served)
     given = {(chart.symbol, chart.interval, bar.start) for chart in charts for bar in chart.bars}
     return {(chart.symbol, chart.interval, start) for chart in charts for start in chart.withheld} - given
@@ -126,7 +126,7 @@ def _compare(
     allowed: defaultdict[AnyKey, set[AnyValue]],
     places: list[list[tuple[AnyKey, AnyValue]]],
 ) -> Verdict:
-    """Compare what must be somewhere and what may be anywhere with table, journal and dead letters."""
+    """Compare the required and the optional rows with table, journal and dead letters."""
     for due_key, values in due.items():
         allowed[due_key] |= values
     found = {key for place in places for key, _ in place}
@@ -153,14 +153,14 @@ def _prices(quotes: Iterable[ServedQuote]) -> defaultdict[Key, set[Decimal]]:
 
 
 def rows_in_table(url: str) -> list[tuple[Key, Decimal]]:
-    """What the table `prices` holds."""
+    """The rows of the table `prices`."""
     with psycopg.connect(url, options="-c DateStyle=ISO") as connection:
         rows = connection.execute("SELECT symbol, quote_time, price FROM prices").fetchall()
     return [((symbol, round(time.timestamp())), price) for symbol, time, price in rows]
 
 
 def bars_in_table(url: str) -> list[tuple[BarKey, BarValues]]:
-    """What the table `bars` holds."""
+    """The rows of the table `bars`."""
     query = "SELECT symbol, resolution, start_time, open, high, low, close, volume FROM bars"
     with psycopg.connect(url, options="-c DateStyle=ISO") as connection:
         rows = connection.execute(query).fetchall()
@@ -182,7 +182,7 @@ def rows_in_journal(folder: Path) -> list[tuple[Key, Decimal]]:
 
 
 def rows_in_dead_letters(path: Path) -> list[tuple[Key, Decimal]]:
-    """The rows in the dead-letter file; a letter of bytes that could not be read has none, and saves no row."""
+    """The rows in the dead-letter file; a letter with unreadable bytes has none."""
     return [_entry(letter.row) for letter in DeadLetters(path).listing() if "quote_time" in letter.row]
 
 
@@ -193,14 +193,14 @@ def _entry(row: Mapping[str, str | None]) -> tuple[Key, Decimal]:
 
 @dataclass
 class Handed:
-    """The market's ledger from one moment on. Rates of currencies are no quotes."""
+    """The market's ledger from a position on. Exchange rates are not quotes."""
 
     path: Path
     start: int = 0
 
     @classmethod
     def from_now(cls, path: Path) -> Handed:
-        """Everything that is handed out from here on."""
+        """The ledger from its current end."""
         return cls(path, cls.size(path))
 
     @staticmethod
@@ -208,11 +208,11 @@ class Handed:
         return path.stat().st_size if path.exists() else 0
 
     def now(self) -> int:
-        """How far the ledger has got, in bytes."""
+        """The current length of the ledger in bytes."""
         return self.size(self.path)
 
     def quotes(self, until: int | None = None) -> list[ServedQuote]:
-        """What was handed out since the beginning, up to a reading of `now`."""
+        """The quotes served since that position, up to a value of `now`."""
         with self.path.open("rb") as file:
             file.seek(self.start)
             data = file.read(-1 if until is None else until - self.start)
@@ -223,20 +223,20 @@ class Handed:
         return [quote for quote in quotes if "=" not in quote.symbol]
 
     def earlier(self) -> list[ServedQuote]:
-        """What was handed out before."""
+        """The quotes served before that position."""
         return Handed(self.path).quotes(self.start)
 
 
 @dataclass
 class Checker:
-    """The checker with the places of one test."""
+    """The checker with the folders and database of one test."""
 
     handed: Handed
     data: Path
-    """The folder of the market's data."""
+    """The market's data folder."""
 
     def verdict(self, database: str, until: int | None = None) -> Verdict:
-        """Compare now; what was handed out after the reading `until` of the ledger need not be anywhere."""
+        """Compare now; quotes served after the position `until` of the ledger need not be found."""
         return judge(
             self.handed.quotes(until),
             rows_in_table(database),

@@ -1,4 +1,4 @@
-"""What all fault tests share: a busy market of their own, the program, and the checker at the end."""
+"""Shared by the fault tests: a busy market, the program, and the final check."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def busy_process(busy_ledger: Path) -> Iterator[DemoMarket]:
 
 @pytest.fixture
 def market(busy_process: DemoMarket) -> Iterator[DemoMarket]:
-    """An open market in which trades come fast; its faults end with the test."""
+    """An open market with frequent trades; its faults end with the test."""
     yield busy_process
     busy_process.clear_faults()
 
 
 @pytest.fixture
 def handed(busy_ledger: Path) -> Handed:
-    """What the market hands out from the beginning of the test."""
+    """The quotes served since the beginning of the test."""
     return Handed.from_now(busy_ledger)
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """The data folder, log and home of every program of the test; no server outlives it."""
+    """The data folder, log and home of every program of the test; no server outlives the test."""
     folder = public_folder()
     yield folder
     for pgdata in folder.rglob("pgdata"):
@@ -51,7 +51,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def launch(market: DemoMarket, folder: Path) -> Iterator[Launcher]:
-    """Starts the program; nothing of it outlives the test."""
+    """Starts the program; none of its processes outlives the test."""
     launcher = Launcher(market, folder)
     yield launcher
     launcher.close()
@@ -59,7 +59,7 @@ def launch(market: DemoMarket, folder: Path) -> Iterator[Launcher]:
 
 @pytest.fixture
 def engine(market: DemoMarket, folder: Path) -> Iterator[EngineStarter]:
-    """Starts the pipeline inside the test, with its equation watched all the time."""
+    """Starts the pipeline inside the test, with its equation checked continuously."""
     starter = EngineStarter(market, folder)
     yield starter
     starter.close()
@@ -67,5 +67,5 @@ def engine(market: DemoMarket, folder: Path) -> Iterator[EngineStarter]:
 
 @pytest.fixture
 def check(handed: Handed, folder: Path) -> Checker:
-    """The one checker, with the places of this test."""
+    """The checker with the folders and database of this test."""
     return Checker(handed, folder / "data" / "live")

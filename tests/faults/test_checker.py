@@ -1,4 +1,4 @@
-"""The checker finds what is wrong: in tables, and in a program that is broken on purpose."""
+"""The checker finds violations: in tables, and of a deliberately broken program."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_withheld_bar_is_a_hole_until_it_is_served() -> None:
 
 @pytest.mark.thorough
 def test_a_broken_acknowledgement_is_caught(launch: Launcher, check: Checker, database_url: str) -> None:
-    """Given a price of each symbol that was overtaken several times, when most commits are made up, some are lost."""
+    """Given several newer prices of each symbol, when most commits are faked, some quotes are lost."""
     program = launch(database=database_url, symbols=FIFTY, command=(BROKEN, "ack"), interval=1)
     wait_for(lambda: fewest(trades_in(check.handed)) >= 4, "four prices of every symbol")
     assert program.stops() == 143
@@ -109,12 +109,12 @@ def test_a_broken_acknowledgement_is_caught(launch: Launcher, check: Checker, da
 
 
 def trades_in(handed: Handed) -> set[Key]:
-    """The different trades handed out so far."""
+    """The distinct trades served so far."""
     return {(quote.symbol, quote.quote_time) for quote in handed.quotes()}
 
 
 def fewest(trades: set[Key]) -> int:
-    """How many trades there are of the symbol with the fewest; 0 until all symbols have one."""
+    """The minimum number of trades per symbol; 0 until all symbols have one."""
     counts = Counter(symbol for symbol, _ in trades)
     return min(counts.values()) if len(counts) == len(FIFTY.split(",")) else 0
 
@@ -129,7 +129,7 @@ def test_altered_prices_are_caught(launch: Launcher, check: Checker, database_ur
 
 @pytest.mark.thorough
 def test_a_broken_journal_is_caught(launch: Launcher, check: Checker, database_url: str) -> None:
-    """Given rows held by a stopped writer, when the whole program is killed, only the journal has them."""
+    """Given rows held by a suspended writer, when the whole program is killed, only the journal has them."""
     program = launch(database=database_url, symbols=FIFTY, command=(BROKEN, "journal"), interval=3, writers=1)
     program.hears("cycle 1 finished")
     (writer,) = program.writers()

@@ -1,4 +1,4 @@
-"""Guarantee: a program that is killed, stopped or whose output is closed loses nothing that is in the journal."""
+"""Guarantee: rows in the journal survive when the program is killed or stopped or its output is closed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ END_ALL_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 def test_the_program_is_killed_and_the_next_start_brings_everything(
     launch: Launcher, handed: Handed, database_url: str, rng: random.Random
 ) -> None:
-    """Only what was handed out in the moment before a kill may be missing."""
+    """Only quotes served just before a kill may be missing."""
     campaign = kill_programs(launch, handed, database_url, rng, times=1)
     assert campaign.clean, str(campaign)
     assert campaign.verdict.in_journal == 0
@@ -35,7 +35,7 @@ def test_the_program_is_killed_and_the_next_start_brings_everything(
 def test_rows_wait_in_the_journal_and_are_replayed(
     launch: Launcher, check: Checker, database_url: str
 ) -> None:
-    """Given rows that the database has not taken, when the program is killed, the next start stores them first."""
+    """Given rows that the database has not stored, when the program is killed, the next start stores them first."""
     program = running(launch, database_url, interval=0.5, commit_timeout=5)
     with psycopg.connect(database_url) as locker:
         locker.execute("LOCK TABLE prices IN ACCESS EXCLUSIVE MODE")
@@ -68,7 +68,7 @@ def test_rows_wait_in_the_journal_and_are_replayed(
 def test_rows_that_no_writer_takes_are_in_the_journal_when_the_program_is_killed(
     launch: Launcher, handed: Handed, check: Checker, database_url: str
 ) -> None:
-    """Given the only writer stopped during its start, then what was fetched is safe, and the next start stores it."""
+    """Given a single writer suspended during its start, fetched rows are safe, and the next start stores them."""
     program = launch(database=database_url, symbols=FIFTY, writers=1, commit_timeout=120)
     wait_for(program.writers, "a writer process")
     (writer,) = program.writers()
@@ -96,7 +96,7 @@ def _keys(handed: Handed, until: int) -> set[Key]:
 
 @pytest.mark.thorough
 def test_a_killed_program_takes_its_server_with_it(launch: Launcher) -> None:
-    """No program is left to stop the embedded server, which shuts itself down in order."""
+    """The embedded server, which no program is left to stop, shuts itself down cleanly."""
     program = launch(database=None, symbols="AAPL", interval=1)
     program.hears("cycle 1 finished")
     family = program.family()
@@ -128,7 +128,7 @@ def test_a_second_program_on_the_data_folder_is_refused_while_the_first_runs(
 def test_one_signal_drains(
     launch: Launcher, check: Checker, database_url: str, number: str, code: int
 ) -> None:
-    """As SIGTERM does, by which most other tests here end their program."""
+    """SIGINT drains like SIGTERM, with which most other tests here end their program."""
     program = running(launch, database_url)
     family = program.family()
     assert program.stops(signal.Signals[number]) == code
@@ -181,7 +181,7 @@ def test_a_third_signal_kills_at_once(launch: Launcher, check: Checker, database
 
 @pytest.mark.thorough
 def test_a_signal_to_the_whole_group_drains_too(launch: Launcher, check: Checker, database_url: str) -> None:
-    """As a terminal's Ctrl-C, which reaches every process of the program."""
+    """Like a terminal's Ctrl-C, which reaches every process of the program."""
     program = running(launch, database_url)
     os.killpg(program.process.pid, signal.SIGINT)
     assert program.ends() == 130
@@ -191,7 +191,7 @@ def test_a_signal_to_the_whole_group_drains_too(launch: Launcher, check: Checker
 
 @pytest.mark.thorough
 def test_the_reader_of_its_output_exits(launch: Launcher, check: Checker, database_url: str) -> None:
-    """`sp500tui --no-ui --json | head -c 0` runs on and ends like any other run."""
+    """`sp500tui --no-ui --json | head -c 0` continues and ends like any other run."""
     program = launch(database=database_url, symbols=FIFTY, stdout=subprocess.PIPE)
     assert program.process.stdout is not None
     program.process.stdout.close()

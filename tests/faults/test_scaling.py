@@ -1,4 +1,4 @@
-"""Guarantee: random faults and scaling under load lose no row and leave no thread, process or file behind."""
+"""Guarantee: random faults and scaling under load lose no row and leak no thread, process or file."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ FAULTS: tuple[Mapping[str, float], ...] = ({"server_error": 0.3}, {"drop": 0.2},
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Threads, processes, connections and files of this process, in which the pipeline runs."""
+    """Threads, children, connections and files of this process, which runs the pipeline."""
 
     threads: int
     processes: int
     descriptors: int
     connections: int
-    """To the database."""
+    """Connections to the database."""
     memory: int
-    """MiB."""
+    """Resident size in MiB."""
 
     @classmethod
     def now(cls, url: str) -> Held:
-        # A price worker's connections to the market go when its thread's remains are collected.
+        # A price worker's connections to the market are closed when its thread's objects are collected.
         gc.collect()
         me = psutil.Process()
         memory = int(me.memory_info().rss) >> 20
         return cls(threading.active_count(), len(me.children()), me.num_fds(), connections(url), memory)
 
     def is_no_more_than(self, other: Held) -> bool:
-        """Whether nothing was left behind; two descriptors may be those of a log or of a request under way."""
+        """Whether nothing was leaked; two descriptors may be those of a log or of a request in progress."""
         return (
             self.threads <= other.threads
             and self.processes <= other.processes
@@ -77,7 +77,7 @@ def kill_writers_at_random(run: Engine, rng: random.Random) -> None:
 
 
 def back_to_one(run: Engine, url: str) -> Held:
-    """One worker in every pool, each with its connection, and no others left; what is held then."""
+    """Scale every pool to one worker and wait until the others have ended; returns the resources held then."""
     for pool in POOLS:
         run.pipeline.scale(pool, 1)
     run.waits_for(lambda s: all(s.stage(pool).alive == 1 for pool in POOLS), "one worker in every pool")
@@ -96,7 +96,7 @@ def soak(
     seconds: float,
     most: int,
 ) -> None:
-    """So many rounds of scaling, kills and a failing market for `seconds`: what is held stays flat."""
+    """Repeat scaling, kills and market faults for `seconds`; the resources held must not grow."""
     run = engine(url, interval=0.2, writers=1, price_workers=1, converters=1, batch_size=5, write_batch=5)
     held = []
     for _ in range(1 + rounds):
@@ -107,7 +107,7 @@ def soak(
         engine.market.clear_faults()
         held.append(back_to_one(run, url))
         sys.stdout.write(f"{held[-1]}\n")
-    # The first round has loaded whatever is loaded once.
+    # After the first round, everything that is loaded once has been loaded.
     first = held[0]
     wait_for(lambda: Held.now(url).is_no_more_than(first), f"no more than after the first round: {held}")
     assert held[-1].memory <= first.memory * 1.2 + 20, held

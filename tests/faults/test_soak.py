@@ -1,4 +1,4 @@
-"""The guarantees under hundreds of kills and under random faults; nearly all of it runs with `--long` only."""
+"""The guarantees under hundreds of kills and under random faults; most of the tests run only with `--long`."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def test_twenty_minutes_of_random_faults(
 
 @pytest.mark.thorough
 def test_a_few_seconds_of_random_faults(launch: Launcher, handed: Handed, tcp_postgres: TcpPostgres) -> None:
-    """Two or three runs, always with the same choices; the soak at length takes any seed."""
+    """Two or three runs, always with the same choices; the long soak uses any seed."""
     report = soak(launch, handed, tcp_postgres, seed=4, seconds=8)
     assert report.clean, str(report)

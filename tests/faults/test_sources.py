@@ -1,4 +1,4 @@
-"""Guarantee: requests that fail are retried with back-off; every symbol is priced or named missing."""
+"""Guarantee: failed requests are retried with back-off; every symbol is priced or reported as missing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def everything_is_well(snapshot: Snapshot) -> bool:
 
 
 def recovers(run: Engine, check: Checker, url: str) -> None:
-    """Wait until every symbol has a price again, and find all that was handed out."""
+    """Wait until every symbol has a price again, and check that everything served was stored."""
     cycle = run.snapshot().cycle.number
     run.waits_for(
         lambda s: s.cycle.number > cycle + 1 and everything_is_well(s), "every symbol priced again", 60
@@ -59,7 +59,7 @@ def storm(
     url: str,
     seconds: int,
 ) -> None:
-    """After its first 5 s at most ten requests go out, the screen counts down, and it recovers by itself."""
+    """After the first 5 s at most ten requests are sent, the screen counts down, and recovery is automatic."""
     run = engine(url, interval=0.2, price_workers=8)
     run.stores(20)
     market.set_faults(throttle=1.0)
@@ -73,7 +73,7 @@ def storm(
 
 
 def happened(market: DemoMarket) -> Counter[str]:
-    """How often each fault has struck so far."""
+    """Number of times that each fault has been injected."""
     counts: Any = market.statistics()["faults"]
     return Counter(counts)
 
@@ -98,7 +98,7 @@ def test_invalid_answers_are_neither_stored_nor_silently_ignored(
     database_url: str,
     faults: dict[str, object],
 ) -> None:
-    """Nothing is stored that was not handed out, every symbol is priced or named, and it recovers by itself."""
+    """Nothing is stored that was not served, every symbol is priced or reported, and recovery is automatic."""
     run = engine(database_url, request_timeout=1.0, batch_size=10)
     before = happened(market)
     market.set_faults(**faults)

@@ -1,4 +1,4 @@
-"""Guarantee: no clock, however wrong, loses a row or changes the order of rows."""
+"""Guarantee: wrong clocks lose no row and do not change the order of rows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def row_at(symbol: str, moment: datetime, price: str) -> ConvertedQuote:
 
 @contextmanager
 def writer(url: str) -> Iterator[WriterClient]:
-    """A writer process of its own, with the environment of this moment."""
+    """A writer process with the current environment."""
     apply_schema(url)
     link = WriterClient(url, "writer-1", 20.0)
     try:
@@ -73,7 +73,7 @@ def change_database(url: str, *statements: str) -> None:
 
 @pytest.fixture
 def wall_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Steps the wall clock of this process to so many seconds beside the real one."""
+    """Sets the wall clock of this process to an offset from the real one, in seconds."""
     real, offset = time.time, 0.0
 
     class Stepped(datetime):
@@ -96,7 +96,7 @@ def wall_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def test_the_wall_clock_jumps_while_rows_come_in(
     engine: EngineStarter, check: Checker, database_url: str, wall_clock: Callable[[float], None]
 ) -> None:
-    """Cycles keep their rhythm, rows are stored under the trades' own times, the equation holds."""
+    """Cycles keep their interval, rows are stored with the times of the trades, the equation holds."""
     run = engine(database_url, interval=0.5)
     run.stores(20)
     for hours in (20, -20, 0):
@@ -115,7 +115,7 @@ def test_the_wall_clock_jumps_while_rows_come_in(
 def test_a_clock_that_is_days_behind_names_every_symbol_and_recovers(
     engine: EngineStarter, database_url: str, wall_clock: Callable[[float], None]
 ) -> None:
-    """A trade of more than a day from now cannot be; it is said, and passes with the clock's fault."""
+    """A trade more than a day in the future is rejected and reported until the clock is corrected."""
     run = engine(database_url, interval=0.5)
     run.stores(20)
     wall_clock(-3 * 86_400.0)
@@ -131,7 +131,7 @@ def test_a_clock_that_is_days_behind_names_every_symbol_and_recovers(
 def test_new_yorks_clocks_change_and_no_hour_is_lost_or_doubled(
     database_url: str, monkeypatch: pytest.MonkeyPatch, start: datetime
 ) -> None:
-    """Given a program and a database that both live in New York, a trade each half hour keeps its place."""
+    """Given a program and a database in New York's time zone, trades every half hour keep their times."""
     monkeypatch.setenv("TZ", "America/New_York")
     change_database(database_url, *ODD_DATABASE)
     begin = start.astimezone(UTC)
@@ -145,7 +145,7 @@ def test_new_yorks_clocks_change_and_no_hour_is_lost_or_doubled(
 
 
 def test_of_two_prices_of_one_moment_the_first_stored_stays(database_url: str) -> None:
-    """A trade is known by symbol and second: a second price of it counts as a duplicate, in one batch or in two."""
+    """A trade is identified by symbol and second: another price counts as a duplicate, in one batch or in two."""
     moment = datetime(2026, 5, 4, 15, 0, tzinfo=UTC)
     with writer(database_url) as link:
         both = rowcodec.encode([row_at("AAPL", moment, "100.5"), row_at("AAPL", moment, "200")])
@@ -161,7 +161,7 @@ def test_of_two_prices_of_one_moment_the_first_stored_stays(database_url: str) -
 def test_a_database_whose_clock_and_zone_differ(
     engine: EngineStarter, check: Checker, database_url: str, hours: int
 ) -> None:
-    """Only `stored_at` is the database's word; the order of rows follows the trades."""
+    """Only `stored_at` comes from the database's clock; the order of rows follows the trades."""
     apply_schema(database_url)
     change_database(
         database_url,

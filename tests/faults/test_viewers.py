@@ -1,4 +1,4 @@
-"""Guarantee: viewers may be slow, stopped, killed or send garbage; the pipeline stores everything all the same."""
+"""Guarantee: the pipeline stores everything while viewers are slow, suspended, killed or send garbage."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VIEWERS = 50
 
 
 class Viewer:
-    """`sp500tui attach` in a terminal of its own."""
+    """`sp500tui attach` in a separate terminal."""
 
     def __init__(self, program: Program) -> None:
         self.terminal = PseudoTerminal()
@@ -70,7 +70,7 @@ def view() -> Iterator[Callable[[Program], Viewer]]:
 
     def start(program: Program) -> Viewer:
         viewers.append(Viewer(program))
-        # Before the next one starts: a terminal keeps the end of its output only.
+        # Before the next one starts, because a terminal keeps only the end of its output.
         viewers[-1].shows("price workers")
         return viewers[-1]
 
@@ -85,7 +85,7 @@ def cycle_of(program: Program) -> int:
 
 
 def runs_on(program: Program, cycles: int = 5) -> None:
-    """Wait until that many more cycles have started."""
+    """Wait until a number of further cycles have started."""
     goal = cycle_of(program) + cycles
     wait_for(lambda: cycle_of(program) >= goal, f"cycle {goal}")
 
@@ -97,17 +97,17 @@ def test_viewers_are_stopped_and_killed(
     # given a pipeline under load with three viewers
     program = running(launch, database_url)
     stopped, killed, leaving = view(program), view(program), view(program)
-    # when one is stopped, one is killed and one leaves
+    # when one is suspended, one is killed and one quits
     stopped.process.send_signal(signal.SIGSTOP)
     killed.process.kill()
     leaving.terminal.send(b"q")
     assert leaving.process.wait(30) == 0
-    # then the pipeline continues, and so does the stopped viewer after SIGCONT
+    # then the pipeline continues, and so does the suspended viewer after SIGCONT
     runs_on(program)
     stopped.process.send_signal(signal.SIGCONT)
     stopped.draws()
     assert psutil.pid_exists(program.process.pid)
-    # and everything handed out is stored
+    # and everything served is stored
     ends_clean(program, check, database_url)
 
 
@@ -122,7 +122,7 @@ def raw_connection(data: Path) -> socket.socket:
 def test_fifty_viewers_and_garbage_cost_no_row(
     engine: EngineStarter, check: Checker, database_url: str, folder: Path, rng: random.Random
 ) -> None:
-    # given a pipeline whose equation is checked all the time, and fifty viewers
+    # given a pipeline whose equation is checked continuously, and fifty viewers
     run = engine(database_url, interval=0.2)
     run.waits_for(lambda snapshot: snapshot.ledger.stored, "the first rows")
     data = folder / "data" / "live"

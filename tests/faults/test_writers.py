@@ -1,4 +1,4 @@
-"""Guarantee: a writer may die or hang at any moment; no row is lost or duplicated, and the others continue."""
+"""Guarantee: if a writer dies or hangs, no row is lost or duplicated, and the others continue."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_writers_are_killed_at_random_under_load(
 def test_a_writer_is_killed_while_it_holds_a_batch(
     launch: Launcher, check: Checker, database_url: str
 ) -> None:
-    """Given a writer stopped in the middle of its work, when it is killed, another writes its batch."""
+    """Given a writer suspended while it works, when it is killed, another writes its batch."""
     program = running(launch, database_url, writers=1)
     (writer,) = program.writers()
     writer.suspend()
@@ -65,7 +65,7 @@ def test_a_writer_that_hangs_is_replaced(launch: Launcher, check: Checker, datab
 def test_writers_that_answer_garbage_are_replaced(
     launch: Launcher, check: Checker, database_url: str
 ) -> None:
-    """Given answers that are torn or no frames at all, rows are sent again by other processes."""
+    """Given responses that are truncated or not frames, other processes send the rows again."""
     program = running(launch, database_url, command=(BROKEN, "frames"), interval=0.5)
     wait_for(lambda: program.said().count("sent an invalid answer") >= 3, "three replaced writers")
     continues(program, database_url)

@@ -1,4 +1,4 @@
-"""The campaigns on a cluster: workers, broker and scheduler killed again and again, a cable pulled.
+"""The campaigns on a cluster: repeated kills of workers, broker and scheduler, and disconnected nodes.
 
 `python -m tests.faults cluster [--workers N] [--fetchers N] [--brokers N] [--schedulers N] [--partitions N]`
 """
@@ -18,15 +18,15 @@ from tests.faults.rig.cluster import FETCHER, SCHEDULER, STORER, ClusterRig, Nod
 from tests.faults.rig.program import pause, wait_for
 
 IN_HAND = 1.0
-"""Seconds before a `kill -9` of a fetching worker from which quotes may be in its memory only."""
+"""Seconds before a `kill -9` of a fetching worker in which quotes may be only in its memory."""
 ON_THE_WAY = 0.3
-"""Seconds before a cut from which an answer may still be on the way."""
+"""Seconds before a disconnection in which a response may still be in transit."""
 CUT = 9.0
-"""Seconds without a cable: longer than the others wait before they give a node up."""
+"""Seconds of a disconnection: longer than the time after which the others evict a node."""
 
 
 def kill_workers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
-    """`kill -9` of workers that convert and store, and of their writer processes; others take their place."""
+    """`kill -9` of workers that convert and store, and of their writer processes; others replace them."""
     started = time.monotonic()
     rig.start(SCHEDULER)
     rig.start(FETCHER)
@@ -40,7 +40,7 @@ def kill_workers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
 
 
 def kill_fetchers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
-    """`kill -9` of workers that fetch; the answers in their memory die with them, and with them alone."""
+    """`kill -9` of workers that fetch; only the responses in their memory may be lost."""
     started = time.monotonic()
     rig.start(SCHEDULER)
     rig.start(STORER)
@@ -61,7 +61,7 @@ def kill_fetchers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
 
 
 def kill_brokers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
-    """`kill -9` of the broker, which comes back after a while of chance."""
+    """`kill -9` of the broker, which is restarted after a random time."""
     started = time.monotonic()
     _whole_cluster(rig)
     for _ in range(times):
@@ -74,7 +74,7 @@ def kill_brokers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
 
 
 def kill_schedulers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
-    """`kill -9` of whichever node starts the cycles; another one takes over, and a new one stands by."""
+    """`kill -9` of the node that starts the cycles; another one takes over, and a new one becomes the standby."""
     started = time.monotonic()
     _whole_cluster(rig)
     rig.start(SCHEDULER)
@@ -91,7 +91,7 @@ def kill_schedulers(rig: ClusterRig, rng: random.Random, times: int) -> Campaign
 
 
 def pull_cables(rig: ClusterRig, rng: random.Random, times: int) -> Campaign:
-    """A node without a network until the others have evicted it; it returns with its old leases.
+    """Disconnect a node until the others have evicted it; it returns with its old leases.
 
     Where the machine has no network namespaces, the node stands still instead. An answer that the market sends to
     a node that cannot be reached has no scheduler: the request fails, and is made again.
@@ -127,12 +127,12 @@ def _cut_off(rig: ClusterRig, node: Node) -> None:
 
 
 def _losses(rig: ClusterRig) -> int:
-    """How often nodes have reported the loss of another."""
+    """Number of times that nodes have reported the loss of another."""
     return sum(node.program.said().count("was lost") for node in rig.nodes)
 
 
 def _whole_cluster(rig: ClusterRig) -> list[Node]:
-    """Nodes for every stage, at work; those that a fault may meet."""
+    """Start nodes for every stage and wait until they work; returns those that a fault may affect."""
     rig.start(SCHEDULER)
     nodes = [rig.start(FETCHER), rig.start(STORER)]
     rig.continues()
@@ -153,11 +153,11 @@ CAMPAIGNS: tuple[tuple[str, int, Callable[[ClusterRig, random.Random, int], Camp
     ("schedulers", 5, kill_schedulers),
     ("partitions", 1, pull_cables),
 )
-"""Option, how often by default, and the campaign."""
+"""Option, default number of faults, and the campaign."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the table; the exit code is 0 only if every promise held."""
+    """Print the table; the exit code is 0 only if every guarantee held."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults cluster", description=__doc__)
     for name, usual, _ in CAMPAIGNS:
         parser.add_argument(
@@ -165,7 +165,7 @@ def main(arguments: Sequence[str]) -> int:
         )
     parser.add_argument("--seed", type=int, default=None)
     chosen = parser.parse_args(arguments)
-    # So that what was started is ended on the way out.
+    # So that all child processes are ended on exit.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seed = chosen.seed if chosen.seed is not None else random.SystemRandom().randrange(1 << 30)
     sys.stdout.write(f"seed {seed}\n{Campaign.heading()}\n")

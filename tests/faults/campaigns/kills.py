@@ -1,4 +1,4 @@
-"""Kills by the dozen: each campaign breaks one thing again and again, and ends with the checker's verdict."""
+"""Repeated kills: each campaign kills one kind of process many times, and ends with the checker's verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.faults.rig.steps import FIFTY, continues, have_ended, running
 from tests.support.postgres.server import kill_server
 
 WINDOW = 1.5
-"""Seconds before a `kill -9` of the whole program from which quotes may be in its memory only."""
+"""Seconds before a `kill -9` of the whole program in which quotes may be only in its memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +26,17 @@ class Campaign:
     injected: int
     verdict: Verdict
     excused: frozenset[Key]
-    """What may be missing: handed out in the moment before the whole program was killed."""
+    """Quotes that may be missing: served just before the whole program was killed."""
     seconds: float
 
     @property
     def lost(self) -> set[Key]:
-        """Lost although it was promised."""
+        """Quotes lost in violation of the guarantee."""
         return set(self.verdict.lost) - self.excused
 
     @property
     def clean(self) -> bool:
-        """Whether the promise held."""
+        """Whether the guarantee held."""
         return not self.lost and self.verdict.handed_out > 0 and self.verdict.wrong <= {"lost"}
 
     def __str__(self) -> str:
@@ -56,9 +56,9 @@ class Campaign:
 
 
 def kill_writers(launch: Launcher, handed: Handed, database: str, rng: random.Random, times: int) -> Campaign:
-    """`kill -9` of one writer after the other, under load, at moments of chance."""
+    """`kill -9` of one writer after another, under load, at random times."""
     started, left = time.monotonic(), times
-    # Cycles no faster than trades: a lost quote would not come a second time.
+    # Cycles no faster than trades, so that a lost quote would not be fetched a second time.
     program = running(launch, database, interval=1, writers=4)
     while left:
         # Of any age: starting, connecting, idle, or holding a batch.
@@ -77,7 +77,7 @@ def kill_writers(launch: Launcher, handed: Handed, database: str, rng: random.Ra
 def kill_programs(
     launch: Launcher, handed: Handed, database: str, rng: random.Random, times: int
 ) -> Campaign:
-    """`kill -9` of the whole program, again and again; then one run that stores what they left."""
+    """Repeated `kill -9` of the whole program; then one run that stores the remaining rows."""
     started = time.monotonic()
     excused: set[Key] = set()
     for _ in range(times):
@@ -102,7 +102,7 @@ def _has_finished(program: Program, cycles: int) -> bool:
 
 
 def kill_servers(launch: Launcher, handed: Handed, rng: random.Random, times: int) -> Campaign:
-    """`kill -9` of the embedded PostgreSQL's postmaster, which the program starts again by itself."""
+    """`kill -9` of the embedded PostgreSQL's postmaster, which the program restarts."""
     started = time.monotonic()
     program = launch(database=None, symbols=FIFTY, interval=1)
     program.hears("cycle 1 finished")

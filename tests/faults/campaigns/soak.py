@@ -1,4 +1,4 @@
-"""The real program under random faults and endings, run after run, with the checker's verdict at the end.
+"""Repeated runs of the real program under random faults and endings, with the checker's verdict at the end.
 
 `python -m tests.faults soak --minutes 20 --seed N`. Every run is headless or a dashboard in a terminal, on the same
 data folder and database. While it works, the market, the writers, the database and the terminal fail at random; then it
@@ -43,24 +43,24 @@ MARKET_FAULTS: tuple[dict[str, object], ...] = (
     {"wikipedia": "garbled", "fx": "missing"},
     {"fx": "zero"},
 )
-"""None of them makes the market record a quote that the program has no reason to keep."""
+"""Faults after which every quote that the market records must be kept."""
 COMMIT_TIMEOUT, DRAIN_TIMEOUT = 5.0, 8.0
 MEMORY_WINDOW = 1.5
-"""Seconds before a kill from which quotes may be in memory only, while nothing keeps the writers from the journal."""
+"""Seconds before a kill in which quotes may be only in memory, while the writers reach the journal."""
 BLOCKED_WINDOW = SPOOL_AGE + MEMORY_WINDOW
-"""The same while every writer may wait for a process or a database that does not answer."""
+"""The same, while every writer may be waiting for a process or a database that does not answer."""
 RATE_TIMEOUT = 10.0
-"""Seconds for which rows wait in memory for the first rate of their currency, from the start of the program on."""
+"""Seconds after the start for which rows wait in memory for the first rate of their currency."""
 END_TIMEOUT = DRAIN_TIMEOUT + 30
-"""Seconds after a signal within which a run is over, whatever has failed."""
+"""Seconds after a signal within which a run ends, whatever has failed."""
 START_TIMEOUT = 60.0
 STARTED_AFTER = 3.0
-"""Seconds after which a writer certainly runs its own code, on a machine with much else to do."""
+"""Seconds after which a writer certainly runs its own code, even on a busy machine."""
 CHILDREN_TIMEOUT = 15.0
-"""Seconds in which the children end too; a writer that is being started notices only once it is up."""
+"""Seconds in which the children end too; a starting writer notices only once it runs."""
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
 QUIT_KEYS = (b"q", b"Q", b"\x03", b"\x11")
-"""Left out of the garbage: they end a dashboard as they should."""
+"""Excluded from the garbage, because they end a dashboard as intended."""
 
 
 class SoakError(AssertionError):
@@ -69,7 +69,7 @@ class SoakError(AssertionError):
 
 @dataclass(slots=True)
 class Report:
-    """What a soak did and found."""
+    """The actions and results of a soak."""
 
     seed: int
     runs: int = 0
@@ -82,12 +82,12 @@ class Report:
 
     @property
     def lost(self) -> list[Key]:
-        """Quotes that are missing without an excuse."""
+        """Quotes missing in violation of the guarantee."""
         return [] if self.verdict is None else [key for key in self.verdict.lost if key not in self.excused]
 
     @property
     def clean(self) -> bool:
-        """Whether every promise was kept, and there was something to keep."""
+        """Whether every guarantee held, and there was something to lose."""
         verdict = self.verdict
         return (
             not self.problems
@@ -111,7 +111,7 @@ class Report:
 
 @dataclass
 class Soak:
-    """One soak: the places it works on, and what has happened so far."""
+    """One soak: its folders and servers, and what has happened so far."""
 
     launch: Launcher
     handed: Handed
@@ -122,12 +122,12 @@ class Soak:
     blocked_until: float = 0.0
     """Monotonic time until which a writer may wait for a process or a database that does not answer."""
     started_at: float = 0.0
-    """Monotonic time at which the program of the present run was up."""
+    """Monotonic time at which the program of the current run had started."""
     without_rate: bool = False
-    """Whether the market may have withheld the rate from the present run."""
+    """Whether the market may have withheld the rate from the current run."""
 
     def run(self, seconds: float) -> Report:
-        """Run after run for so long, then a calm one that stores what the others left."""
+        """Repeat runs for a time, then one without faults that stores the remaining rows."""
         started = time.monotonic()
         while time.monotonic() - started < seconds:
             try:
@@ -188,7 +188,7 @@ class Soak:
         )
 
     def _inject(self, program: Program, terminal: PseudoTerminal | None) -> None:
-        """One fault, chosen by chance among those that fit."""
+        """Inject a random fault of those that apply."""
         choices: list[tuple[str, Callable[[], None]]] = [
             ("market", self._fail_market),
             ("market", self._fail_market),
@@ -210,7 +210,7 @@ class Soak:
         self.launch.market.set_faults(**faults)
 
     def _signal_writer(self, program: Program, number: signal.Signals) -> None:
-        # One that is stopped before it runs any code of its own outlives a killed program.
+        # A writer that is stopped before it runs its own code outlives a killed program.
         youngest = STARTED_AFTER if number == signal.SIGSTOP else 0.0
         writers = [each for each in program.writers() if time.time() - _created(each) >= youngest]
         if writers:
@@ -222,7 +222,7 @@ class Soak:
                 return
 
     def _fail_database(self) -> None:
-        """Stop or kill the server; sometimes it stays away until the run is over."""
+        """Stop or kill the server; sometimes it stays down until the run is over."""
         if not self.database.alive():
             self.database.start()
             return
@@ -245,7 +245,7 @@ class Soak:
                 terminal.resize(self.rng.choice((1, 5, 24, 60)), self.rng.choice((1, 20, 80, 200)))
 
     def _end(self, program: Program, terminal: PseudoTerminal | None) -> None:
-        """End the run, and check how."""
+        """End the run, and check how it ends."""
         number = self.rng.choice(tuple(EXIT_CODES))
         signals = self.rng.choice((0, 1, 1, 2, 3))
         name = "kill -9" if signals == 0 else f"{signals} x {number.name}"
@@ -271,7 +271,7 @@ class Soak:
             self._check_report(program)
 
     def _memory_window(self) -> float:
-        """Seconds after which a quote that was handed out now is in the journal."""
+        """Seconds after which a quote served now is in the journal."""
         now = time.monotonic()
         window = BLOCKED_WINDOW if now < self.blocked_until else MEMORY_WINDOW
         if self.without_rate:
@@ -330,7 +330,7 @@ def soak(launch: Launcher, handed: Handed, database: TcpPostgres, seed: int, sec
 
 
 def main(arguments: list[str]) -> int:
-    """Run a soak with a market, a server and a folder of its own; the exit code is 0 only if it was clean."""
+    """Run a soak with a separate market, server and folder; the exit code is 0 only if it was clean."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0, help="how long (default: 20)")
     parser.add_argument("--seed", type=int, default=None)

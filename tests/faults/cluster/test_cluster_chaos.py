@@ -1,4 +1,4 @@
-"""A short form of `python -m tests.faults cluster`: real programs, each as if on a machine of its own."""
+"""A short form of `python -m tests.faults cluster`: real programs, each as if on a separate machine."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def rig(
 
 @pytest.mark.thorough
 def test_a_killed_worker_and_a_killed_broker_lose_and_double_nothing(rig: ClusterRig) -> None:
-    # given a cluster at work, with a node that only converts and stores beside one that does everything
+    # given a working cluster with one node that only converts and stores, and one that runs every stage
     rig.start("scraper,price=2,converter=1,writer=1", interval=0.5)
     storer = rig.start(STORER)
     storer.program.hears("started; process")
     rig.continues()
 
-    # when another one takes the place of that one, which is killed, and the broker is killed too
+    # when that node is killed and replaced by another, and the broker is killed too
     rig.replace(storer)
     rig.valkey.kill()
     rig.valkey.start()

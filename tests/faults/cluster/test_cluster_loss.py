@@ -18,13 +18,13 @@ from tests.support.cluster.nodes import ClusterUnderTest, NodeUnderTest
 
 @pytest.fixture
 def busy(join: ClusterUnderTest, market: DemoMarket) -> ClusterUnderTest:
-    """A cluster on the market that the checker watches."""
+    """A cluster on the market that the checker reads."""
     join.market = market
     return join
 
 
 def spawn(launch: Launcher, join: ClusterUnderTest, stages: str) -> Program:
-    """`sp500tui worker` as a process of its own, in the cluster of `join`."""
+    """`sp500tui worker` as a separate process, in the cluster of `join`."""
     return launch(
         command=("-m", "sp500tui", "worker"),
         database=join.database,
@@ -36,13 +36,13 @@ def spawn(launch: Launcher, join: ClusterUnderTest, stages: str) -> Program:
 
 
 def of_process(node: NodeUnderTest, program: Program) -> str:
-    """The name of a program in the view of `node`; empty while it is not there."""
+    """The name of a program's node as seen by `node`; empty until it has joined."""
     wanted = f":{program.process.pid}:"
     return next((seen.name for seen in node.snapshot().nodes if wanted in seen.name), "")
 
 
 def comes_to_rest(node: NodeUnderTest) -> None:
-    """Let the last cycle be finished and have no other begin, then leave: a node leaves to others what is queued."""
+    """Wait for the end of the last cycle before the node leaves, because it leaves queued items to others."""
     node.node.pause(StageName.SCRAPER)
     node.waits_for(
         lambda s: (
@@ -60,7 +60,7 @@ def comes_to_rest(node: NodeUnderTest) -> None:
 def test_another_node_schedules_when_the_scheduler_is_killed(
     busy: ClusterUnderTest, launch: Launcher, check: Checker
 ) -> None:
-    # given a scheduler that does everything, and a node that could
+    # given a scheduler that runs every stage, and a node that could
     scheduler = spawn(launch, busy, "scraper,price=4,converter=1,writer=1")
     scheduler.hears("cycle 2 finished")
     other = busy("scraper,price=2,converter=1,writer=1", symbols=FIFTY)
@@ -71,7 +71,7 @@ def test_another_node_schedules_when_the_scheduler_is_killed(
     scheduler.kill()
     before = other.snapshot().cycle.number
 
-    # then the other one reports it, starts the cycles, and has what the first one held
+    # then the other one reports it, starts the cycles, and takes over the leases of the first
     other.waits_for(lambda _: other.reported(EventKind.NODE_LOST), "the loss")
     seen = other.waits_for(lambda s: s.cycle.number > before + 2 and not s.cycle.running, "further cycles")
     lost = next(node for node in seen.nodes if node.name == name)
@@ -99,7 +99,7 @@ def test_a_suspended_node_loses_its_leases_and_continues(
     other.waits_for(lambda _: other.reported(EventKind.NODE_LOST), "the loss")
     stopped.send(signal.SIGCONT)
 
-    # then it is a node again, and nothing is lost or doubled
+    # then it has joined again, and nothing is lost or duplicated
     stopped.hears("was evicted by its peers")
     seen = other.waits_for(
         lambda s: any(node.name == name and node.health is Health.OK for node in s.nodes), "its return"

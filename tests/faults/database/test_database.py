@@ -1,4 +1,4 @@
-"""Guarantee: a database that is down, slow, full, read-only, out of connections or locked costs time and no row."""
+"""Guarantee: no row is lost while a database is down, slow, full, read-only, out of connections or locked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def down(snapshot: Snapshot) -> bool:
 
 
 def fetched_all_and_stored(engine: Engine, check: Checker, url: str) -> None:
-    """End in order: nothing lost, doubled, altered or dead."""
+    """Stop by the drain; no row may be lost, duplicated, altered or a dead letter."""
     ledger = engine.ends()
     assert ledger.dead == 0
     verdict = check.verdict(url)
@@ -60,7 +60,7 @@ def test_a_database_that_is_unavailable_at_the_start_is_waited_for(
 def test_a_database_that_becomes_unavailable_under_load(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres, how: str
 ) -> None:
-    """Given an outage, rows wait on the disk and are stored within five of its end."""
+    """Given an outage, rows are spooled to disk and stored within five seconds of its end."""
     run = engine(tcp_postgres.url)
     run.stores(50)
     tcp_postgres.stop() if how == "stopped" else tcp_postgres.kill()
@@ -82,7 +82,7 @@ def test_the_embedded_server_is_killed_and_started_again(engine: EngineStarter, 
     run.stores(20)
     run.pipeline.pause()
     run.waits_for(lambda s: s.ledger.fetched == s.ledger.stored + s.ledger.duplicate, "all rows stored")
-    # Looked at before the end: the last user takes the server with it.
+    # Checked before the end: the server stops with its last user.
     url = run.pipeline.database_url
     assert url is not None
     verdict = check.verdict(url)
@@ -160,7 +160,7 @@ def test_an_administrator_ends_the_connections_again_and_again(
 def test_a_table_that_another_session_has_locked(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres
 ) -> None:
-    """Given a lock that outlives several time-outs, no row is blamed for it and no writer replaced without need."""
+    """Given a lock longer than several time-outs, no row becomes a dead letter and no writer is replaced needlessly."""
     run = engine(tcp_postgres.url, commit_timeout=1.0)
     run.stores(20)
     with psycopg.connect(tcp_postgres.url) as connection:
@@ -173,7 +173,7 @@ def test_a_table_that_another_session_has_locked(
 
 @pytest.fixture
 def proxy(tcp_postgres: TcpPostgres) -> Iterator[ToxicProxy]:
-    """Between the program and the database."""
+    """A proxy between the program and the database."""
     with ToxicProxy(tcp_postgres.port) as proxy:
         yield proxy
 
@@ -202,7 +202,7 @@ def test_a_network_that_fails(
     fault: str,
     value: float,
 ) -> None:
-    """Delayed, throttled, cut in the middle of a batch, silent or unreachable, and then restored."""
+    """Connections are delayed, throttled, cut in the middle of a batch, silent or refused, and then restored."""
     run = engine(through(proxy, tcp_postgres), commit_timeout=1.5)
     run.stores(20)
     setattr(proxy, fault, value)
@@ -216,7 +216,7 @@ def test_a_network_that_fails(
 def test_an_unanswered_commit_is_sent_again_and_doubles_nothing(
     engine: EngineStarter, check: Checker, tcp_postgres: TcpPostgres, proxy: ToxicProxy
 ) -> None:
-    """The answer to a commit is lost on its way back: rows are in the table and are sent again."""
+    """The response to a commit is lost: the rows are in the table and are sent again."""
     run = engine(through(proxy, tcp_postgres), commit_timeout=1.5, writers=1)
     run.stores(20)
     before = run.snapshot().ledger.duplicate

@@ -25,7 +25,7 @@ ALLOW_OIL = "ALTER TABLE prices DROP CONSTRAINT no_oil"
 
 
 def dead_letters(action: str, folder: Path, database: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """The command, as a person runs it."""
+    """Run the command as a user would."""
     home = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
     return subprocess.run(
         [
@@ -86,7 +86,7 @@ def test_dead_letters_are_listed_and_replayed_and_those_rejected_again_stay(
 def test_a_replay_that_is_repeated_or_cut_off_doubles_nothing(
     letters: DeadLetters, folder: Path, database_url: str
 ) -> None:
-    """Given rows that the database has already, as after a replay that was killed, they go and stay once."""
+    """Rows that the database already has, as after a killed replay, are removed and stay stored once."""
     apply_schema(database_url)
     with psycopg.connect(database_url) as connection:
         connection.execute(
@@ -113,7 +113,7 @@ def test_dead_letters_stay_where_no_database_answers(letters: DeadLetters, folde
 def test_what_a_run_could_not_store_is_stored_by_a_replay(
     engine: EngineStarter, check: Checker, folder: Path, tcp_postgres: TcpPostgres
 ) -> None:
-    """The whole way of a row: refused, alone among its batch, kept, and stored once the reason no longer applies."""
+    """The only rejected row of a batch is kept, and stored once the reason no longer applies."""
     run = engine(tcp_postgres.url)
     run.stores(20)
     tcp_postgres.execute(REFUSE_OIL)

@@ -1,4 +1,4 @@
-"""Guarantee: a full disk of the journal, of PostgreSQL or of both costs time and no row."""
+"""Guarantee: no row is lost while the disk of the journal, of PostgreSQL or of both is full."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.support.postgres.server import TcpPostgres, end_server
 pytestmark = pytest.mark.thorough
 
 Disk = Callable[[int], Path]
-"""Mounts so many KiB."""
+"""Mounts a file system of a size in KiB."""
 
 
 def fill(disk: Path) -> Path:
-    """Leave no byte on the disk; returns the file that takes the room."""
+    """Fill the disk completely; returns the file that occupies it."""
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):
@@ -38,7 +38,7 @@ def fill(disk: Path) -> Path:
 
 
 def write_log(url: str) -> None:
-    """Have the server write more of its log than any disk here holds; it does not outlive that."""
+    """Have the server write more WAL than fits any disk here, so that it fails."""
     with psycopg.connect(url, autocommit=True) as connection:
         for _ in range(20):
             connection.execute("SELECT pg_switch_wal()")
@@ -58,7 +58,7 @@ def database_is_full(snapshot: Snapshot) -> bool:
 def test_the_journals_disk_is_full(
     engine: EngineStarter, handed: Handed, database_url: str, small_disk: Disk
 ) -> None:
-    """Given no room for a batch, rows wait in memory, intake waits for them, and it is over when there is room."""
+    """Given no room for a batch, rows wait in memory and hold the intake back until there is room."""
     disk = small_disk(512)
     run = engine(database_url, data_dir=disk)
     run.stores(10)
@@ -78,19 +78,19 @@ def test_the_journals_disk_is_full(
 
 @pytest.fixture
 def server_on(small_disk: Disk) -> Iterator[TcpPostgres]:
-    """A server by TCP on a small disk of its own."""
+    """A server reached by TCP on a separate small disk."""
     server = TcpPostgres(small_disk(100 << 10), free_port())
     server.create()
     server.start()
     yield server
     end_server(server.pgdata)
-    # Shown by a test that fails.
+    # Shown if the test fails.
     sys.stdout.write((server.folder / "server.log").read_text(encoding="utf-8", errors="replace")[-20_000:])
 
 
 def test_postgresqls_disk_is_full(engine: EngineStarter, check: Checker, server_on: TcpPostgres) -> None:
-    """First its tables find no room, then its log, and the server ends; rows wait until it is repaired."""
-    # A server without room for its log may keep a commit waiting; each writer then waits for the whole time-out.
+    """Tables, then the WAL, find no room, and the server ends; rows wait until it is repaired."""
+    # A server without room for its WAL may block a commit; each writer then waits for the whole time-out.
     run = engine(server_on.url, commit_timeout=5.0)
     run.stores(10)
     ballast = fill(server_on.folder)
@@ -103,7 +103,7 @@ def test_postgresqls_disk_is_full(engine: EngineStarter, check: Checker, server_
     goal = run.snapshot().ledger.stored + 10
 
     def has_recovered(snapshot: Snapshot) -> bool:
-        # The server may die of its full log a moment later than the statement that filled it.
+        # The server may fail a moment after the statement that filled its WAL.
         if not server_on.alive():
             server_on.start()
         return snapshot.ledger.stored >= goal
@@ -116,7 +116,7 @@ def test_postgresqls_disk_is_full(engine: EngineStarter, check: Checker, server_
 
 
 def test_the_one_disk_of_everything_is_full(engine: EngineStarter, handed: Handed, small_disk: Disk) -> None:
-    """The usual case: embedded server, journal and dead letters share a disk. It recovers without any help."""
+    """The usual case: embedded server, journal and dead letters share a disk. Recovery is automatic."""
     disk = small_disk(100 << 10)
     run = engine(None, data_dir=disk)
     run.stores(10)
@@ -133,7 +133,7 @@ def test_the_one_disk_of_everything_is_full(engine: EngineStarter, handed: Hande
     run.stores(10)
     run.pipeline.pause()
     run.waits_for(lambda s: s.ledger.fetched == s.ledger.stored + s.ledger.duplicate, "all rows stored")
-    # Looked at before the end: the last user takes the server with it.
+    # Checked before the end: the server stops with its last user.
     verdict = Checker(handed, disk / "live").verdict(run.pipeline.database_url or "")
     assert verdict.clean, str(verdict)
     assert run.ends().dead == 0

@@ -14,18 +14,18 @@ from tests.faults.rig.program import Launcher, Program, pause, wait_for
 from tests.support.postgres.server import TcpPostgres
 
 BACK_WITHIN = 5.0
-"""Seconds from the database's return to the first new row."""
+"""Maximum seconds from the database's recovery to the first new row."""
 MOST_GROWTH = 32
-"""MiB that the program may grow by, whatever the length of the outage."""
+"""Maximum growth of the program in MiB, whatever the length of the outage."""
 
 
 def memory(program: Program) -> int:
-    """MiB that the program itself holds; its writers have ended or are idle."""
+    """Resident MiB of the program without its writers, which have ended or are idle."""
     return int(psutil.Process(program.process.pid).memory_info().rss) >> 20
 
 
 def outage(launch: Launcher, check: Checker, server: TcpPostgres, seconds: float) -> tuple[float, int]:
-    """The whole index each second; returns seconds from the return to the first row, and MiB of growth."""
+    """Fetch the whole index each second during an outage; returns seconds to the first new row, and growth in MiB."""
     program = launch(database=server.url, interval=1)
     program.hears("cycle 2 finished")
     before = memory(program)

@@ -1,4 +1,4 @@
-"""Guarantee: the gaps are those that the market left, and filling them loses, doubles and alters no bar."""
+"""Guarantee: the gaps are those of the market, and filling them loses, duplicates and alters no bar."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def command(
     rate: float = 50,
     launch: Sequence[str] = ("-m", "sp500tui"),
 ) -> subprocess.Popen[bytes]:
-    """Start a command; `launch` is what Python runs."""
+    """Start a command; `launch` are Python's arguments."""
     return subprocess.Popen(
         [
             *(sys.executable, *launch, name, "--json", "--symbols", SYMBOLS),
@@ -64,7 +64,7 @@ def writers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def filled_under_fire(run: Callable[..., subprocess.Popen[bytes]], wanted: int) -> int:
-    """Run `backfill` again and again, each time killing writers, then itself; returns the number of kills."""
+    """Run `backfill` repeatedly, killing its writers and then the program each time; returns the number of kills."""
     kills = 0
     deadline = time.monotonic() + TIMEOUT
     while kills < wanted and time.monotonic() < deadline:

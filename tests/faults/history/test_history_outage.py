@@ -20,19 +20,19 @@ from tests.faults.rig.program import Launcher, wait_for
 
 AWAY = timedelta(hours=19, minutes=30)
 LOST = 0.2
-"""Share of the sessions that the market loses."""
+"""Share of the sessions that the market withholds."""
 KILLS, KILLS_OF_LONG_RUN = 4, 20
 LATER = "tests.faults.rig.later"
 
 
 def later_command(clock: Path, module: str, *arguments: str) -> list[str]:
-    """The command line of a module whose time of day follows a file."""
+    """The command line of a module whose wall clock is set by a file."""
     return python_command(LATER, str(clock), module, *arguments)
 
 
 @pytest.fixture
 def clock(tmp_path: Path) -> Path:
-    """The seconds by which the time of day of the market and of the programs is ahead."""
+    """The seconds by which the wall clock of the market and of the programs is ahead."""
     path = tmp_path / "seconds-ahead"
     path.write_text("0")
     return path
@@ -56,7 +56,7 @@ def minutes(ledger: Path) -> list[ServedChart]:
 
 
 def market_session(market: DemoMarket) -> datetime:
-    """When the market's present session ends."""
+    """The end of the market's current session."""
     return datetime.fromtimestamp(float(str(market.health()["next_change"]))).astimezone()
 
 

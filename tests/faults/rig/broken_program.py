@@ -1,4 +1,4 @@
-"""The program with a fault built in on purpose, to see the checker find it: `broken_program.py FAULT [options]`."""
+"""The program with a deliberate fault, to test the checker: `broken_program.py FAULT [options]`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sp500tui.storage import batch_codec as rowcodec
 
 
 def forget_batches() -> None:
-    """A journal that keeps everything in memory and nothing on the disk."""
+    """Keep the journal only in memory."""
     segment._write_all = lambda *_: None
 
 
 def acknowledge_early() -> None:
-    """Of three batches two count as committed although they were never sent."""
+    """Acknowledge two of three batches as committed without sending them."""
     commit = WriterClient.commit
 
     def lie(self: WriterClient, number: int, payload: bytes, *rest: object) -> Answer:
@@ -29,7 +29,7 @@ def acknowledge_early() -> None:
 
 
 def change_prices() -> None:
-    """Prices lose their last digit on the way."""
+    """Drop the last digit of prices."""
     encode = rowcodec.encode
 
     def rounded(rows: object) -> bytes:
@@ -42,7 +42,7 @@ def change_prices() -> None:
 
 
 def garble_answers() -> None:
-    """Every fifth piece of what the writers answer is torn, and followed by what is no frame."""
+    """Truncate every fifth piece of the writers' responses, and append bytes that are not a frame."""
     feed, pieces = FrameDecoder.feed, itertools.count(1)
 
     def torn(self: FrameDecoder, piece: bytes) -> None:

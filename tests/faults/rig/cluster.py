@@ -1,4 +1,4 @@
-"""A cluster of real programs to break: broker, database and market, and each node as if on a machine of its own."""
+"""A cluster of real programs for fault tests: broker, database, market, and nodes as if on separate machines."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Addresses:
 
 @dataclass
 class ClusterRig:
-    """What a campaign needs; created by `open` or `over`, and closed at the end of `with`."""
+    """The cluster of a campaign; created by `open` or `over`, and closed at the end of `with`."""
 
     valkey: ValkeyServer
     postgres: TcpPostgres
@@ -89,7 +89,7 @@ class ClusterRig:
 
     @classmethod
     def over(cls, valkey: ValkeyServer, postgres: TcpPostgres, launch: Launcher, handed: Handed) -> Self:
-        """A cluster over servers that the caller ends; nodes have machines of their own where that is allowed."""
+        """A cluster on servers that the caller closes; nodes are on separate machines where that is permitted."""
         with ExitStack() as stack:
             network = _lay_network(stack)
             broker = Broker(valkey.url, f"faults-{uuid.uuid4().hex[:12]}")
@@ -107,7 +107,7 @@ class ClusterRig:
         self.stack.close()
 
     def start(self, stages: str, interval: float = 1.0) -> Node:
-        """Start a node, on a machine of its own."""
+        """Start a node on a separate machine."""
         namespace = None
         if self.network is not None:
             namespace = self._idle_namespaces.pop() if self._idle_namespaces else self.network.add()
@@ -127,7 +127,7 @@ class ClusterRig:
         return node
 
     def kill(self, node: Node) -> None:
-        """`kill -9` of a node and of what it started."""
+        """`kill -9` of a node and of its child processes."""
         family = node.program.family()
         for process in family:
             process.kill()
@@ -137,18 +137,18 @@ class ClusterRig:
             self._idle_namespaces.append(node.namespace)
 
     def replace(self, node: Node) -> Node:
-        """Kill a node and start another one of its kind."""
+        """Kill a node and start another one with the same stages."""
         self.kill(node)
         return self.start(node.stages)
 
-    # --- what is to be seen from outside ------------------------------------------------------------------------
+    # --- observations from outside ------------------------------------------------------------------------------
 
     def state(self) -> BrokerState:
-        """Queues and books of the cluster."""
+        """Queues and ledger of the cluster."""
         return read_state(self.broker, retry_for=20)
 
     def stored(self) -> int:
-        """Rows in the table."""
+        """Number of rows in the table."""
         return len(rows_in_table(self.postgres.url)) if self._has_table() else 0
 
     def _has_table(self) -> bool:
@@ -157,20 +157,20 @@ class ClusterRig:
         return found is not None and found[0] is not None
 
     def continues(self, timeout: float = 60.0) -> None:
-        """Wait until more is stored than now."""
+        """Wait until more rows are stored than now."""
         before = self.stored()
         wait_for(lambda: self.stored() > before, "more rows in the table", timeout)
 
     def scheduler(self) -> Node | None:
-        """The node that starts the cycles now; None while there is none."""
+        """The node that currently starts the cycles; None if there is none."""
         held = self.valkey.client().get(self.broker.key("scheduler"))
         pid = int(held.decode().split(":")[1]) if held else 0
         return next((node for node in self.nodes if node.pid == pid), None)
 
     def ends(self) -> Verdict:
-        """Stop the nodes in the order of the data, the last ones when all is stored; the checker's verdict."""
+        """Stop the nodes in the order of the data flow, the last once everything is stored; returns the verdict."""
         for node in self.nodes:
-            # One that has hardly begun handles no order yet: it would end on the signal itself.
+            # A node that has just started has no signal handlers yet, so the signal would kill it.
             node.program.hears("started; process")
         self._stop("scraper")
         self._stop("price")

@@ -1,4 +1,4 @@
-"""The pipeline inside the test: real writer processes, a real database, the demo market; only the screen is missing."""
+"""The pipeline inside the test: real writer processes, a real database and the demo market, without a screen."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ class Engine:
         return self.pipeline.snapshot()
 
     def waits_for(self, condition: Callable[[Snapshot], object], what: str, timeout: float = 60.0) -> None:
-        """Wait until a snapshot is as it should be."""
+        """Wait until a snapshot meets a condition."""
         wait_for(lambda: condition(self.snapshot()), what, timeout)
 
     def stores(self, rows: int = 1) -> None:
-        """Wait until so many more rows have been stored."""
+        """Wait until a number of further rows have been stored."""
         goal = self.snapshot().ledger.stored + rows
         self.waits_for(lambda snapshot: snapshot.ledger.stored >= goal, f"{rows} more rows stored")
 
     def ends(self) -> Ledger:
-        """Stop in order; everything fetched is settled and the equation held at every moment."""
+        """Stop by the drain; everything fetched is accounted for, and the equation held at every moment."""
         self.pipeline.stop()
         assert self.pipeline.join(60), "the pipeline did not end"
         self.close()
@@ -63,7 +63,7 @@ class Engine:
         return ledger
 
     def close(self) -> None:
-        """Have it ended, whatever state it is in."""
+        """End it in any state."""
         self._over.set()
         self._watcher.join()
         for step in (ShutdownLevel.DRAIN, ShutdownLevel.SPOOL, ShutdownLevel.KILL):
@@ -74,14 +74,14 @@ class Engine:
 
 @dataclass
 class EngineStarter:
-    """Starts pipelines, all with the same data folder and the same market."""
+    """Starts pipelines with the same data folder and market."""
 
     market: DemoMarket
     folder: Path
     engines: list[Engine] = field(default_factory=list)
 
     def __call__(self, database: str | None, **settings: Any) -> Engine:
-        """Start one; it is stopped by the test, or at the end."""
+        """Start a pipeline; the test or `close` stops it."""
         given: dict[str, Any] = {
             "no_ui": True,
             "database": database,
@@ -100,6 +100,6 @@ class EngineStarter:
         return engine
 
     def close(self) -> None:
-        """End all that still run."""
+        """End all pipelines that still run."""
         for engine in self.engines:
             engine.close()

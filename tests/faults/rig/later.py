@@ -1,8 +1,8 @@
-"""Runs a module as `python -m` does, with the time of day ahead of the real one by the seconds in a file.
+"""Runs a module like `python -m`, with the wall clock ahead of the real one by the seconds in a file.
 
     python -m tests.faults.rig.later FILE MODULE [ARGUMENT …]
 
-The file may change while the module runs, as if the machine had been asleep: the monotonic clock stays as it is.
+The file may change while the module runs, as if the machine had been suspended; the monotonic clock is not changed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _POLL_INTERVAL = 0.02
 
 
 def main(path: Path, module: str) -> None:
-    """Run a module whose time of day follows the file."""
+    """Run a module whose wall clock is set by the file."""
     shown = _offset(path)
     clock = time_machine.travel(time.time() + shown, tick=True).start()
 

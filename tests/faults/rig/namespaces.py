@@ -1,4 +1,4 @@
-"""Machines on one machine: each program in a network namespace of its own, whose cable can be pulled. For root."""
+"""Separate machines on one: each program has its own network namespace, which can be disconnected. For root."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from contextlib import suppress
 _PIECE = 65_536
 _POLL_INTERVAL = 0.1
 ENTER = "import os, sys; os.execvp('ip', ['ip', 'netns', 'exec', sys.argv[1], sys.executable, *sys.argv[2:]])"
-"""For `python -c`: become the rest of the command line inside the namespace that is named first."""
+"""For `python -c`: execute the rest of the command line in the namespace named first."""
 
 
 class NotAllowedError(Exception):
-    """Network namespaces cannot be made on this machine, or not by this user."""
+    """Network namespaces cannot be created on this machine or by this user."""
 
 
 def _ip(*words: str) -> None:
@@ -28,20 +28,20 @@ def _ip(*words: str) -> None:
 
 
 class Network:
-    """A bridge with an address of the host, to which namespaces are cabled."""
+    """A bridge with an address of the host, to which namespaces are connected."""
 
     def __init__(self) -> None:
-        """Lay it.
+        """Create the bridge.
 
         Raises:
-            NotAllowedError: not here.
+            NotAllowedError: Network namespaces cannot be created.
         """
         number = os.getpid() % 250
         self._spool_or_wait = f"spbr{os.getpid()}"
         self._names: list[str] = []
         self._subnet = f"10.213.{number}"
         self.address = f"{self._subnet}.1"
-        """Of the host, seen from every namespace."""
+        """The host's address in every namespace."""
         if os.geteuid() != 0 or shutil.which("ip") is None:
             raise NotAllowedError("network namespaces need root and the program ip")
         try:
@@ -53,7 +53,7 @@ class Network:
             raise
 
     def add(self) -> str:
-        """A new namespace with a cable to the host; its name."""
+        """Create a namespace connected to the host; returns its name."""
         number = len(self._names) + 1
         name, cable = f"sp{os.getpid()}n{number}", self._cable(number)
         _ip("netns", "add", name)
@@ -70,15 +70,15 @@ class Network:
         return f"sp{os.getpid()}c{number}"
 
     def cut(self, name: str) -> None:
-        """Pull a namespace's cable: nothing comes through, and no connection is reset."""
+        """Disconnect a namespace: no packet passes, and no connection is reset."""
         _ip("link", "set", self._cable(self._names.index(name) + 1), "down")
 
     def restore(self, name: str) -> None:
-        """Plug it in again."""
+        """Reconnect a namespace."""
         _ip("link", "set", self._cable(self._names.index(name) + 1), "up")
 
     def close(self) -> None:
-        """Take everything away; programs inside must have ended."""
+        """Remove everything; programs inside must have ended."""
         for name in self._names:
             with suppress(NotAllowedError):
                 _ip("netns", "del", name)
@@ -87,7 +87,7 @@ class Network:
 
 
 class Relay:
-    """Offers a port of 127.0.0.1 on another address of this machine."""
+    """Forwards connections from another address of this machine to a port of 127.0.0.1."""
 
     def __init__(self, address: str, target: int) -> None:
         self._target = target
@@ -105,7 +105,7 @@ class Relay:
 
     def _serve(self, client: socket.socket) -> None:
         with client, suppress(OSError), socket.create_connection(("127.0.0.1", self._target)) as server:
-            # A peer whose cable was pulled takes nothing more; nothing else waits for it.
+            # A disconnected peer receives nothing more; nothing else waits for it.
             client.settimeout(60)
             other = {client: server, server: client}
             while not self._leaving.is_set():
@@ -116,12 +116,12 @@ class Relay:
                     other[source].sendall(data)
 
     def close(self) -> None:
-        """Let everything go."""
+        """Close all sockets."""
         self._leaving.set()
         self._porter.join()
         self._listener.close()
 
 
 def inside(namespace: str | None, *command: str) -> tuple[str, ...]:
-    """What Python runs so that `command`, its own arguments, runs inside a namespace; None for outside."""
+    """Python's arguments that run `command`, also Python arguments, in a namespace; None for outside."""
     return command if namespace is None else ("-c", ENTER, namespace, *command)

@@ -1,4 +1,4 @@
-"""The whole program as a child process, with real signals, and what it leaves behind."""
+"""The whole program as a child process, with real signals and its remains."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ class Program:
         return self.market_folder / "dead-letters.jsonl"
 
     def said(self) -> str:
-        """What it has written to stderr so far."""
+        """Its output on stderr so far."""
         return self.stderr.read_text(errors="replace")
 
     def hears(self, words: str, timeout: float = 60.0) -> None:
-        """Wait until it has said so."""
+        """Wait until its stderr contains a text."""
         with suppress(AssertionError):
             wait_for(lambda: words in self.said() or self.process.poll() is not None, words, timeout)
         code = self.process.poll()
@@ -71,7 +71,7 @@ class Program:
         assert words in self.said(), f"{words}: {state}: {self.said()[-2000:]}"
 
     def writers(self) -> list[psutil.Process]:
-        """Its writer processes that run now."""
+        """Its running writer processes."""
         try:
             children = psutil.Process(self.process.pid).children()
         except psutil.NoSuchProcess:
@@ -81,38 +81,38 @@ class Program:
         return found
 
     def family(self) -> list[psutil.Process]:
-        """It and everything it has started."""
+        """The process and all of its descendants."""
         parent = psutil.Process(self.process.pid)
         return [parent, *parent.children(recursive=True)]
 
     def send(self, number: signal.Signals) -> None:
-        """Send it alone a signal."""
+        """Send a signal to this process only."""
         self.process.send_signal(number)
 
     def kill(self) -> None:
-        """`kill -9` of this process alone."""
+        """`kill -9` of this process only."""
         self.process.kill()
         self.process.wait(10)
 
     def ends(self, timeout: float = 60.0) -> int:
-        """Wait for its end; returns the exit code."""
+        """Wait until it ends; returns the exit code."""
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it did not end in {timeout:g} s: {self.said()[-3000:]}") from None
 
     def stops(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to stop, and wait."""
+        """Request its stop, and wait; returns the exit code."""
         self.send(number)
         return self.ends()
 
     def report(self) -> dict[str, Any]:
-        """The object it printed."""
+        """The JSON object that it printed."""
         found: dict[str, Any] = json.loads(self.stdout.read_text())
         return found
 
     def clean_up(self) -> None:
-        """End whatever is left of it."""
+        """End all remaining processes."""
         with suppress(psutil.NoSuchProcess):
             for process in self.family():
                 with suppress(psutil.NoSuchProcess):
@@ -129,7 +129,7 @@ def _is_writer(process: psutil.Process) -> bool:
 
 @dataclass
 class Launcher:
-    """Starts the program, always with the same data folder and the same market."""
+    """Starts the program with the same data folder and market."""
 
     market: DemoMarket
     folder: Path
@@ -146,9 +146,9 @@ class Launcher:
         terminal: int | None = None,
         **settings: object,
     ) -> Program:
-        """Start it; `settings` become environment variables, `command` what Python runs.
+        """Start the program; `settings` become environment variables, `command` are Python's arguments.
 
-        With the descriptor of a `terminal` it is a dashboard there, otherwise headless.
+        With the descriptor of a `terminal` it runs a dashboard there, otherwise headless.
         """
         number = len(self.programs)
         home = self.folder / "home"
@@ -188,6 +188,6 @@ class Launcher:
         return program
 
     def close(self) -> None:
-        """End all that still runs."""
+        """End all programs that still run."""
         for program in self.programs:
             program.clean_up()

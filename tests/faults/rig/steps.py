@@ -1,4 +1,4 @@
-"""What most fault tests do before and after their fault."""
+"""Steps of most fault tests before and after the fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIFTY = (
 )
 """Symbols that trade every few seconds."""
 BROKEN = str(Path(__file__).with_name("broken_program.py"))
-"""The program with a fault of the named kind built in."""
+"""The program with a deliberate fault of the named kind."""
 
 
 def running(launch: Launcher, database: str, **settings: Any) -> Program:

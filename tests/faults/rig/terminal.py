@@ -1,4 +1,4 @@
-"""A terminal without a window: a thread reads what the program writes, and a test types into it."""
+"""A pseudo-terminal: a thread reads the program's output, and a test types into it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import threading
 
 
 class PseudoTerminal:
-    """A pair of descriptors: the program's side, and ours, which a thread reads so that the program never waits."""
+    """A pair of descriptors: the program's side and the test's, which a thread reads so that the program never waits."""
 
     KEPT = 100_000
-    """Bytes of output that are kept, the newest ones."""
+    """Number of newest bytes of output kept."""
 
     def __init__(self, lines: int = 40, columns: int = 120) -> None:
         self.output = bytearray()
@@ -29,7 +29,7 @@ class PseudoTerminal:
         fcntl.ioctl(self._own_side, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def send(self, data: bytes) -> None:
-        """Type bytes; what a program that has ended does not take is dropped."""
+        """Type bytes; they are dropped if the program has ended."""
         with contextlib.suppress(OSError):
             os.write(self._own_side, data)
 
@@ -40,7 +40,7 @@ class PseudoTerminal:
         os.close(self._own_side)
 
     def _drain(self) -> None:
-        # Linux reports EIO once the last descriptor of the program's side is closed; others report the end.
+        # Linux reports EIO once the last descriptor of the program's side is closed; other systems report the end.
         with contextlib.suppress(OSError):
             while data := os.read(self._own_side, 65_536):
                 self.output += data

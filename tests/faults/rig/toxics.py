@@ -1,4 +1,4 @@
-"""A TCP proxy between the program and its database, that can be late, slow, cut, silent or gone."""
+"""A TCP proxy between the program and its database that can delay, throttle, reset, mute or refuse connections."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _POLL_INTERVAL = 0.02
 class ToxicProxy(Closable):
     """Listens on 127.0.0.1 and forwards every connection to `target` until a fault is set.
 
-    The attributes may be changed at any time and count for connections that are open already.
+    The attributes may be changed at any time, and also apply to open connections.
     """
 
     def __init__(self, target: int) -> None:
         self.target = target
         """Port on 127.0.0.1."""
         self.latency = 0.0
-        """Seconds every piece waits, either way."""
+        """Delay of every piece in seconds, in both directions."""
         self.rate: float | None = None
-        """Bytes a second towards the database; None for no limit."""
+        """Bytes per second towards the database; None for no limit."""
         self.cut_after: int | None = None
-        """Bytes towards the database after which a connection is reset, once for each; None for never."""
+        """Bytes towards the database after which each connection is reset once; None for never."""
         self.half_open = False
-        """Take bytes and forward none, while every connection stays open."""
+        """Accept bytes and forward none, while every connection stays open."""
         self.deaf = False
-        """Forward to the database, and nothing back."""
+        """Forward to the database, but nothing back."""
         self.gone = False
-        """Reset every connection, and every new one."""
+        """Reset every open and every new connection."""
         self.connections = 0
-        """How many have come so far."""
+        """Number of connections so far."""
         self._leaving = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -43,7 +43,7 @@ class ToxicProxy(Closable):
         self._start(self._accept)
 
     def calm(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all faults."""
         self.latency, self.rate, self.cut_after, self.half_open = 0.0, None, None, False
         self.deaf = self.gone = False
 
@@ -89,7 +89,7 @@ class ToxicProxy(Closable):
             _reset(server)
 
     def _forward(self, data: bytes, up: int, *, towards: socket.socket, rising: bool) -> int:
-        """Bytes risen so far; -1 when the connection is to be cut here."""
+        """Forward a piece; returns the bytes sent so far, or -1 if the connection is to be reset."""
         self._leaving.wait(self.latency)
         if not rising:
             if not self.deaf:
@@ -105,7 +105,7 @@ class ToxicProxy(Closable):
         return up + len(data)
 
     def close(self) -> None:
-        """Cut all connections and stop listening."""
+        """Reset all connections and stop listening."""
         self._leaving.set()
         for thread in self._threads:
             thread.join(30)
@@ -113,7 +113,7 @@ class ToxicProxy(Closable):
 
 
 def _reset(connection: socket.socket) -> None:
-    """End a connection without a FIN, as a fault does."""
+    """End a connection with RST instead of FIN."""
     with suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     connection.close()
