@@ -128,7 +128,7 @@ def test_a_second_program_on_the_data_folder_is_refused_while_the_first_runs(
 def test_one_signal_drains(
     launch: Launcher, check: Checker, database_url: str, number: str, code: int
 ) -> None:
-    """SIGINT drains like SIGTERM, with which most other tests here end their program."""
+    """Other signals drain like SIGTERM, with which most tests here end their program."""
     program = running(launch, database_url)
     family = program.family()
     assert program.stops(signal.Signals[number]) == code

@@ -1,4 +1,4 @@
-"""Make what the Dockerfile and the compose file start from out of Debian's packages, where no registry can be reached.
+"""Build the base images of the Dockerfile and the compose file from Debian packages, if no registry can be reached.
 
 `python -m tests.support.base_images`, as root, with podman and debootstrap; two minutes. Existing images stay.
 """
@@ -27,10 +27,10 @@ _IMAGES = Path(__file__).with_name("images")
 
 
 def main() -> int:
-    """Make the missing images; the exit code is 1 when one could not be made."""
+    """Build the missing images; the exit code is 1 if one could not be built."""
     if missing := [name for name in ("podman", "debootstrap") if shutil.which(name) is None]:
         return _failed(f"{' and '.join(missing)}: not installed")
-    # Outside of /tmp, which may be small, or in memory.
+    # Not in /tmp, which may be small or in memory.
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="sp500tui-images-") as folder:
         try:
             for name in images_of_the_dockerfile():
@@ -57,7 +57,7 @@ def _import_python(name: str, folder: Path) -> None:
         marker.unlink()
     (root / "usr/bin/python").symlink_to("python3")
     if (ours := "/" / _CERTIFICATES).exists():
-        shutil.copyfile(ours, root / _CERTIFICATES)  # an authority of this network may be among them
+        shutil.copyfile(ours, root / _CERTIFICATES)  # may include an authority of this network
     for cache in ("var/cache/apt/archives", "var/lib/apt/lists"):
         shutil.rmtree(root / cache)
         (root / cache / "partial").mkdir(parents=True)

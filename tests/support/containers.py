@@ -21,7 +21,7 @@ from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 BUILD_TIME = 600.0
-"""Seconds; 30 on an idle machine, most of it the download of the dependencies."""
+"""Time-out in seconds; the build takes 30 on an idle machine, mostly for the download of the dependencies."""
 _RESTRICTED = """\
 [engine]
 runtime = "runc"
@@ -32,7 +32,7 @@ default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
 [network]
 network_backend = "netavark"
 """
-"""containers.conf for a machine that is itself a sandbox: no systemd, hybrid control groups, limits of its own."""
+"""containers.conf for a machine that is itself a sandbox: no systemd, hybrid control groups, lower limits."""
 HARDENED = ("--read-only", "--cap-drop=all", "--security-opt=no-new-privileges")
 
 
@@ -44,7 +44,7 @@ class Podman:
     _containers: list[str] = field(default_factory=list)
 
     def __call__(self, *arguments: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
-        """Run one command to its end, whatever its exit code."""
+        """Run one command until it ends, with any exit code."""
         return subprocess.run(
             ["podman", *arguments],
             env={**os.environ, **self.environment},
@@ -58,7 +58,7 @@ class Podman:
         return self("image", "exists", image).returncode == 0
 
     def starts(self, name: str, *arguments: str) -> None:
-        """Start a container in the background; `removes` takes it away with its anonymous volumes."""
+        """Start a container in the background; `removes` removes it with its anonymous volumes."""
         self._containers.append(name)
         done = self("run", "--detach", f"--name={name}", *HARDENED, *arguments)
         assert done.returncode == 0, done.stderr
@@ -76,7 +76,7 @@ class Podman:
 
 
 def waits_for(condition: Callable[[], object], what: Callable[[], str], limit: float = 120.0) -> None:
-    """Ask again and again until `condition` holds; AssertionError with `what()` after `limit` seconds."""
+    """Poll until `condition` holds; AssertionError with `what()` after `limit` seconds."""
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, what()
@@ -84,7 +84,7 @@ def waits_for(condition: Callable[[], object], what: Callable[[], str], limit: f
 
 
 class UnavailableError(Exception):
-    """No container can be run here; the message is the reason."""
+    """No container can be run here; the message has the reason."""
 
 
 def images_of_the_dockerfile() -> list[str]:
@@ -98,7 +98,7 @@ def images_of_the_compose_file() -> list[str]:
 
 
 def require(podman: Podman, images: Sequence[str]) -> None:
-    """Raise UnavailableError where an image is missing: a test downloads none."""
+    """Raise UnavailableError if an image is missing, because tests download none."""
     if missing := [image for image in images if not podman.has(image)]:
         raise UnavailableError(
             f"no image {', '.join(missing)} here: pull it, or run python -m tests.support.base_images "
@@ -107,9 +107,9 @@ def require(podman: Podman, images: Sequence[str]) -> None:
 
 
 def working_podman(folder: Path, images: Sequence[str]) -> Podman:
-    """Podman as configured, or else restricted to what a sandbox permits.
+    """Podman as configured, or restricted to the permissions of a sandbox.
 
-    Raises UnavailableError where neither runs a container.
+    Raises UnavailableError if neither runs a container.
     """
     if shutil.which("podman") is None:
         raise UnavailableError("podman is not installed")
@@ -137,7 +137,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Podman:
 def image(podman: Podman, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The image built from the Dockerfile, under a name of this process; its dependencies stay in Podman's cache."""
     name = f"localhost/sp500tui-test:{os.getpid()}"
-    # One build at a time: those of the other test processes find everything in the cache.
+    # One build at a time: those of the other test processes then find everything in the cache.
     with (tmp_path_factory.getbasetemp().parent / "image.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = podman("build", "--network=host", f"--tag={name}", str(ROOT), timeout=BUILD_TIME)
@@ -154,7 +154,7 @@ def containers(podman: Podman) -> Iterator[Podman]:
 
 @dataclass(frozen=True, slots=True)
 class Compose:
-    """podman-compose on the compose file of the project, with the image of the session instead of builds."""
+    """podman-compose with the project's compose file, and the session's image instead of builds."""
 
     podman: Podman
     folder: Path
@@ -188,7 +188,7 @@ class Compose:
         )
 
     def rows(self) -> int:
-        """How many rows the table of prices holds."""
+        """Number of rows in the table `prices`."""
         done = self.podman(
             "exec",
             self.container("database"),

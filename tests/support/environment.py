@@ -14,12 +14,12 @@ import pytest
 from sp500tui.logs import setup as logs
 
 ORDINARY_USER = 65_534
-"""`nobody`: the user that a test by root becomes where permissions matter."""
+"""`nobody`: the user that tests run by root switch to if permissions matter."""
 FOLDER_VARIABLES = tuple(f"XDG_{kind}_HOME" for kind in ("CACHE", "CONFIG", "DATA", "STATE"))
 
 
 def isolate_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """Use `home`, with the folders `cache`, `config`, `data` and `state` in it, and none of its variables."""
+    """Use `home` with its folders `cache`, `config`, `data` and `state`, and unset the user's variables."""
     for name in [name for name in os.environ if name.startswith("SP500TUI_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
@@ -29,7 +29,7 @@ def isolate_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give each test of the folder that imports this a home of its own, and close the log that it configures."""
+    """Give each test of the importing folder a separate home, and close the log that it configures."""
     isolate_home(monkeypatch, tmp_path)
     yield tmp_path
     if (configuration := logs.current()) is not None:
@@ -37,7 +37,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def remove_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the home directory unknown: no variable names it, and the user id has no entry in the user database."""
+    """Make the home directory unknown: no variable has it, and the user id is not in the user database."""
 
     def no_entry(uid: int) -> NoReturn:
         raise KeyError(f"getpwuid(): uid not found: {uid}")
@@ -50,7 +50,7 @@ def remove_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def ordinary_user() -> Iterator[None]:
-    """Run the block with an ordinary user's permissions; as itself where the process is not root's."""
+    """Run the block with an ordinary user's permissions; as the current user if that is not root."""
     if os.geteuid() != 0:
         yield
         return

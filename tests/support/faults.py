@@ -34,7 +34,7 @@ def small_disk() -> Iterator[Callable[[int], Path]]:
 
 @pytest.fixture
 def rng() -> random.Random:
-    """Random numbers whose seed a failing test prints; `SP500TUI_TEST_SEED` repeats them."""
+    """A random generator whose seed is printed if the test fails; `SP500TUI_TEST_SEED` sets the seed."""
     seed = int(os.environ.get("SP500TUI_TEST_SEED") or random.SystemRandom().randrange(1 << 30))
     sys.stdout.write(f"SP500TUI_TEST_SEED={seed}\n")
     return random.Random(seed)

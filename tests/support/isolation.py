@@ -1,4 +1,4 @@
-"""Which tests are `fast`, and the check that they deserve it.
+"""Marks tests as `fast`, and checks that they are isolated.
 
 Fast are the tests below `tests/unit` without one of the markers of `SLOW`. A test that is called fast and starts a
 process, opens or reaches a socket, or sleeps longer than a wait helper between two looks, fails.
@@ -24,9 +24,9 @@ FORBIDDEN = {
     "subprocess.Popen": "starts a process",
     "time.sleep": "sleeps",
 }
-"""What a fast test must not do, by the interpreter's audit event; sleeping has one from Python 3.13 on."""
+"""Operations forbidden in fast tests, by audit event of the interpreter; sleeping has one since Python 3.13."""
 _POLLING = 0.1
-"""Seconds up to which a sleep is one between two looks at a condition."""
+"""Maximum seconds of a sleep between two polls of a condition."""
 
 _observed: list[str] | None = None
 
@@ -39,7 +39,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def is_fast(item: pytest.Item) -> bool:
-    """Whether the rule of this module makes the test a fast one."""
+    """Whether the test is fast by the rule of this module."""
     return item.path.is_relative_to(UNIT) and not any(map(item.get_closest_marker, SLOW))
 
 
@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """With `-m fast` import only the folder that has such tests."""
+    """With `-m fast`, import only the folder with fast tests."""
     only_unit = config.getoption("markexpr", default="") == "fast"
     other = collection_path.parent == TESTS and collection_path != UNIT
     return True if only_unit and other and collection_path.is_dir() else None
@@ -63,7 +63,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def _isolation(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a fast test that left its own process."""
+    """Fail a fast test that is not isolated."""
     global _observed
     if not is_fast(request.node):
         yield

@@ -1,4 +1,4 @@
-"""Watches the program's locks: which are taken while others are held, and what waits while one is held."""
+"""Watches the program's locks: which are acquired while others are held, and which calls wait with a lock held."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ MAY_WAIT = frozenset(
         "YahooFinance._opening",
     }
 )
-"""Locks that are held across calls that wait: for a server, the disk, the network. No snapshot takes one of them."""
+"""Locks held across calls that wait for a server, the disk or the network. Snapshots acquire none of them."""
 _WAITING_EVENTS = frozenset({"socket.connect", "subprocess.Popen", "time.sleep"})
-"""Audit events of calls that can wait."""
+"""Audit events of calls that can block."""
 _ATTRIBUTE = re.compile(r"self\.(\w+)")
 
 
@@ -38,24 +38,24 @@ _INNERMOST = 4
 
 
 def _level(name: str) -> int:
-    """Where a lock stands in the order: those that may wait first, those of single objects last."""
+    """The level of a lock in the order: locks that may be held while waiting first, those of single objects last."""
     return 0 if name in MAY_WAIT else _LEVELS.get(name, _INNERMOST)
 
 
 class Watch:
-    """Records how the locks created while it is on are used."""
+    """Records the use of the locks created while it is active."""
 
     def __init__(self) -> None:
         self.on = True
         self.taken: dict[tuple[str, str], str] = {}
-        """A lock that was held and one that was taken then, with the place."""
+        """A held lock and one acquired meanwhile, with the code location."""
         self.waits: list[str] = []
-        """Calls that can wait, made while a lock was held that must not be."""
+        """Calls that can block, made while a lock was held that forbids it."""
         self.names: set[str] = set()
         self._held = threading.local()
 
     def held(self) -> list[str]:
-        """The locks that this thread holds, outermost first."""
+        """The locks held by this thread, outermost first."""
         if not hasattr(self._held, "names"):
             self._held.names = []
         names: list[str] = self._held.names
@@ -75,13 +75,13 @@ class Watch:
         held.reverse()
 
     def waiting(self, what: str) -> None:
-        """A call that can wait is made by this thread."""
+        """Record a call of this thread that can block."""
         short = [name for name in self.held() if name not in MAY_WAIT]
         if self.on and short:
             self.waits.append(f"{what} while {short} is held, in {_place()}")
 
     def out_of_order(self) -> list[str]:
-        """Locks that were taken against the order of docs/reliability.md."""
+        """Locks acquired against the order in docs/reliability.md."""
         return [
             f"{inner} after {outer} in {place}"
             for (outer, inner), place in self.taken.items()
@@ -89,7 +89,7 @@ class Watch:
         ]
 
     def cycles(self) -> list[str]:
-        """Locks that are taken in both orders, by whatever detour."""
+        """Locks acquired in both orders, directly or indirectly."""
         after: dict[str, set[str]] = {}
         for outer, inner in self.taken:
             after.setdefault(outer, set()).add(inner)
@@ -108,7 +108,7 @@ def _reached(after: dict[str, set[str]], start: str) -> set[str]:
 
 
 def _place() -> str:
-    """The innermost line of the program."""
+    """The innermost code location in the program."""
     frame = sys._getframe()
     while frame.f_back is not None and not frame.f_globals.get("__name__", "").startswith("sp500tui."):
         frame = frame.f_back
@@ -116,7 +116,7 @@ def _place() -> str:
 
 
 class WatchedLock:
-    """A lock that reports when it is acquired and released; has what `threading.Condition` needs of an RLock."""
+    """A lock that reports its acquisition and release, with the RLock methods that `threading.Condition` needs."""
 
     def __init__(self, watch: Watch, name: str, lock: Any) -> None:
         self._watch = watch
@@ -134,7 +134,7 @@ class WatchedLock:
         self._watch.let_go(self._name)
 
     def locked(self) -> bool:
-        """Whether any thread has it; a lock of 3.14 and the condition of an event have this too."""
+        """Whether any thread holds it; also a method of locks in 3.14 and used by the condition of an event."""
         if hasattr(self._lock, "locked"):
             return bool(self._lock.locked())
         return self._is_owned()
@@ -171,10 +171,10 @@ class WatchedLock:
 
 
 def _name_of_new_lock() -> str | None:
-    """Class and attribute that a lock of the program is made for; None for one of a library."""
+    """Class and attribute for which the program creates a lock; None for a lock of a library."""
     frame = sys._getframe(2)
     if frame.f_globals.get("__name__") == "threading" and frame.f_back is not None:
-        frame = frame.f_back  # threading.Condition makes its own
+        frame = frame.f_back  # threading.Condition creates its own
     if not frame.f_globals.get("__name__", "").startswith("sp500tui."):
         return None
     found = _ATTRIBUTE.search(linecache.getline(frame.f_code.co_filename, frame.f_lineno))
@@ -184,7 +184,7 @@ def _name_of_new_lock() -> str | None:
 
 @contextmanager
 def watching(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
-    """Watch every lock that the program makes from here on."""
+    """Watch every lock that the program creates from now on."""
     watch = Watch()
 
     def factory(make: Callable[[], Any]) -> Callable[[], Any]:

@@ -1,4 +1,4 @@
-"""Parameters of which every run takes the first ones, and thorough runs all."""
+"""Parameters of which every run uses the first ones, and thorough runs all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def rest_thorough(values: Iterable[object], keep: int = 1) -> list[ParameterSet]:
     """Values for `pytest.mark.parametrize`: those after the first `keep` are `thorough`.
 
-    A tuple has one value for each of several names.
+    A tuple has the values for several names.
     """
     return [
         pytest.param(
@@ -26,5 +26,5 @@ def rest_thorough(values: Iterable[object], keep: int = 1) -> list[ParameterSet]
 
 
 def sizes(*values: tuple[int, int], keep: int = 2) -> list[ParameterSet]:
-    """Columns and lines of terminals for one name: the first `keep`, usually the two extremes, run every time."""
+    """Columns and lines of terminals for one name: every run uses the first `keep`, usually the two extremes."""
     return rest_thorough([(size,) for size in values], keep)

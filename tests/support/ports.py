@@ -8,7 +8,7 @@ from contextlib import suppress
 
 
 def free_port() -> int:
-    """Return a free port of 127.0.0.1 below the range that the system gives to outgoing connections.
+    """Return a free port of 127.0.0.1 below the system's range for outgoing connections.
 
     While a server with a port of that range is restarted, an outgoing connection may take its port, even one that
     tries to reach the server and so becomes connected to itself.

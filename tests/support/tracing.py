@@ -11,7 +11,7 @@ _install = sys.settrace
 
 
 def _settrace(function: Any) -> None:
-    """Install a trace function, later where another thread is just doing so.
+    """Install a trace function; retry while another thread is installing one.
 
     The interpreter refuses that before version 3.12 ("Cannot install a trace function while another trace function is
     being installed"). The new thread then ends before its first line.
@@ -27,6 +27,6 @@ def _settrace(function: Any) -> None:
 
 
 def let_threads_start_while_traced() -> None:
-    """Have new threads try again to install the trace function of coverage."""
+    """Have new threads retry to install the trace function of coverage."""
     if sys.version_info < (3, 12):
         sys.settrace = _settrace

@@ -1,4 +1,4 @@
-"""Waiting for conditions, and a clock that moves only when a test sets it."""
+"""Waiting for conditions, and a clock that advances only when a test sets it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def eventually() -> Wait:
 
 
 class FakeClock:
-    """A monotonic clock in seconds that stands still until `now` is changed."""
+    """A monotonic clock in seconds that advances only when `now` is changed."""
 
     def __init__(self) -> None:
         self.now = 100.0

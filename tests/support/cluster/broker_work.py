@@ -1,4 +1,4 @@
-"""Numbered items through a queue of a broker under faults: none may be lost or doubled."""
+"""Numbered items through a broker's queue under faults: none may be lost or duplicated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def queue_on(broker: Broker, capacity: int = 1000) -> StreamQueue[int]:
 
 
 def assert_work_survives(broker: Broker, eventually: Wait, disturb: Callable[[], None]) -> None:
-    """Disturb three times, while one thread puts numbers and two take them."""
+    """Inject a fault three times while one thread puts numbers and two take them."""
     queue = queue_on(broker, capacity=40)
     acked: list[int] = []
     lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""Nodes of a cluster inside the test: a real broker, a real database, the demo market; only the screens are missing."""
+"""Cluster nodes inside the test: a real broker, a real database and the demo market, without screens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.cluster.valkey import ValkeyServer
 from tests.support.postgres.server import public_folder
 
 TIMEOUT = 40.0
-"""Seconds that a crowded machine may take for anything."""
+"""Time-out in seconds, sufficient on a busy machine."""
 
 
 class NodeUnderTest:
@@ -48,7 +48,7 @@ class NodeUnderTest:
         return [event.message for event in self.events if event.kind is kind]
 
     def waits_for(self, condition: Callable[[Snapshot], object], what: str) -> Snapshot:
-        """Wait until a snapshot is as it should be; that one."""
+        """Wait until a snapshot meets a condition; returns it."""
         deadline = time.monotonic() + TIMEOUT
         while not condition(seen := self.snapshot()):
             assert time.monotonic() < deadline, f"{what} never came: {seen.ledger}, {seen.failure}"
@@ -56,16 +56,16 @@ class NodeUnderTest:
         return seen
 
     def sees(self, other: NodeUnderTest) -> NodeSnapshot | None:
-        """What it shows of another node."""
+        """Another node as seen by this one."""
         return next((node for node in self.snapshot().nodes if node.name == other.name), None)
 
     def stops(self) -> None:
-        """Leave in order."""
+        """Leave the cluster by the drain."""
         self.node.stop(ShutdownLevel.DRAIN)
         assert self.node.join(TIMEOUT), "the node did not leave"
 
     def close(self) -> None:
-        """Have it ended, whatever state it is in."""
+        """End it in any state."""
         for step in (ShutdownLevel.DRAIN, ShutdownLevel.SPOOL, ShutdownLevel.KILL):
             if not self.node.join(0):
                 self.node.stop(step)
@@ -74,7 +74,7 @@ class NodeUnderTest:
 
 @dataclass
 class ClusterUnderTest:
-    """Starts nodes, all with the same broker, database and market."""
+    """Starts nodes with the same broker, database and market."""
 
     broker: ValkeyServer
     database: str
@@ -84,7 +84,7 @@ class ClusterUnderTest:
     nodes: list[NodeUnderTest] = field(default_factory=list)
 
     def __call__(self, stages: str | None = None, **settings: Any) -> NodeUnderTest:
-        """Start one; it is stopped by the test, or at the end."""
+        """Start a node; the test or `close` stops it."""
         given: dict[str, Any] = {
             "no_ui": True,
             "broker": self.broker.url,
@@ -106,7 +106,7 @@ class ClusterUnderTest:
         return node
 
     def close(self) -> None:
-        """End all that still run."""
+        """End all nodes that still run."""
         for node in self.nodes:
             node.close()
 
@@ -129,7 +129,7 @@ def continues_after_outage(
 
 @pytest.fixture
 def join(valkey: ValkeyServer, database_url: str, demo_market: DemoMarket) -> Iterator[ClusterUnderTest]:
-    """Starts nodes of a cluster of the test's own."""
+    """Starts nodes of a separate cluster."""
     cluster = ClusterUnderTest(valkey, database_url, demo_market, public_folder())
     yield cluster
     cluster.close()

@@ -1,4 +1,4 @@
-"""A real Valkey server for the tests: one for all, and others that can be killed, starved or made a replica."""
+"""Real Valkey servers for the tests: a shared one, and others that can be killed, limited or made a replica."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from sp500tui.cluster.queue.stream_queue import StreamQueue
 from tests.support.ports import free_port
 
 OTHER = "SP500TUI_TEST_BROKER"
-"""Environment variable with the path of another server to test with, such as Debian's `redis-server`."""
+"""Environment variable with the path of another server to test, such as Debian's `redis-server`."""
 
 
 @dataclass
 class ValkeyServer:
-    """A server on 127.0.0.1 that keeps every change on its disk; it can be stopped, started and killed."""
+    """A server on 127.0.0.1 that persists every change; it can be stopped, started and killed."""
 
     folder: Path
     port: int
     options: tuple[str, ...] = ()
-    """Beyond `appendonly yes, appendfsync always`; later ones win."""
+    """In addition to `appendonly yes, appendfsync always`; later options take precedence."""
     password: str = ""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
     def url(self) -> str:
-        """With the password where it has one."""
+        """The URL, with the password if there is one."""
         secret = f":{self.password}@" if self.password else ""
         return f"redis://{secret}127.0.0.1:{self.port}/0"
 
@@ -69,7 +69,7 @@ class ValkeyServer:
             client.close()
 
     def client(self) -> Any:
-        """A client of its own, to look at the server past the code under test."""
+        """A separate client, which inspects the server without the code under test."""
         return redis.Redis.from_url(self.url, socket_timeout=5)
 
     def kill(self) -> None:
@@ -79,21 +79,21 @@ class ValkeyServer:
         self.process.wait()
 
     def close(self) -> None:
-        """End it and remove what it kept."""
+        """End it and remove its data."""
         if self.process is not None and self.process.poll() is None:
             self.kill()
         shutil.rmtree(self.folder)
 
 
 def new_server(*options: str, password: str = "") -> ValkeyServer:
-    """A started server of one's own."""
+    """A new, started server."""
     server = ValkeyServer(Path(tempfile.mkdtemp(prefix="sp500tui-valkey-")), free_port(), options, password)
     server.start()
     return server
 
 
 class NumberCodec:
-    """Whole numbers as items, for tests of the queue itself."""
+    """Integers as items, for tests of the queue itself."""
 
     def encode(self, item: int) -> bytes:
         return b"%d" % item
@@ -106,7 +106,7 @@ class NumberCodec:
 
 
 class CutBroker(Broker):
-    """Its connection is cut after a command was executed and before its reply arrives, a given number of times."""
+    """A broker whose connection is cut between the execution of a command and its reply, a given number of times."""
 
     cuts = 0
 
@@ -133,7 +133,7 @@ def make_stream(broker: Broker) -> MakeQueue:
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
-    """One server for all tests that leave it whole."""
+    """A server shared by all tests that leave it intact."""
     server = new_server()
     yield server
     server.close()
@@ -141,7 +141,7 @@ def valkey() -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 def own_valkey() -> Iterator[ValkeyServer]:
-    """A server that the test may treat as it likes."""
+    """A server for one test, which may damage it."""
     server = new_server()
     yield server
     server.close()
@@ -149,7 +149,7 @@ def own_valkey() -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 def make_broker() -> Iterator[Callable[..., Broker]]:
-    """Open brokers on a server, in a namespace of the test's own; they are closed after it."""
+    """Opens brokers on a server, in a namespace of the test; they are closed after it."""
     opened: list[Broker] = []
     namespace = f"test-{uuid.uuid4().hex[:12]}"
 
@@ -166,7 +166,7 @@ def make_broker() -> Iterator[Callable[..., Broker]]:
 
 @pytest.fixture
 def broker(valkey: ValkeyServer, make_broker: Callable[..., Broker]) -> Broker:
-    """An open broker in a namespace of the test's own, on the shared server."""
+    """An open broker in a namespace of the test, on the shared server."""
     return make_broker(valkey)
 
 

@@ -1,4 +1,4 @@
-"""Answers of the chart endpoint that a test makes, and their parsing."""
+"""Responses of the chart endpoint for tests, and their parsing."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def parse(
     end: datetime = LATER,
     now: datetime = LATER,
 ) -> Chart:
-    """The chart of `ZQA` in an answer."""
+    """The chart of `ZQA` in a response."""
     return parse_chart(body, ChartRequest("ZQA", resolution, start, end), now)
 
 
 def starts(chart: Chart) -> list[datetime]:
-    """The starts of its bars."""
+    """The starts of the bars in a response."""
     return [bar.start_time for bar in chart.bars]

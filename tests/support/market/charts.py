@@ -1,4 +1,4 @@
-"""Charts without a source: trading days of New York, and bars whose prices follow from their start."""
+"""Charts without a source: trading days of New York, and bars with prices derived from their start."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def trading_day(day: date, *, minutes: int = 390) -> TradingDay:
 
 
 def weekdays(first: date, count: int) -> list[date]:
-    """So many days from Monday to Friday from `first` on."""
+    """A number of weekdays from `first` on."""
     days = (first + timedelta(days=number) for number in range(count * 2 + 4))
     return [day for day in days if day.weekday() < 5][:count]
 
 
 def bar(symbol: str, resolution: Resolution, start: datetime) -> Bar:
-    """A bar whose prices follow from symbol and start."""
+    """A bar with prices derived from symbol and start."""
     price = Decimal(100 + sum(map(ord, symbol)) % 50) + Decimal(int(start.timestamp()) // 60 % 1000) / 100
     return Bar(
         symbol=symbol,
@@ -58,10 +58,10 @@ def bar(symbol: str, resolution: Resolution, start: datetime) -> Bar:
 
 
 def insert_bars(connection: Connection, bars: Iterable[Bar]) -> None:
-    """Store bars as a writer would; those that are there are left unchanged."""
+    """Store bars like a writer; existing ones are left unchanged."""
     columns = ("symbol", "resolution", "start_time", "open", "high", "low", "close", "volume", "currency")
     connection.cursor().executemany(
-        f"INSERT INTO bars ({', '.join(columns)}, source, fetched_at) "  # names of columns
+        f"INSERT INTO bars ({', '.join(columns)}, source, fetched_at) "  # column names
         f"VALUES ({', '.join(['%s'] * len(columns))}, 'yahoo', %s) ON CONFLICT DO NOTHING",
         [
             (
@@ -74,7 +74,7 @@ def insert_bars(connection: Connection, bars: Iterable[Bar]) -> None:
 
 
 def block(bars: list[Bar]) -> BarBlock:
-    """These bars, at least one, as columns; all have the arrival of the first."""
+    """One or more bars as columns; all have the arrival time of the first."""
     first = bars[0]
     return BarBlock(
         first.symbol,
@@ -99,9 +99,9 @@ class FakeCharts:
         self.requests: Counter[str] = Counter()
         self.actions: dict[str, tuple[CorporateAction, ...]] = {}
         self.null_bars: set[tuple[str, datetime]] = set()
-        """Bars that the source does not have."""
+        """Bars missing from the source."""
         self.before: Callable[[ChartRequest], None] = lambda request: None
-        """Called before an answer; may raise."""
+        """Called before each response; may raise."""
         self.first_trade: datetime | None = None
         self.currency = "USD"
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""A client of the demo market's server inside the test's own process."""
+"""A client of a demo market server in the test process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SYMBOLS = "AAPL,MSFT,BRK-B"
 
 
 class Client:
-    """A client with a cookie jar, configured with the proxy and its certificate authority only."""
+    """A client with a cookie jar, configured only with the proxy and its certificate authority."""
 
     def __init__(self, server: MarketServer, session: aiohttp.ClientSession) -> None:
         self.server = server
@@ -65,7 +65,7 @@ def ledger_path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def client(ledger_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Client]:
-    """A signed-in client of a server of its own; nothing the test does may end in a logged error."""
+    """An authenticated client of a separate server; the test fails if the server logs an error."""
     server = MarketServer(MarketOptions(seed=7, ledger=ledger_path))
     await server.start()
     async with aiohttp.ClientSession() as session:

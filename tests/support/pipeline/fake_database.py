@@ -1,4 +1,4 @@
-"""An in-memory database and a fake writer process, whose faults are set by a test."""
+"""An in-memory database and a fake writer process, whose faults a test sets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from sp500tui.pipeline.writer.client import Answer, WriterDiedError
 from sp500tui.storage import batch_codec as rowcodec
 
 Fault = Callable[[list[str]], None]
-"""Looks at the symbols of a batch; raises `QueryFailed` or `WriterDiedError`, or does nothing."""
+"""Called with the symbols of a batch; raises `QueryFailed` or `WriterDiedError`, or does nothing."""
 
 
 class RefusedError(Exception):
-    """The database answers with this SQLSTATE."""
+    """The database rejects the batch with this SQLSTATE."""
 
     def __init__(self, sqlstate: str | None, message: str = "refused") -> None:
         super().__init__(message)
@@ -21,7 +21,7 @@ class RefusedError(Exception):
 
 
 class FakeDatabase:
-    """Rows by primary key, and the faults in force."""
+    """Rows by primary key, and the active faults."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -33,7 +33,7 @@ class FakeDatabase:
         self.clients: list[FakeClient] = []
 
     def client(self, url: str, name: str, statement_timeout: float) -> FakeClient:
-        """Stands in for the class `WriterClient`."""
+        """Replaces the class `WriterClient`."""
         made = FakeClient(self, name, statement_timeout)
         self.clients.append(made)
         return made

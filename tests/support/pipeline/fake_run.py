@@ -1,4 +1,4 @@
-"""A fake pipeline that ends when a test decides, and records the stop requests."""
+"""A fake pipeline that ends when the test wants it to, and records the stop requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quotes, rows and leases for the tests of the engine, each with a number of its own."""
+"""Numbered quotes, rows and leases for the tests of the engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPENING = datetime(2026, 5, 4, 13, 30, tzinfo=UTC)
 def quote(
     number: int = 0, *, symbol: str | None = None, currency: str = "USD", price: str = "100.25"
 ) -> Quote:
-    """A quote whose symbol and time follow from `number`."""
+    """A quote with symbol and time derived from `number`."""
     return Quote(
         symbol=symbol or f"S{number}",
         price=Decimal(price),
@@ -45,17 +45,17 @@ def row(number: int = 0, *, symbol: str | None = None) -> ConvertedQuote:
 
 
 def bad_row(number: int = 0) -> ConvertedQuote:
-    """A row that cannot be written: its symbol holds what would end an array literal."""
+    """A row that cannot be written: its symbol contains the end of an array literal."""
     return row(number, symbol=f"S{number}}};\x1b[2J")
 
 
 def symbols_of(payload: bytes) -> list[str | None]:
-    """The symbols in a payload, in its order."""
+    """The symbols in a payload, in order."""
     return [record["symbol"] for record in rowcodec.decode(payload)]
 
 
 def leased(counters: LedgerCounters, rows: Sequence[ConvertedQuote]) -> MemoryLease[ConvertedQuote]:
-    """A lease on these rows, counted as fetched, from a queue that shares the books' lock."""
+    """A lease on these rows, counted as fetched, from a queue that shares the ledger's lock."""
     queue: MemoryQueue[ConvertedQuote] = MemoryQueue(10_000, counters.lock)
     queue.put(rows, on_put=lambda: counters.count_fetched(len(rows)))
     lease = queue.take(len(rows), timeout=0)

@@ -1,4 +1,4 @@
-"""Writers between a rows queue and a database in memory, with a continuous check of the conservation equation."""
+"""Writers between a rows queue and an in-memory database, with a continuous check of the conservation equation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.pipeline.fake_database import FakeDatabase
 
 
 class WriterHarness:
-    """Writers between a rows queue and a database in memory."""
+    """Writers between a rows queue and an in-memory database."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ def open_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     def make(
         writers: int = 1, *, away: bool = False, spooling: bool = False, **kwargs: Any
     ) -> Iterator[WriterHarness]:
-        """`away`: the database is not open; `spooling`: the spooler takes rows that no writer takes in time."""
+        """`away`: the database is unavailable; `spooling`: the spooler takes rows that no writer takes in time."""
         harness = WriterHarness(tmp_path, **kwargs)
         if away:
             harness.health.ready.clear()
@@ -135,7 +135,7 @@ def open_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
             yield harness
             harness.rows.close()
             if not harness.stage.join(0.3):
-                # What the test left undone goes to the disk, as at the second request to stop.
+                # Remaining rows are spooled to disk, as on the second request to stop.
                 harness.writer_stage.spooling_since = time.monotonic() - 60
                 harness.stage.shutdown_now()
                 assert harness.stage.join(60)

@@ -1,4 +1,4 @@
-"""PgBouncer in front of the test server, where it is installed."""
+"""PgBouncer in front of the test server, if it is installed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PgBouncer:
         return self.server.url.replace(f":{self.server.port}/", f":{self.port}/")
 
     def execute(self, *statements: str) -> list[tuple[object, ...]]:
-        """Run statements as another program that uses the same pool; the rows of the last one."""
+        """Run statements like another program using the same pool; returns the rows of the last one."""
         with psycopg.connect(self.url, autocommit=True, prepare_threshold=None) as connection:
             for statement in statements:
                 cursor = connection.execute(statement)
@@ -56,7 +56,7 @@ class PgBouncer:
 
 @contextmanager
 def started(server: TcpPostgres, mode: str, size: int, extra: str) -> Iterator[PgBouncer]:
-    """PgBouncer with this pool mode and so many sessions a pool; skips the test where it is not installed."""
+    """PgBouncer with a pool mode and a pool size; skips the test if it is not installed."""
     if _PROGRAM is None:
         pytest.skip("pgbouncer is not installed")
     folder = public_folder()
@@ -67,7 +67,7 @@ def started(server: TcpPostgres, mode: str, size: int, extra: str) -> Iterator[P
     )
     password = server.password.replace('"', '""')
     (folder / "users").write_text(f'"admin" "{password}"\n"reader" "look"\n')
-    # It refuses to run as root, as the server does.
+    # It refuses to run as root, like the server.
     server.account.chown(folder)
     process = subprocess.Popen(
         [_PROGRAM, str(configuration)],

@@ -1,4 +1,4 @@
-"""PostgreSQL for the tests: a shared embedded server, data directories of their own, a server by TCP and password."""
+"""PostgreSQL for the tests: a shared embedded server, separate data directories, a server with TCP and password."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from tests.support.ports import free_port
 
 _MEMORY = "/dev/shm"
 _MEMORY_NEEDED = 6 << 30
-"""Bytes free before the tests' servers use memory: about five servers for each of eight workers, 150 MB each."""
+"""Bytes that must be free to keep servers in memory: about five servers of 150 MB for each of eight workers."""
 
 
 def _in_memory() -> str | None:
-    """The folder of a file system in memory that has room for the servers of all workers; None without one.
+    """The folder of an in-memory file system with room for the servers of all workers; None without one.
 
     A database is 300 files. ext4 looks at every inode deleted in the last minutes before it uses another one, so that
     creating and dropping databases there takes a quarter of the processor time of all tests with a server.
@@ -44,7 +44,7 @@ def _in_memory() -> str | None:
         status = os.statvfs(_MEMORY)
     except (AttributeError, OSError):
         return None
-    # For root the server's programs are copied into the folder; in a container it often allows no program to start.
+    # For root the server's programs are copied into the folder, which in a container is often mounted noexec.
     if status.f_flag & getattr(os, "ST_NOEXEC", 0) or not os.access(_MEMORY, os.W_OK):
         return None
     return _MEMORY if status.f_bavail * status.f_frsize >= _MEMORY_NEEDED else None
@@ -52,7 +52,7 @@ def _in_memory() -> str | None:
 
 _public_folders: list[Path] = []
 _CREATE_DATABASE = f"CREATE DATABASE {{}} STRATEGY {'FILE_COPY' if _in_memory() else 'WAL_LOG'}"
-"""Copying the files is half the work of logging their pages, unless a disk has to confirm them."""
+"""Copying the files takes half the time of logging their pages, unless they have to be synced to a disk."""
 
 
 def public_folder() -> Path:
@@ -65,13 +65,13 @@ def public_folder() -> Path:
 
 
 def pytest_sessionfinish() -> None:
-    """Remove what is left of the public folders of this process: they may occupy memory."""
+    """Remove the public folders of this process, which may occupy memory."""
     for folder in _public_folders:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def end_server(pgdata: Path) -> None:
-    """End whatever server is left in this data directory."""
+    """End a server that is left in this data directory."""
     process = find_running(pgdata)
     if process is not None:
         assert stop(process, lambda: None)
@@ -90,7 +90,7 @@ def kill_server(pgdata: Path) -> psutil.Process:
 
 
 def end_session(url: str, application_name: str) -> None:
-    """End a session of the database as an administrator does, and wait until its process is gone."""
+    """Terminate a session of the database like an administrator, and wait until its process is gone."""
     with psycopg.connect(url, autocommit=True) as connection:
         ended = connection.execute(
             "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -105,7 +105,7 @@ def end_session(url: str, application_name: str) -> None:
 
 
 def runs(process: psutil.Process) -> bool:
-    """Whether it lives; a zombie does not."""
+    """Whether the process is running; a zombie is not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -113,7 +113,7 @@ def runs(process: psutil.Process) -> bool:
 
 
 def answers(url: str) -> bool:
-    """Whether the server lets us in."""
+    """Whether the server accepts connections."""
     try:
         connect(url, application_name="test").close()
     except DatabaseError:
@@ -123,8 +123,8 @@ def answers(url: str) -> bool:
 
 @pytest.fixture
 def data_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A data directory of one's own for an embedded server; no server outlives the test."""
-    # A data directory made for one test need not survive a loss of power.
+    """A separate data directory for an embedded server; no server outlives the test."""
+    # The data directory of a single test need not survive a power failure.
     monkeypatch.setattr(cluster, "INITDB_OPTIONS", (*cluster.INITDB_OPTIONS, "--no-sync"))
     folder = public_folder()
     yield folder / "data"
@@ -135,7 +135,7 @@ def data_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Iterator[Path]:
-    """A data directory for the tests that leave it whole, since making one takes a second."""
+    """A data directory shared by tests that leave it intact, because creating one takes a second."""
     folder = public_folder()
     EmbeddedServer.start(folder / "data").stop()
     yield folder / "data"
@@ -144,14 +144,14 @@ def shared_dir() -> Iterator[Path]:
 
 @pytest.fixture
 def made_dir(shared_dir: Path) -> Iterator[Path]:
-    """A data directory with a stopped server in it; no server outlives the test."""
+    """An initialized data directory without a running server; no server outlives the test."""
     yield shared_dir
     end_server(shared_dir / "pgdata")
 
 
 @pytest.fixture(scope="session")
 def embedded_server() -> Iterator[EmbeddedServer]:
-    """One embedded server for all tests that only need a database of it."""
+    """An embedded server shared by all tests that only need one of its databases."""
     folder = public_folder()
     server = EmbeddedServer.start(folder / "data")
     yield server
@@ -208,9 +208,9 @@ class TcpPostgres:
     folder: Path
     port: int
     password: str = "s3cret/pass word"
-    """Of the superuser `admin`; needs escaping in a URL on purpose."""
+    """Password of the superuser `admin`; it deliberately needs escaping in a URL."""
     database: str = "postgres"
-    """The database that `url` names."""
+    """The database in `url`."""
     account: Account = field(init=False)
 
     def __post_init__(self) -> None:
@@ -230,12 +230,12 @@ class TcpPostgres:
         return self.url_for("admin", self.password)
 
     def url_for(self, user: str, password: str | None, database: str | None = None) -> str:
-        """A URL of this server for a user; without a password where that is None."""
+        """A URL of this server for a user; without a password if that is None."""
         secret = "" if password is None else ":" + password.replace("/", "%2F").replace(" ", "%20")
         return f"postgresql://{user}{secret}@127.0.0.1:{self.port}/{database or self.database}"
 
     def create(self) -> None:
-        """Make the data directory."""
+        """Create the data directory."""
         self.pgdata.mkdir(mode=0o700)
         self.account.chown(self.pgdata)
         pwfile = self.folder / "password"
@@ -251,7 +251,7 @@ class TcpPostgres:
         )
 
     def start(self) -> None:
-        """Start it and wait until it lets the superuser in."""
+        """Start it and wait until it accepts the superuser."""
         process = self._launch()
         deadline = time.monotonic() + 120
         while True:
@@ -262,7 +262,7 @@ class TcpPostgres:
                     log = self.log.read_text(errors="replace")[-2000:]
                     raise AssertionError(f"the server does not start: {error}\n{log}") from None
                 if process.poll() is not None:
-                    # A killed server's children may hold its memory, and a stranger its port, for a moment longer.
+                    # A killed server's children may briefly hold its shared memory, and another program its port.
                     process = self._launch()
             else:
                 return
@@ -280,7 +280,7 @@ class TcpPostgres:
             )
 
     def stop(self) -> None:
-        """Stop it in order; its sessions end with 57P01."""
+        """Stop it with a fast shutdown; its sessions end with 57P01."""
         end_server(self.pgdata)
 
     def kill(self) -> None:
@@ -291,7 +291,7 @@ class TcpPostgres:
         return find_running(self.pgdata) is not None
 
     def execute(self, *statements: str) -> None:
-        """Run statements as the superuser, in the database that `url` names."""
+        """Run statements as the superuser in the database of `url`."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement)
@@ -310,7 +310,7 @@ class TcpPostgres:
 
 @pytest.fixture(scope="session")
 def tcp_server() -> Iterator[TcpPostgres]:
-    """The server behind `tcp_postgres`, made once."""
+    """The server of `tcp_postgres`, created once."""
     folder = public_folder()
     server = TcpPostgres(folder, free_port())
     server.create()
@@ -321,7 +321,7 @@ def tcp_server() -> Iterator[TcpPostgres]:
 
 @pytest.fixture
 def tcp_postgres(tcp_server: TcpPostgres) -> Iterator[TcpPostgres]:
-    """A running server by TCP and password, with a fresh database; whatever the test does to it is undone."""
+    """A running server with TCP and password and a fresh database; the test's changes to it are undone."""
     if not tcp_server.alive():
         tcp_server.start()
     name = f"test_{uuid.uuid4().hex[:12]}"

@@ -18,5 +18,5 @@ FROM unnest(%(symbols)s::text[]) AS symbol, generate_series(0, %(rows)s - 1) AS 
 
 
 def fill(connection: Connection, symbols: list[str], rows: int) -> None:
-    """Store `rows` prices of each symbol, one a minute from `START` on: 0.50, 1.50, …"""
+    """Store `rows` prices of each symbol, one per minute from `START` on: 0.50, 1.50, …"""
     connection.execute(FILL, {"start": START, "symbols": symbols, "rows": rows})

@@ -40,7 +40,7 @@ class Served:
         self.claim.release()
 
     def raw(self) -> socket.socket:
-        """A connection on which a test sends what it likes."""
+        """A connection on which a test sends arbitrary bytes."""
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(10)
         connection.connect(str(self.data / "run" / "control.sock"))
@@ -61,7 +61,7 @@ def data() -> Iterator[Path]:
 
 @pytest.fixture
 def serve(data: Path) -> Iterator[Serve]:
-    """Serves fake pipelines; closed with the test."""
+    """Serves fake pipelines; closed at the end of the test."""
     served: list[Served] = []
 
     def start(pipeline: FakePipeline | None = None, **options: Any) -> Served:
@@ -74,13 +74,13 @@ def serve(data: Path) -> Iterator[Serve]:
 
 
 def poll(session: Session, position: Position | None = None) -> Update:
-    """What is new since a position, from the beginning if none is given."""
+    """The updates since a position, from the beginning if none is given."""
     return session.call(Poll(position or Position()), Update)
 
 
 @contextmanager
 def answering(data: Path, answer: Callable[[socket.socket], None]) -> Iterator[None]:
-    """A listener in the place of a pipeline that answers one connection."""
+    """A listener in place of a pipeline that answers one connection."""
     claim = Claim.take(data)
     listener = claim.listen()
     listener.setblocking(True)

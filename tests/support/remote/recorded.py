@@ -28,7 +28,7 @@ START = NOON.timestamp()
 
 
 class ListedLog:
-    """A log whose lines a test adds."""
+    """A log to which tests add lines."""
 
     def __init__(self) -> None:
         self.lines: list[LogLine] = []
@@ -39,7 +39,7 @@ class ListedLog:
 
 @dataclass
 class FakeLife:
-    """A run, second by second: a cycle every `interval` seconds, an event or an error where a test adds one."""
+    """A run, second by second: a cycle every `interval` seconds, and the events and errors added by a test."""
 
     interval: int = 15
     symbols: Sequence[str] = ("AAPL", "BRK.B", "MSFT")
@@ -50,7 +50,7 @@ class FakeLife:
     events: int = 0
 
     def live(self, notes: Callable[[FakeLife], None] = lambda _: None) -> None:
-        """Let one second pass."""
+        """Advance by one second."""
         self.second += 1
         at = NOON + timedelta(seconds=self.second)
         cycle = self.second // self.interval
@@ -87,7 +87,7 @@ class FakeLife:
 def recorded(
     seconds: int, life: FakeLife | None = None, notes: Callable[[FakeLife], None] = lambda _: None
 ) -> tuple[list[StoredBlock], list[Snapshot]]:
-    """The blocks of a run of so many seconds, and the snapshot of every second."""
+    """The blocks of a run of a number of seconds, and the snapshot of every second."""
     life = life or FakeLife()
     source, writer = UpdateSource(life.pipeline, life.log, clock=lambda: float(life.second)), BlockWriter()
     position, blocks, snapshots = Position(), [], []
@@ -102,7 +102,7 @@ def recorded(
 
 
 def recording(seconds: int, notes: Callable[[FakeLife], None] = lambda _: None) -> Recording:
-    """A recording in memory of a run of so many seconds."""
+    """An in-memory recording of a run of a number of seconds."""
     return Recording.of_blocks(FACTS, recorded(seconds, notes=notes)[0])
 
 
@@ -112,7 +112,7 @@ def replayed(at: Recording, clock: FakeClock | None = None) -> ReplayedPipeline:
 
 
 def written(folder: Path, blocks: list[StoredBlock]) -> Path:
-    """The file in which these blocks are saved."""
+    """A file with these blocks."""
     path = save(folder, FACTS, blocks, prefix="test", keep=9)
     assert path is not None
     return path
@@ -120,11 +120,11 @@ def written(folder: Path, blocks: list[StoredBlock]) -> Path:
 
 @cache
 def half_a_minute() -> tuple[list[StoredBlock], list[Snapshot]]:
-    """One chunk."""
+    """A recording of one chunk."""
     return recorded(30)
 
 
 @cache
 def twelve_minutes() -> tuple[list[StoredBlock], list[Snapshot]]:
-    """Two chunks."""
+    """A recording of two chunks."""
     return recorded(720)

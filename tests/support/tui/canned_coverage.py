@@ -12,7 +12,7 @@ DAYS = [
 ]
 SYMBOLS = ("AAPL", "AMZN", "BRK.B", "GOOGL", "META", "MSFT", "NVDA", "TSLA")
 LOST = DAYS[-4]
-"""A session of which nothing is stored."""
+"""A session without stored bars."""
 CHECKED = datetime(2026, 5, 4, 15, 0, tzinfo=UTC)
 
 
@@ -22,7 +22,7 @@ def cell(symbol: str, day: date, present: int, state: str, attempts: int = 0) ->
 
 
 def cells() -> list[CoverageCell]:
-    """All complete, but: a lost session, a hole of NVDA, one of TSLA that the source does not have, the running day."""
+    """All complete except a lost session, a hole in NVDA, one in TSLA that the source lacks, and the current day."""
     found = []
     for symbol in SYMBOLS:
         for day in DAYS:

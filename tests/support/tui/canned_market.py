@@ -1,4 +1,4 @@
-"""A demo market without a process: keeps its faults, returns given counts, and fails on demand."""
+"""A demo market without a process: stores faults, returns given counts, and fails on demand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sp500tui.simulator.faults import Faults
 
 
 class CannedMarket:
-    """Checks faults as the real one does."""
+    """Validates faults like the real one."""
 
     def __init__(self, **faults: object) -> None:
         self.now = Faults.parse(faults)

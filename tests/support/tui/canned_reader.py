@@ -35,7 +35,7 @@ def walk(symbol: str, minutes: int, every: float = 10.0, start: float = 187.0) -
 
 
 def stored_row(symbol: str, age: float, price: str = "187.22", change: str | None = "3.41") -> StoredRow:
-    """A row whose trade is `age` seconds old."""
+    """A row with a trade that is `age` seconds old."""
     traded = NOON - timedelta(seconds=age)
     return StoredRow(
         symbol=symbol,
@@ -55,7 +55,7 @@ def stored_row(symbol: str, age: float, price: str = "187.22", change: str | Non
 
 
 def candles(symbol: str, number: int, period: Period = PERIODS[4]) -> StoredCandles:
-    """So many candles up to now, the same in every run, with a split and a dividend."""
+    """A number of candles up to now, the same in every run, with a split and a dividend."""
     rng = random.Random(symbol)
     value, found = Decimal(100), []
     for place in range(number):

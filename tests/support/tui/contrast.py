@@ -1,4 +1,4 @@
-"""Contrast of colours as WCAG 2.2 defines it, and colours as a colour-blind person sees them."""
+"""Contrast of colours as defined by WCAG 2.2, and colours as seen with colour blindness."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.color import Color
 from rich.segment import Segment
 
 Triplet = tuple[float, float, float]
-"""Red, green and blue, 0 to 1."""
+"""Red, green and blue from 0 to 1."""
 _DEFICIENCIES = {
     "protanopia": (
         (0.152286, 1.052583, -0.204868),
@@ -35,24 +35,24 @@ def _linear(part: float) -> float:
 
 
 def luminance(color: Triplet) -> float:
-    """Relative luminance, 0 to 1."""
+    """Relative luminance from 0 to 1."""
     red, green, blue = map(_linear, color)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def contrast(one: Triplet, other: Triplet) -> float:
-    """1 for equal colours to 21 for black on white."""
+    """Contrast ratio from 1 for equal colours to 21 for black on white."""
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
 
 
 def is_text(piece: str) -> bool:
-    """Whether a piece has a letter or a digit, so that the higher limit applies."""
+    """Whether a piece has a letter or digit, so that the higher limit applies."""
     return any(character.isalnum() for character in piece)
 
 
 def is_line(piece: str) -> bool:
-    """Whether a piece consists of the lines of frames and empty gauges, which decorate only."""
+    """Whether a piece consists only of decorative lines of frames and empty gauges."""
     return all("─" <= character <= "╿" or character in " ▔▁▎▊" for character in piece)
 
 

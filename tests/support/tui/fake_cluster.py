@@ -1,4 +1,4 @@
-"""A canned cluster: two machines at work, one of them this one, and a third that only watches or is lost."""
+"""A canned cluster: two working machines, one of them this one, and a third that is a viewer or lost."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ BROKER = "redis://:***@valkey.example:6379/0"
 
 
 def pool(name: StageName, alive: int, size: int, rate: float) -> StageSnapshot:
-    """Some of the calm run's pool of that stage."""
+    """A number of workers of the running pipeline's pool of a stage."""
     return replace(running().stage(name), alive=alive, size=size, busy=min(alive, 2), rate=rate, restarts=0)
 
 
 def node(name: str, **more: object) -> NodeSnapshot:
-    """A node that runs every stage but the scraper."""
+    """A node that runs every stage except the scraper."""
     base = NodeSnapshot(
         name=name,
         host=name.partition(":")[0],
@@ -37,7 +37,7 @@ def node(name: str, **more: object) -> NodeSnapshot:
 
 
 def three_nodes() -> Snapshot:
-    """A calm run on three machines; this one starts the cycles."""
+    """A run without problems on three machines; this one starts the cycles."""
     alpha = node(ALPHA, here=True, scheduler=True)
     alpha = replace(alpha, stages=(pool(StageName.SCRAPER, 1, 1, 0.1), *alpha.stages))
     beta = node(BETA, heard=0.9, uptime=7_400.0)
@@ -60,14 +60,14 @@ def one_lost() -> Snapshot:
 
 
 def watching() -> Snapshot:
-    """The three machines as a fourth program sees them, which only watches."""
+    """The three machines as seen by a fourth program, a viewer."""
     alpha, beta, gamma = three_nodes().nodes
     here = node("delta:99:11aa22bb", here=True, stages=(), fetch_group="")
     return _with(here, replace(alpha, here=False), beta, gamma)
 
 
 def _with(*nodes: NodeSnapshot) -> Snapshot:
-    """The calm run with these nodes, its workers dealt out among those that are heard and run their stage."""
+    """The running pipeline with these nodes; workers are distributed over the alive nodes that run their stage."""
     calm = running()
     homes = [each for each in nodes if each.health is Health.OK]
     workers = []

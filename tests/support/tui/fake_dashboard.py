@@ -1,4 +1,4 @@
-"""The dashboard as a program of its own over a fake pipeline, for tests that need a real terminal.
+"""The dashboard as a separate program with a fake pipeline, for tests that need a real terminal.
 
 Arguments: a folder to write to; `crash` to have the dashboard fail soon after its first frame, `stay` to have only
 a signal end it, `slow` to have the pipeline stop only when it is killed.
@@ -40,7 +40,7 @@ class _Staying(DashboardApp):
 
 
 def main(folder: Path, *options: str) -> int:
-    """Run it and report failures as the command line does."""
+    """Run it and report failures like the command line."""
     stand_in = types.ModuleType("sp500tui.pipeline.runtime.pipeline")
     stand_in.Pipeline = _pipeline  # type: ignore[attr-defined]
     sys.modules[stand_in.__name__] = stand_in

@@ -48,12 +48,12 @@ from sp500tui.pipeline.monitoring.verdict import verdict
 from sp500tui.pipeline.report import RunReport
 
 NOON = datetime(2026, 5, 14, 17, 46, 0, tzinfo=UTC)
-"""The moment at which time stands still in these tests."""
+"""The fixed current time in these tests."""
 _RATE = Decimal("6.8721")
 
 
 def listed() -> list[Constituent]:
-    """The 503 constituents of the package's own data."""
+    """The 503 constituents shipped with the package."""
     return [constituent for constituent, _, _ in _rows()]
 
 
@@ -125,14 +125,14 @@ def _seeded_prices() -> tuple[LivePrice, ...]:
 def queue(
     name: QueueName, ready: int, capacity: int, high: int, age: float | None, inward: float, out: float
 ) -> QueueSnapshot:
-    """A queue with nothing in flight."""
+    """A queue without items in flight."""
     return QueueSnapshot(name, ready, 0, capacity, high, age, inward, out)
 
 
 def worker(
     stage: StageName, number: int, state: WorkerState, doing: str, rate: float = 0.0, **more: object
 ) -> WorkerSnapshot:
-    """A worker with a history that belongs to its rate."""
+    """A worker with a history consistent with its rate."""
     rng = random.Random(f"{stage}{number}")
     history = tuple(round(rate * rng.uniform(0.5, 1.5), 1) for _ in range(30))
     base = WorkerSnapshot(
@@ -157,12 +157,12 @@ def worker(
 
 
 def judged(snapshot: Snapshot) -> Snapshot:
-    """The snapshot with the verdict on it."""
+    """The snapshot with its verdict."""
     return replace(snapshot, verdict=verdict(snapshot, ()))
 
 
 def running() -> Snapshot:
-    """A calm run in the middle of cycle 42, whose pace the request limit sets."""
+    """A run without problems in the middle of cycle 42, limited by the request limit."""
     busy, idle, backoff = WorkerState.BUSY, WorkerState.IDLE, WorkerState.BACKOFF
     price = [worker(StageName.PRICE, n, busy, "50 symbols, AAPL to AXON", 6.0 + n / 7) for n in range(1, 6)]
     price.append(
@@ -238,7 +238,7 @@ def with_history(snapshot: Snapshot, queued: int = 498) -> Snapshot:
 
 
 def degraded() -> Snapshot:
-    """Yahoo Finance throttles and the database is away."""
+    """Yahoo Finance throttles, and the database is unavailable."""
     calm = running()
     return judged(
         replace(
@@ -275,7 +275,7 @@ def degraded() -> Snapshot:
 
 
 def empty() -> Snapshot:
-    """Nothing was fetched: neither list nor prices can be had."""
+    """Nothing was fetched: neither the list nor prices are available."""
     calm = running()
     return judged(
         replace(
@@ -297,19 +297,19 @@ def empty() -> Snapshot:
 
 
 def failed() -> Snapshot:
-    """The pipeline gave up."""
+    """The pipeline has failed."""
     return judged(
         replace(empty(), phase=Phase.FAILED, failure="the data folder cannot be written: /srv/data")
     )
 
 
 def draining() -> Snapshot:
-    """The first step of the stop ladder was taken."""
+    """The first shutdown step was taken."""
     return judged(replace(running(), phase=Phase.DRAINING))
 
 
 def second_sample(second: int, *, price: Mapping[WorkerState, float] | None = None) -> SecondSample:
-    """One second of a run with one price worker, which spends its time as in `price`."""
+    """One second of a run with one price worker, whose time is divided as in `price`."""
     seconds = {WorkerState.SOURCE: 0.75, WorkerState.IDLE: 0.25} if price is None else price
     return SecondSample(
         second=second,
@@ -322,7 +322,7 @@ def second_sample(second: int, *, price: Mapping[WorkerState, float] | None = No
 
 
 class FakePipeline:
-    """Shows the same state until a test changes `now_shows`; records the calls."""
+    """Returns the same state until a test changes `now_shows`; records the calls."""
 
     def __init__(self, snapshot: Snapshot | None = None, prices: Sequence[LivePrice] | None = None) -> None:
         self.now_shows = snapshot or running()
@@ -333,7 +333,7 @@ class FakePipeline:
         self.calls: list[tuple[object, ...]] = []
         self.listeners: list[Callable[[PipelineEvent], None]] = []
         self.ends_at = ShutdownLevel.KILL
-        """The step of the ladder at which it ends."""
+        """The shutdown step that ends it."""
         self.step = ShutdownLevel.NONE
         self.database_url: str | None = None
         self.heals = True

@@ -1,4 +1,4 @@
-"""Made-up samples of the last minutes of a run, the same in every run."""
+"""Invented samples of the last minutes of a run, always the same."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from sp500tui.pipeline.core.timing.second_sample import (
 from tests.support.tui.fake_pipeline import NOON, running
 
 KILLED, DOWN, BACK = 95, 104, 114
-"""Seconds of a killed writer, and of the start and the end of a database outage."""
+"""Seconds in which a writer is killed, and a database outage starts and ends."""
 
 
 def worker_second(name: str, stage: StageName, busy: float, failed: int = 0) -> WorkerSecond:
-    """A worker that was busy for that share of the second, and idle otherwise."""
+    """A worker that was busy for a share of the second, and idle otherwise."""
     state = WorkerState.SOURCE if stage is StageName.PRICE else WorkerState.BUSY
     return WorkerSecond(name, stage, {state: busy, WorkerState.IDLE: 1 - busy}, failed=failed)
 
@@ -35,7 +35,7 @@ def sample(
     journal: int = 0,
     events: tuple[PipelineEvent, ...] = (),
 ) -> SecondSample:
-    """A sample whose stages are the sums of its workers."""
+    """A sample with the stages as sums of the workers."""
     workers = tuple(workers)
     stages = []
     for stage in StageName:
@@ -58,7 +58,7 @@ def sample(
 
 
 def past_seconds(seconds: int = 130, workers: Iterable[WorkerSnapshot] | None = None) -> list[SecondSample]:
-    """A run of that many seconds in which a writer was killed and the database was down for ten seconds."""
+    """A run in which a writer was killed and the database was down for ten seconds."""
     rng = random.Random(42)
     names = [(worker.name, worker.stage) for worker in workers or running().workers]
     return [_past_second(second, names, rng) for second in range(1, seconds + 1)]

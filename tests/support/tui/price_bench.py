@@ -1,4 +1,4 @@
-"""A price table of forty symbols to be driven, and what it showed and drew."""
+"""A price table of forty symbols for tests, which records what it shows and draws."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TableApp(DiffingApp[None]):
         self.theme = DARK.name
 
     def key_of(self, key_id: str) -> str:
-        """The first key of a binding, as the dashboard has it."""
+        """The first key of a binding, as in the dashboard."""
         return KEYS_BY_ID[key_id].keys.partition(",")[0]
 
     @on(PriceTable.Selected)
@@ -52,7 +52,7 @@ class TableApp(DiffingApp[None]):
 
 
 class Bench:
-    """A table of forty symbols, priced 100, 101, … with changes 0, 1, …, and the keys to it."""
+    """A table of forty symbols, priced 100, 101, … with changes 0, 1, …, and its keys."""
 
     def __init__(self, app: TableApp, pilot: Pilot[None], clock: Clock) -> None:
         self.app = app
@@ -74,7 +74,7 @@ class Bench:
         return [m.symbol for m in self.app.heard if isinstance(m, PriceTable.Selected)]
 
     def price(self, symbol: str, price: float, change: float | None = None) -> None:
-        """A newer quote, seen now."""
+        """Add a newer quote, fetched now."""
         self.version += 1
         moved = None if change is None else f"{change:.2f}"
         quote = live(symbol, f"{price:.2f}", moved, version=self.version, at=self.clock.now)
@@ -100,7 +100,7 @@ class Bench:
         return {segment.style.bgcolor for segment in self.table.render_line(y) if segment.style}
 
     def watch(self) -> None:
-        """Note from now on which cells are to be drawn again."""
+        """Record from now on which cells are repainted."""
         refresh = self.table.refresh
 
         def noted(*regions: Region, **options: bool) -> PriceTable:
@@ -110,13 +110,13 @@ class Bench:
         self.table.refresh = noted  # type: ignore[method-assign]
 
     async def cells_since(self) -> list[Region]:
-        """Those cells, from the top left to the bottom right."""
+        """The repainted cells, from the top left to the bottom right."""
         await self.pilot.pause()
         drawn, self.drawn = sorted(self.drawn, key=lambda region: (region.y, region.x)), []
         return drawn
 
     async def drawn_since(self) -> list[int]:
-        """The screen lines of those cells."""
+        """The screen lines of the repainted cells."""
         return sorted({region.y for region in await self.cells_since()})
 
 
@@ -126,7 +126,7 @@ def listed() -> list[Constituent]:
 
 @asynccontextmanager
 async def bench(width: int = 100, height: int = 12, *, priced: bool = True) -> AsyncIterator[Bench]:
-    """A table of that size below the line of the index."""
+    """A table of a given size below the line of the index."""
     clock = Clock()
     app = TableApp(clock)
     async with app.run_test(size=(width, height + 1)) as pilot:

@@ -1,4 +1,4 @@
-"""Constituents and prices as the tests of the price table need them."""
+"""Constituents and prices for the tests of the price table."""
 
 from __future__ import annotations
 

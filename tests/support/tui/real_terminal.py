@@ -1,4 +1,4 @@
-"""The real program in a terminal of its own, whose screen is read."""
+"""The real program in a separate terminal, whose screen is read."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pyte
 
 COLUMNS, LINES = 120, 40
 TIMEOUT = 60.0
-"""Seconds that anything may take on a machine that has much else to do."""
+"""Time-out in seconds, sufficient on a busy machine."""
 PROGRAM = [sys.executable, "-m", "sp500tui"]
 
 
 def environment(home: Path) -> dict[str, str]:
-    """One in which the program keeps everything below `home` and the demo market is always the same."""
-    # A size named in the environment would win over the terminal's own.
+    """An environment with all data below `home` and always the same demo market."""
+    # A size in the environment would take precedence over the terminal's.
     kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     return {
         **kept,
@@ -31,7 +31,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def hang_up(child: pexpect.spawn[str]) -> None:
-    """Close a terminal as its window does."""
+    """Close a terminal like its window."""
     # Through the object that owns the descriptor: it would close the number a second time when it is collected, and
     # by then the number may be another terminal's.
     child.ptyproc.fileobj.close()  # type: ignore[attr-defined]  # the stubs leave it out
@@ -44,7 +44,7 @@ class Terminal:
     def __init__(self, arguments: list[str], home: Path, program: list[str] = PROGRAM) -> None:
         self.screen = pyte.Screen(COLUMNS, LINES)
         self.written = ""
-        """Everything the program wrote."""
+        """The program's whole output."""
         self._stream = pyte.Stream(self.screen)
         self.child: pexpect.spawn[str] = pexpect.spawn(
             program[0],
@@ -60,7 +60,7 @@ class Terminal:
         return "\n".join(self.screen.display)
 
     def wait_for(self, *words: str) -> str:
-        """Read on until all of `words` are on the screen at once."""
+        """Read output until all of `words` are on the screen at once."""
         deadline = time.monotonic() + TIMEOUT
         while not all(word in self.text for word in words):
             if time.monotonic() > deadline:
@@ -69,13 +69,13 @@ class Terminal:
         return self.text
 
     def read_for(self, seconds: float) -> None:
-        """Read for so many seconds."""
+        """Read output for a number of seconds."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             assert self.read(), f"the program ended:\n{self.text}"
 
     def end(self) -> int | None:
-        """Read on until the program has ended; the result is its exit code."""
+        """Read output until the program has ended; returns its exit code."""
         deadline = time.monotonic() + TIMEOUT
         while self.read():
             assert time.monotonic() < deadline, f"the program did not end:\n{self.text}"
@@ -83,11 +83,11 @@ class Terminal:
         return self.child.exitstatus
 
     def close_window(self) -> None:
-        """Take the terminal away from the program."""
+        """Close the program's terminal."""
         hang_up(self.child)
 
     def read(self) -> bool:
-        """Read what there is; False once the program has ended."""
+        """Read the available output; False once the program has ended."""
         try:
             text = self.child.read_nonblocking(65_536, timeout=0.2)
         except pexpect.TIMEOUT:

@@ -29,13 +29,13 @@ _matched: dict[Signature, RulesMap] = {}
 
 @dataclass
 class _Owner:
-    """A node whose component classes are being processed."""
+    """A node while its component classes are processed."""
 
     node: DOMNode
     path: Signature
     """The signatures of the nodes from the app to this one."""
     has_fixed_styles: bool = True
-    """Whether the styles of its component classes follow from the path alone."""
+    """Whether the styles of its component classes depend on the path only."""
 
 
 _owner: _Owner | None = None
@@ -115,7 +115,7 @@ def _path_signature(node: DOMNode) -> Signature:
 
 
 def _signature(node: DOMNode) -> Signature:
-    """Everything of a node by which a rule may be chosen, except its place among its siblings."""
+    """Everything in a node that may select a rule, except its position among its siblings."""
     state: Signature
     if isinstance(node, Widget):
         state = (*node._pseudo_classes_cache_key, node.allow_focus())

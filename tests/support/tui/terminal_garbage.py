@@ -1,4 +1,4 @@
-"""What terminals, and programs that write to them, may send: sequences of every kind, whole, broken and torn."""
+"""Input that terminals, and programs writing to them, may send: sequences of all kinds, some malformed or cut."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def noise(rng: random.Random) -> bytes:
 
 
 def broken_text(rng: random.Random) -> bytes:
-    """UTF-8 that is cut, overlong, of surrogates or beyond Unicode, between whole characters."""
+    """UTF-8 that is truncated, overlong, of surrogates or beyond Unicode, between valid characters."""
     pieces = (
         "é".encode(),
         "漢".encode(),
@@ -45,7 +45,7 @@ def broken_text(rng: random.Random) -> bytes:
 
 
 def csi(rng: random.Random) -> bytes:
-    """A control sequence: keys, mouse reports and answers look like this."""
+    """A control sequence, the form of keys, mouse reports and replies."""
     lead = rng.choice((b"", b"", b"?", b"<", b">", b"="))
     middle = rng.choice((b"", b"", b"", b"$", b" ", b"!"))
     return b"\x1b[" + lead + _parameters(rng) + middle + bytes([rng.choice(_FINALS)])
@@ -57,7 +57,7 @@ def kitty_key(rng: random.Random) -> bytes:
 
 
 def mouse(rng: random.Random) -> bytes:
-    """A report of the mouse: SGR, urxvt or X10."""
+    """A mouse report: SGR, urxvt or X10."""
     button, x, y = (_number(rng) for _ in range(3))
     return rng.choice(
         (
@@ -71,13 +71,13 @@ def mouse(rng: random.Random) -> bytes:
 
 
 def paste(rng: random.Random) -> bytes:
-    """A bracketed paste with rubbish in it, with and without its end."""
+    """A bracketed paste of garbage, with or without its end."""
     end = rng.choice((b"\x1b[201~", b"\x1b[201~", b"\x1b[201", b""))
     return b"\x1b[200~" + rng.choice((noise, csi, broken_text))(rng) + end
 
 
 def answer(rng: random.Random) -> bytes:
-    """What a terminal answers to questions, asked or not: colours, attributes, version, clipboard, modes."""
+    """A terminal's reply to a query, sent or not: colours, attributes, version, clipboard, modes."""
     end = rng.choice((b"\x1b\\", b"\x07", b"\x1b\\", b""))
     return rng.choice(
         (
@@ -99,7 +99,7 @@ def answer(rng: random.Random) -> bytes:
 
 
 def size_report(rng: random.Random) -> bytes:
-    """An in-band report of the terminal's size, of sizes that no terminal has."""
+    """An in-band report of the terminal's size, with impossible sizes."""
     return b"\x1b[48;%d;%d;%d;%dt" % tuple(rng.choice((0, 1, 24, 65_535, 10**9)) for _ in range(4))
 
 
@@ -109,6 +109,6 @@ KINDS: tuple[Callable[[random.Random], bytes], ...] = (
 
 
 def garbage(rng: random.Random) -> bytes:
-    """A piece of one kind; one in five is cut somewhere."""
+    """A piece of one kind; one in five is truncated."""
     piece = rng.choice(KINDS)(rng)
     return piece[: rng.randint(0, len(piece))] if rng.random() < 0.2 else piece

@@ -1,4 +1,4 @@
-"""Four situations of a pipeline with the spans, queue depths and events that belong to them, the same in every run."""
+"""Four situations of a pipeline with matching spans, queue depths and events, the same in every run."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _JOURNAL, _DATABASE = WorkerState.JOURNAL, WorkerState.DATABASE
 
 
 class Track:
-    """The spans of one worker, added in the order of time."""
+    """The spans of one worker, added in chronological order."""
 
     def __init__(self) -> None:
         self.at = _BEGIN
         self.spans: list[Span] = []
 
     def idle_until(self, time: float) -> None:
-        """Be idle up to a time."""
+        """Add an idle span up to a time."""
         if time > self.at:
             self.add(_IDLE, time - self.at)
 
     def add(self, state: WorkerState, seconds: float, batches: Batches = NO_BATCHES) -> None:
-        """Be in a state for some seconds."""
+        """Add a span in a state of some seconds."""
         end = min(self.at + seconds, NOW)
         if end > self.at:
             self.spans.append(Span(state, self.at, end, batches))
@@ -47,7 +47,7 @@ class Track:
 
 @dataclass
 class Scene:
-    """The tracks of all workers, with what is on the same axis."""
+    """The tracks of all workers, with the queues and events on the same axis."""
 
     tracks: dict[tuple[StageName, int], Track] = field(
         default_factory=lambda: {
@@ -55,7 +55,7 @@ class Scene:
         }
     )
     depths: dict[QueueName, Callable[[int], int]] = field(default_factory=dict)
-    """The highest depth of each queue in the second before an age."""
+    """The maximum depth of each queue in the second before an age."""
     events: list[PipelineEvent] = field(default_factory=list)
 
     def stage(self, stage: StageName) -> list[Track]:
@@ -116,7 +116,7 @@ class ScenePipeline(FakePipeline):
     """A pipeline in one of the situations."""
 
     def __init__(self, scene: Scene, verdict: Verdict, *, cycle: float, interval: float = 2.0) -> None:
-        """`cycle`, `interval`: seconds that a cycle takes, and between two starts."""
+        """`cycle`, `interval`: seconds of a cycle, and between two starts."""
         calm = running()
         super().__init__(
             replace(
@@ -142,7 +142,7 @@ class ScenePipeline(FakePipeline):
 def _cycles(
     scene: Scene, interval: float, latency: float, *, requests: int = 100, pace: float = 1 / 55
 ) -> None:
-    """Cycles every `interval` seconds whose requests are answered after `latency` seconds each."""
+    """Cycles every `interval` seconds, in which each request is answered after `latency` seconds."""
     rng = random.Random(15)
     (scraper,), prices = scene.stage(StageName.SCRAPER), scene.stage(StageName.PRICE)
     done: list[tuple[float, int]] = []
@@ -168,7 +168,7 @@ def _cycles(
 
 
 def _store(scene: Scene, done: Sequence[tuple[float, int]]) -> None:
-    """Convert and write the answers of requests, in the order of their times."""
+    """Convert and write the responses of requests, in chronological order."""
     converters, writers = scene.stage(StageName.CONVERTER), scene.stage(StageName.WRITER)
     for number, (time, batch) in enumerate(done):
         converter = converters[number % 2]

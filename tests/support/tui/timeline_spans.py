@@ -33,7 +33,7 @@ WINDOW = Window(100.0, 10.0, 10)
 
 
 def many(**sizes: int) -> SpanReport:
-    """A report of so many workers of each stage."""
+    """A report of a number of workers of each stage."""
     workers = (
         worker(f"{stage}-{n + 1}", Span(IDLE, 80.0, 100.0)) for stage in sizes for n in range(sizes[stage])
     )
