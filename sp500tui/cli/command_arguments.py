@@ -1,4 +1,4 @@
-"""The commands: what each does, and its arguments besides the options for settings. Imports nothing heavy."""
+"""The commands: what each does, and its arguments in addition to the options for settings. Imports nothing heavy."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ KEYS: tuple[Key, ...] = (
     Key(
         "time.back",
         "comma",
-        "Go back in time; a live dashboard keeps the last 15 minutes while the pipeline runs on",
+        "Go back in time; a live dashboard keeps the last 15 minutes while the pipeline keeps running",
     ),
     Key("time.forth", "full_stop", "Go forward in time"),
     Key("time.minute_back", "ctrl+left", "Go back one minute"),

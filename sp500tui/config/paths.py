@@ -48,7 +48,7 @@ class Paths:
     def of(cls, settings: Settings) -> Paths:
         """The paths that these settings lead to; creates nothing.
 
-        The cache lies below the data folder where the home directory is unknown or the user's cache folder cannot be
+        The cache is below the data folder if the home directory is unknown or the user's cache folder cannot be
         written.
 
         Raises:

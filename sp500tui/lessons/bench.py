@@ -179,7 +179,7 @@ class Bench:
             self.settle()
             yield
 
-    # --- a database of its own ---------------------------------------------------------------------------------
+    # --- separate database -------------------------------------------------------------------------------------
 
     @contextmanager
     def database(self) -> Iterator[str]:
@@ -210,7 +210,7 @@ def _administer(server: str, statement: str, database: str) -> None:
             connection.execute(sql.SQL(statement).format(sql.Identifier(database)))
     except psycopg.Error as error:
         raise query_error(
-            "a lesson needs a database of its own, which its user may not create", error
+            "a lesson needs a separate database, which its user may not create", error
         ) from None
 
 

@@ -28,7 +28,7 @@ class Needs(IntEnum):
     PROCESSOR = 0
     """Only this machine."""
     DATABASE = 1
-    """A database of its own, which is dropped afterwards."""
+    """A separate database, which is dropped afterwards."""
     PIPELINE = 2
     """A running pipeline with the demo market, whose settings are restored afterwards."""
 

@@ -19,7 +19,7 @@ def median_seconds(
 ) -> dict[str, float]:
     """The median duration of each way in seconds.
 
-    The ways take turns, in many short rounds, so that the load of other programs affects all of them alike. `between`
+    The ways take turns, in many short rounds, so that the load of other programs affects all of them equally. `between`
     is called after each round.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ways}

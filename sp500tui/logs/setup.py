@@ -68,7 +68,7 @@ class NoLog:
 
 
 class RingHandler(logging.Handler):
-    """Keeps the newest records in memory; older ones are dropped, and a reader gets their number."""
+    """Keeps the newest records in memory; older ones are dropped, and readers receive their number."""
 
     def __init__(self, capacity: int = RING_CAPACITY) -> None:
         super().__init__()

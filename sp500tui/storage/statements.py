@@ -24,14 +24,14 @@ _MAX_PAUSE = 0.5
 def with_retry(statement: Callable[[], T], pause: Callable[[float], object] = time.sleep) -> T:
     """Run a statement, retrying up to five times after a serialization failure or a deadlock.
 
-    A statement that fails so has changed nothing and can be retried (PostgreSQL documentation, 13.5).
+    A statement that fails in this way has changed nothing and can be retried (PostgreSQL documentation, 13.5).
 
     Args:
-        statement: Runs one statement or transaction, which commits by itself.
-        pause: Sleeps for the given number of seconds.
+        statement: runs one statement or transaction, which commits by itself.
+        pause: sleeps for the given number of seconds.
 
     Raises:
-        psycopg.Error: The last attempt's error, or any other error immediately.
+        psycopg.Error: the last attempt's error, or any other error immediately.
     """
     for attempt in range(_MAX_ATTEMPTS - 1):
         try:

@@ -365,7 +365,7 @@ class Broker:
 
     @property
     def offset(self) -> float:
-        """Seconds to add to `time.monotonic()` to get the broker's clock (seconds since 1970)."""
+        """Seconds to add to `time.monotonic()` to obtain the broker's clock (seconds since 1970)."""
         return self._offset
 
     def now(self) -> float:

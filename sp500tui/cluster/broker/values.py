@@ -67,7 +67,7 @@ def loads_as(data: bytes, kind: Any) -> Any:
     """Parse JSON as `loads`, and make an object of the type `kind` of it.
 
     Raises:
-        ValueError: it is no such JSON, or does not describe a `kind`.
+        ValueError: it is not such JSON, or does not describe a `kind`.
     """
     return _adapter(kind).validate_python(loads(data))
 

@@ -108,7 +108,7 @@ class StreamQueue(Generic[T]):
         """Held by the worker of this node that polls the broker for all."""
         self._arrived = threading.Event()
         self._pause, self._next_poll = _MIN_PAUSE, 0.0
-        """Seconds between polls, and the monotonic time of the next; a put of this node triggers a poll at once."""
+        """Seconds between polls, and the monotonic time of the next; a put of this node triggers a poll immediately."""
         self._unanswered_takes: list[Operation] = []
         """Takes whose reply was lost; they are repeated to obtain the items that they leased."""
         self._leases: set[StreamLease[T]] = set()

@@ -26,7 +26,7 @@ _CURRENCY = re.compile("[A-Za-z]{3}")
 _MAX_EXPONENT = 12
 """Largest accepted decimal exponent of a rate."""
 _MAX_CLOCK_SKEW = timedelta(days=1)
-"""How far a rate's time may lie in the future, because the clocks of nodes differ."""
+"""How far a rate's time may be in the future, because the clocks of nodes differ."""
 
 
 class SharedFxRates(FxRates):
@@ -190,7 +190,7 @@ class SharedConstituents(CurrentConstituents):
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """The list of constituents as it is published."""
+    """The list of constituents as published."""
 
     health: Health
     message: str

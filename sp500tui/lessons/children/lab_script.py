@@ -106,7 +106,7 @@ def _sub_interpreters(rounds: int, stack: ExitStack) -> Way | None:
 
 
 def _medians(ways: dict[str, Way]) -> dict[str, float]:
-    """Median seconds of each way; they take turns, so that other programs affect all of them alike."""
+    """Median seconds of each way; they take turns, so that other programs affect all of them equally."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     begin = time.monotonic()
     for number in range(_MAX_REPETITIONS):

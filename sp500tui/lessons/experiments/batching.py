@@ -1,4 +1,4 @@
-"""Batch and commit: rows a second with one row a commit and with 500."""
+"""Batch and commit: rows per second with one row per commit and with 500."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def _results(bench: Bench) -> Iterator[dict[str, int]]:
             python_command("sp500tui.lessons.children.consumers", "1"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            # A process group of its own, so that none of its consumers is left if the lesson is stopped.
+            # A separate process group, so that none of its consumers is left if the lesson is stopped.
             start_new_session=True,
             env=python_environment(),
         )

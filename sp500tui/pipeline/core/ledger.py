@@ -1,4 +1,4 @@
-"""The conservation equation of quotes, and the counters behind it."""
+"""The conservation equation of quotes, and its counters."""
 
 from __future__ import annotations
 

@@ -332,7 +332,7 @@ class MemoryQueue(Generic[T]):
             condition.notify_all()
 
     def lift_capacity(self) -> None:
-        """Accept every put from now on, for a shutdown that spools: only a bounded number can follow."""
+        """Accept all further puts, for a shutdown that spools: only a bounded number can follow."""
         with self._lock:
             self._unbounded = True
             self._not_full.notify_all()

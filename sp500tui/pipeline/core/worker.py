@@ -97,7 +97,7 @@ class Worker:
             self._change(state, doing, until, batches=NO_BATCHES)
 
     def start_work(self, doing: str, batches: Batches | None = None) -> None:
-        """Begin to process a lease; after the pool's limit from now on the worker counts as hung.
+        """Begin to process a lease; after the pool's limit the worker counts as hung.
 
         `batches`: the fetch batches of its items; None for those of the lease that is being processed.
         """

@@ -99,7 +99,7 @@ def scan(data: bytes) -> Contents:
 
 
 def _is_torn(tail: bytes) -> bool:
-    """Whether a crash can have left these bytes: the beginning of a record, or of one whose end became zeros."""
+    """Whether a crash can have left these bytes: the start of a record, possibly followed by zeros."""
     written = tail.rstrip(b"\0")
     if len(written) < _HEADER.size:
         return _MAGIC.startswith(written[: len(_MAGIC)])

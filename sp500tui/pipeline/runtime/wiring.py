@@ -43,7 +43,7 @@ from sp500tui.sources.yahoo.charts import Chart, ChartRequest
 from sp500tui.storage.url import database_key
 
 BURST = 16
-"""Requests that may be sent at once after an idle period: one cycle over the whole index."""
+"""Requests that may be sent in a burst after an idle period: one cycle over the whole index."""
 _RETRY_TIMEOUT = 60.0
 """Seconds for which a symbol is retried within one cycle."""
 _HANG_TIMEOUT = 120.0

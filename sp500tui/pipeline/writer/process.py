@@ -73,7 +73,7 @@ def _exit_with_parent(fd: int) -> None:
     poller = select.poll()
     poller.register(fd, 0)
     poller.poll()
-    # The main thread sees the closed pipe too and gets a second to close its connection.
+    # The main thread sees the closed pipe too and has a second to close its connection.
     time.sleep(1.0)
     os._exit(0)
 

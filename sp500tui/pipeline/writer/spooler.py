@@ -41,7 +41,7 @@ def must_spool(depth: Depth, *, idle_seconds: float, down: bool, ending: bool) -
 class Spooler:
     """Empties the rows queue into the journal while the writers cannot; they commit the rows later.
 
-    Writers that are only slow still take batches, and the full queue holds up the stages before it. Rows also stay in
+    Writers that are only slow still take batches, and the full queue blocks the stages before it. Rows also stay in
     the queue while the writers are paused.
     """
 

@@ -304,7 +304,7 @@ class WriterTask(Generic[B]):
             stage.dead_letters.add(outcome.rejected)
         except UnavailableError as refusal:
             self._requeue(batch)
-            # A connection from before an outage that has ended is no evidence of another outage; the process has closed
+            # A connection from before an outage that has ended does not indicate another outage; the process has closed
             # it, so the next attempt opens a new one.
             stage.health.record_failure(str(refusal), refusal.sqlstate, min(self._usable_at, self._began))
             self._usable_at = time.monotonic()

@@ -13,7 +13,7 @@ _NASDAQ_SECTORS = frozenset({"Information Technology", "Communication Services"}
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One share as it is listed, before the first trade."""
+    """One listed share, before the first trade."""
 
     symbol: str
     """As listed: `BRK.B`."""

@@ -240,7 +240,7 @@ def printed(fields: Fields) -> str:
 
 
 def formatted(fields: Fields, wrap: bool) -> Fields:
-    """The quote as it is; with `wrap`, every number as an object of its raw and its formatted value."""
+    """The quote unchanged, or with `wrap` every number as an object of its raw and its formatted value."""
     if not wrap:
         return fields
     return {

@@ -14,7 +14,7 @@ QUERIES: dict[str, str] = _load(Path(__file__).parent)
 
 
 def extension_query(name: str, schema: str) -> str:
-    """A statement that calls functions of an extension, as it is sent.
+    """A statement that calls functions of an extension, as sent to the server.
 
     Args:
         name: In `QUERIES`; `@extschema@` stands for the schema, as in PostgreSQL's extension scripts.

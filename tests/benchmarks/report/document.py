@@ -61,7 +61,7 @@ def _with_block(document: Path, text: str, name: str, block: str) -> str:
 
 def summary(figures: Sequence[Figure]) -> str:
     """A table of the most important figures, each with its first peer; those not measured are left out."""
-    lines = ["| | sp500tui | beside it | ratio |", "|---|---|---|---|"]
+    lines = ["| | sp500tui | alternative | ratio |", "|---|---|---|---|"]
     for (benchmark, metric), words in _HEADLINES.items():
         for figure in figures:
             if figure.benchmark == benchmark and figure.metric.startswith(metric) and figure.ratio:

@@ -121,5 +121,5 @@ def opened(configuration: Configuration) -> Iterator[tuple[Sources, Database, Pa
 
 
 def utc_now() -> datetime:
-    """The present time, UTC."""
+    """The current time, UTC."""
     return datetime.now(UTC)

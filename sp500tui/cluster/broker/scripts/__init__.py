@@ -17,7 +17,7 @@ _NEEDS = "-- needs: "
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script as it is sent to the broker."""
+    """A script as sent to the broker."""
 
     source: str
     sha: str

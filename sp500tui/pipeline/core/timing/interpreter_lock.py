@@ -59,7 +59,7 @@ class LockAccount(SecondAccount[LockBucket]):
         """Do nothing: a second without samples stays empty."""
 
     def record(self, seconds: float) -> None:
-        """Add a sample that waited for so long."""
+        """Add a sample with its wait in seconds."""
         with self._own_lock:
             bucket = self._advance()
             bucket.samples += 1

@@ -34,7 +34,7 @@ def thread_clock() -> CpuClock:
 class OwnClock:
     """The processor time of the thread that creates it, which only this thread can read from the system.
 
-    Other threads get the time that it read last.
+    Other threads see the time that it read last.
     """
 
     __slots__ = ("_seconds", "_thread")

@@ -26,7 +26,7 @@ class Shares:
     states: Mapping[WorkerState, float] = field(default_factory=dict)
     """The share of each state; they add up to 1. Empty without a worker."""
     processor: float = 0.0
-    """On the processor, in whatever state."""
+    """On the processor, in any state."""
     interpreter: float = 0.0
     """An estimate of the waiting for the interpreter and for a processor: working, but not on the processor."""
     process: float = 0.0
