@@ -87,7 +87,7 @@ class DatabaseError(Sp500tuiError):
     def __init__(self, message: str, sqlstate: str | None = None) -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
-        """The five-character SQLSTATE; None where the server sent none."""
+        """The five-character SQLSTATE; None if the server sent none."""
 
 
 class JournalError(Sp500tuiError):

@@ -1,4 +1,4 @@
-"""A file that a user has named for input; a pipe such as `<(command)` is one too."""
+"""A file that a user has named for input; this includes pipes such as `<(command)`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _CHUNK = 65_536
 
 
 def read_input(path: Path, most: int, *, first_line: bool = False) -> bytes:
-    """At most `most` bytes of a file, or of its first line with what was read beyond it.
+    """At most `most` bytes of a file, or of its first line with any bytes read beyond it.
 
     Raises:
-        OSError: it cannot be read; TimeoutError where a pipe is not written to.
+        OSError: it cannot be read; TimeoutError if nothing is written to a pipe.
         ValueError: the name is not valid for a file.
     """
     content = bytearray()

@@ -39,7 +39,7 @@ class Constituent:
     """GICS sub-industry."""
     headquarters: str
     date_added: date | None
-    """Day the company joined the index; None where the page has none, or one that cannot be parsed."""
+    """Day the company joined the index; None if the page has none, or one that cannot be parsed."""
     cik: str
     """SEC Central Index Key, ten digits with leading zeros; text, never a number."""
     founded: str
@@ -143,7 +143,7 @@ class ConvertedQuote(FetchedQuote):
     """A quote with its price in the second currency: an item of the rows queue and one row of the table `prices`."""
 
     converted_price: Decimal | None
-    """None where no usable rate was available in time; never zero."""
+    """None if no usable rate was available in time; never zero."""
     converted_currency: str
     fx_rate: Decimal | None
     fx_time: datetime | None
@@ -191,9 +191,9 @@ class Bar:
     low: Decimal
     close: Decimal
     volume: int | None
-    """Shares traded; None where the source has prices only."""
+    """Shares traded; None if the source has prices only."""
     currency: str | None
-    """ISO 4217 code, or a minor unit as Yahoo writes it (`GBp`); None where the source names none."""
+    """ISO 4217 code, or a minor unit as Yahoo writes it (`GBp`); None if the source names none."""
     fetched_at: datetime
     """Time at which the response arrived, UTC. Prices are adjusted for the splits before it, not for later ones."""
 

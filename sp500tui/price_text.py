@@ -31,7 +31,7 @@ def price_text(price: Decimal | None) -> str:
 
 
 def change_text(change: Decimal | None, price: Decimal | None) -> str:
-    """A difference of prices with its sign: two decimals, more where the price itself is below one."""
+    """A difference of prices with its sign: two decimals, more if the price itself is below one."""
     if change is None:
         return NOTHING
     size = abs(change)

@@ -115,7 +115,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def quotable(argument: str, quote: str = "") -> str:
-    """The argument after a space, or nothing where it could contain a password."""
+    """The argument after a space, or nothing if it could contain a password."""
     return f" {quote}{argument}{quote}" if _WORD.fullmatch(argument) else ""
 
 
@@ -137,7 +137,7 @@ def _usage(action: argparse.Action) -> str:
 
 
 def _shown(value: str) -> str:
-    """The value, cut if it is long, or `***` where it could be an address with a password."""
+    """The value, cut if it is long, or `***` if it could be an address with a password."""
     if ":" in value or "@" in value:
         return MASK
     return (value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "…") or "''"

@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _print_version() -> bool:
-    """Print the version; False where it cannot be written, which is then reported as for every other command."""
+    """Print the version; False if it cannot be written, which is then reported as for every other command."""
     if sys.stdout is None:
         return False
     try:
@@ -137,7 +137,7 @@ def _print_error(message: str, code: "ExitCode") -> int:
 
 
 def _unexpected_error_message(error: Exception) -> str:
-    """The line for an exception that is no Sp500tuiError; its traceback goes to the log."""
+    """The line for an exception other than Sp500tuiError; its traceback goes to the log."""
     from contextlib import suppress
 
     from sp500tui.config.paths import default_log_folder

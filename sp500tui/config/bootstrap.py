@@ -56,7 +56,7 @@ def bootstrap(
 
 
 def _start_logging(settings: Settings, *, console: bool, console_level: str) -> ConfigurationError | None:
-    """Configure logging, without files where they cannot be written; the result is the reason for that."""
+    """Configure logging, without files if they cannot be written; returns the reason in that case."""
     level, log_format = settings.log_level, settings.log_format
     if settings.log_file == NO_LOG_FILE:
         configure(level=level, log_format=log_format, console=console, complete_console=True)

@@ -49,7 +49,7 @@ def python_environment() -> dict[str, str]:
 
 
 def find_program(name: str, *, system: bool = False) -> str | None:
-    """The absolute path of a program on PATH, or with `system` in the system's own folders; None where there is none.
+    """The absolute path of a program on PATH, or with `system` in the system's own folders; None if there is none.
 
     Relative and empty elements of PATH, which mean the current directory, are skipped.
     """
@@ -63,7 +63,7 @@ def find_program(name: str, *, system: bool = False) -> str | None:
 
 
 def error_file() -> IO[bytes]:
-    """A file for what a child process writes to stderr; in memory where no temporary folder can be written.
+    """A file for what a child process writes to stderr; in memory if no temporary folder can be written.
 
     Raises:
         OSError: neither can be created.

@@ -60,7 +60,7 @@ class Configuration:
     origins: Mapping[str, Origin]
     """By the attributes of `Settings`."""
     file: Path | None
-    """The TOML file, which need not exist; None where none is named and the home directory is unknown."""
+    """The TOML file, which need not exist; None if none is named and the home directory is unknown."""
     warnings: tuple[str, ...] = ()
     """Warnings about ignored values, one line each; to be logged once logging is configured."""
 
@@ -74,7 +74,7 @@ class SourcedValue:
 
 
 def default_file() -> Path | None:
-    """The default TOML file; None where the home directory is unknown."""
+    """The default TOML file; None if the home directory is unknown."""
     folder = user_folder("config")
     return folder / "config.toml" if folder else None
 
@@ -202,7 +202,7 @@ def _from_file(file: Path | None, content: Mapping[str, Any]) -> dict[str, Sourc
 
 
 def _read(file: Path, *, is_named: bool) -> tuple[dict[str, Any], list[str]]:
-    """The content of the TOML file, and a warning where the default file exists but cannot be read."""
+    """The content of the TOML file, and a warning if the default file exists but cannot be read."""
     try:
         content = read_input(file, _MAX_FILE_SIZE + 1)
     except (FileNotFoundError, NotADirectoryError):
@@ -319,7 +319,7 @@ def _check_replica(settings: Settings, found: Mapping[str, SourcedValue]) -> Non
 
 
 def _with_symbols_of_file(settings: Settings) -> Settings:
-    """The settings with the symbols of `symbols_file`, where one is given."""
+    """The settings with the symbols of `symbols_file`, if one is given."""
     if settings.symbols_file is None:
         return settings
     return settings.model_copy(update={"symbols": read_symbols_file(settings.symbols_file)})

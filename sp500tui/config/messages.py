@@ -65,7 +65,7 @@ def error_message(name: str, error: Mapping[str, Any]) -> str:
 
 
 def type_error_message(name: str, value: object) -> str:
-    """Why a TOML value has the wrong type, with the remedy; empty where the type is right."""
+    """Why a TOML value has the wrong type, with the remedy; empty if the type is right."""
     types_of_field = field_types(name)
     if bool in types_of_field:
         return "" if isinstance(value, bool) else "is not a boolean; write true or false without quotes"

@@ -150,7 +150,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "ascii",
         "",
-        "draw the dashboard in ASCII (default: where the terminal or its locale has no Unicode)",
+        "draw the dashboard in ASCII (default: if the terminal or its locale has no Unicode)",
         SCREEN,
         negatable=True,
     ),

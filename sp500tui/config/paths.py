@@ -124,7 +124,7 @@ class Paths:
 
 
 def user_folder(kind: Literal["cache", "config", "data", "log", "state"]) -> Path | None:
-    """The user's folder for this program's files of one kind; None where the home directory is unknown."""
+    """The user's folder for this program's files of one kind; None if the home directory is unknown."""
     try:
         folder = Path(getattr(platformdirs, f"user_{kind}_dir")(_APP, appauthor=False))
     except RuntimeError:
@@ -158,7 +158,7 @@ def default_log_folder() -> Path:
 
 
 def current_folder() -> Path | None:
-    """The current directory; None where it was deleted or cannot be reached."""
+    """The current directory; None if it was deleted or cannot be reached."""
     try:
         return Path.cwd()
     except OSError:

@@ -140,7 +140,7 @@ class Settings(BaseModel):
     """Demo market: start the dashboard's tour of faults."""
     theme: str | None = None
     ascii: bool = Field(default_factory=needs_ascii)
-    """Draw with ASCII characters only. Default: where the locale is not UTF-8 or the terminal has no Unicode."""
+    """Draw with ASCII characters only. Default: if the locale is not UTF-8 or the terminal has no Unicode."""
     refresh_rate: float = Field(default=4.0, ge=0.5, le=30)
     """Refreshes of the dashboard per second."""
     keymap: dict[str, str] = Field(default_factory=dict)
@@ -268,7 +268,7 @@ class Settings(BaseModel):
 
 
 def parse_stages(text: str) -> dict[str, int | None]:
-    """Parse `scraper,price=16` into the number of workers by stage, None where no number is given.
+    """Parse `scraper,price=16` into the number of workers by stage, None if no number is given.
 
     Raises:
         ValueError: with the reason and the remedy.

@@ -12,7 +12,7 @@ _CUTOFF = 0.7
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`did you mean --interval?`, or an empty string where no known name is similar.
+    """`did you mean --interval?`, or an empty string if no known name is similar.
 
     Leading hyphens, case, the difference between `-` and `_` and the prefix of the program's variables are ignored.
     """

@@ -61,7 +61,7 @@ def read_symbols_file(path: Path) -> tuple[str, ...]:
     Below a header, such as that of `sp500tui constituents --csv`, only the column of the symbols is read.
 
     Raises:
-        ConfigurationError: with the file, and the line where there is one.
+        ConfigurationError: with the file, and the line if there is one.
     """
     symbols: dict[str, None] = {}
     header: _Header | None = None

@@ -80,7 +80,7 @@ def headline(snapshot: Snapshot) -> str:
 
 
 def eta(snapshot: Snapshot) -> float | None:
-    """Estimated seconds until the current cycle finishes; None where they cannot be estimated."""
+    """Estimated seconds until the current cycle finishes; None if they cannot be estimated."""
     cycle = snapshot.cycle
     if not cycle.running or not cycle.done or cycle.done >= cycle.total:
         return None

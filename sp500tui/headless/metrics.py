@@ -184,7 +184,7 @@ def _stages(snapshot: Snapshot) -> Iterator[Family]:
     present = Counter((worker.stage, worker.state) for worker in snapshot.workers)
     yield gauge(
         "stage_workers",
-        "Workers of a stage by what they do.",
+        "Workers of a stage by state.",
         ("stage", "state"),
         {(name, _label(state)): present[name, state] for name in stages for state in WorkerState},
     )

@@ -140,7 +140,7 @@ def _report_of(
 
 
 def unexpected(error: Exception) -> Sp500tuiError:
-    """The error to report for any exception; the traceback of one that is no Sp500tuiError goes to the log."""
+    """The error to report for any exception; the traceback of one other than Sp500tuiError goes to the log."""
     return error if isinstance(error, Sp500tuiError) else Sp500tuiError(log_unexpected(error, __name__))
 
 

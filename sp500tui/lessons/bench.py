@@ -49,10 +49,10 @@ class Bench:
     """The tools of an experiment. Every wait ends with `Cancelled` once `cancel` is set.
 
     Args:
-        pipeline: A running pipeline of the demo market; None for experiments without one.
-        database_url: Server on which databases may be created; None for experiments without one.
-        report: Called with what is being measured, one line.
-        cancel: Stops the experiment.
+        pipeline: a running pipeline of the demo market; None for experiments without one.
+        database_url: server on which databases may be created; None for experiments without one.
+        report: called with a description of the current measurement, one line.
+        cancel: stops the experiment.
     """
 
     def __init__(

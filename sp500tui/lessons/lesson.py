@@ -38,7 +38,7 @@ class Figure:
     """One measured value and how it is shown."""
 
     name: str
-    """Its key in `Measured`, with the unit where there is one: `one_worker_seconds`."""
+    """Its key in `Measured`, with the unit if there is one: `one_worker_seconds`."""
     label: str
     unit: str = ""
     digits: int = 0
@@ -88,7 +88,7 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A lesson with what was measured."""
+    """A lesson with its measurements."""
 
     lesson: Lesson
     measured: Measured

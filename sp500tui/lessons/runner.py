@@ -86,7 +86,7 @@ def obstacle(pipeline: PipelineControl | None, snapshot: Snapshot, lesson: Lesso
         )
     if snapshot.phase not in (Phase.RUNNING, Phase.PAUSED):
         return f"The pipeline is {snapshot.phase}"
-    # The list has more symbols than a cycle where the settings name some.
+    # The list has more symbols than a cycle if the settings name some.
     symbols = snapshot.cycle.total or snapshot.constituents.count
     if lesson.needs is Needs.PIPELINE and symbols < _MIN_SYMBOLS:
         make = "1 symbol makes" if symbols == 1 else f"{symbols} symbols make"

@@ -1,6 +1,6 @@
 """Text made safe to show: passwords masked, control characters escaped, on one line.
 
-Masking fails closed. An address is shown only where it can be read as one and every part of it is of a kind that
+Masking fails closed. An address is shown only if it can be parsed as one and every part of it is of a kind that
 holds no secret; nothing else is quoted. Imports nothing heavy.
 """
 
@@ -110,7 +110,7 @@ def plain(text: str) -> str:
 def shown_value(value: str, longest: int = 40) -> str:
     """A single value, such as an argument, as `plain` text that is cut to `longest` characters.
 
-    It is masked before it is cut, because what is left of an address need not look like one. What may be an address
+    It is masked before it is cut, because the rest of an address need not look like one. What may be an address
     with spaces in its password is shown as `redact_url` shows it.
     """
     text = without_control(value)
@@ -194,7 +194,7 @@ def _secrets_in_quoted_address(text: str, begin: int, end: int) -> list[_Span] |
 
 
 def _secrets_in_address(text: str, begin: int, end: int) -> list[_Span] | None:
-    """The secrets of the address from `begin` to `end`; None where it cannot be parsed unambiguously."""
+    """The secrets of the address from `begin` to `end`; None if it cannot be parsed unambiguously."""
     found = _ADDRESS.fullmatch(text, begin, end)
     if found is None:
         return None

@@ -40,7 +40,7 @@ class PrivateRotatingFileHandler(logging.Handler):
         self._keep = keep
         self._warn = on_failure
         self._rotate_above = limit
-        """Size in bytes; beyond the limit where the file could not be rotated."""
+        """Size in bytes; beyond the limit if the file could not be rotated."""
         self._file = -1
         self._size = 0
         self._torn = False
@@ -90,7 +90,7 @@ class PrivateRotatingFileHandler(logging.Handler):
         return (self.format(record) + "\n").encode("utf-8", "backslashreplace")
 
     def _reopen_or_rotate(self, size: int) -> None:
-        """Reopen the file after a rotation by another process; rotate it where it would grow beyond the limit."""
+        """Reopen the file after a rotation by another process; rotate it if it would grow beyond the limit."""
         self._until_check = _CHECK_EVERY
         if not self._is_current():
             self._open()
@@ -127,7 +127,7 @@ class PrivateRotatingFileHandler(logging.Handler):
         self._open()
 
     def _target(self) -> Path:
-        """The file itself where the path is a link: `/dev/stderr` must not be renamed."""
+        """The target if the path is a link: `/dev/stderr` must not be renamed."""
         return Path(os.path.realpath(self.path))
 
     def _numbered(self, number: int) -> Path:

@@ -155,9 +155,9 @@ class Logging:
 
     ring: RingHandler
     app_log: Path | None
-    """None where no log files are written."""
+    """None if no log files are written."""
     errors_log: Path | None
-    """Also None where the log is not a regular file."""
+    """Also None if the log is not a regular file."""
     root_handler: logging.Handler
 
     def close(self) -> None:
@@ -277,7 +277,7 @@ def remove(root_handler: logging.Handler) -> None:
 
 
 def log_unexpected(error: BaseException, name: str) -> str:
-    """Log an exception that is no Sp500tuiError with its traceback; returns the message for the user.
+    """Log an exception other than Sp500tuiError with its traceback; returns the message for the user.
 
     `name`: of the logger.
     """

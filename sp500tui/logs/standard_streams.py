@@ -50,7 +50,7 @@ def prepare() -> None:
 
 
 def write_output(text: str) -> None:
-    """Write what a command prints to standard output, and flush it.
+    """Write the output of a command to standard output, and flush it.
 
     Raises:
         BrokenPipeOutputError: the reader has closed the pipe.

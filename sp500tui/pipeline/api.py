@@ -194,7 +194,7 @@ class PipelineControl(Protocol):
     def check_coverage(
         self, resolution: Resolution, start: datetime, end: datetime, symbols: Sequence[str]
     ) -> bool:
-        """Determine what is stored of the sessions of these symbols, all if there are none; nothing is fetched.
+        """Determine the coverage of the sessions of these symbols, all if there are none; nothing is fetched.
 
         False as in `heal`.
         """

@@ -2,7 +2,7 @@
 
 The quotes of one request share their moments, so nothing is recorded for a quote: its batch number leads to the spans
 in which the request was made, its quotes converted and its rows committed. Converters and writers take several batches
-at once; where the quotes of a batch were split, the moments are those of the last ones.
+at once; if the quotes of a batch were split, the moments are those of the last ones.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _add_commits(worker: WorkerSpans, report: SpanReport, found: Mapping[int, Jo
 def _set(
     found: Mapping[int, Journey], batches: Batches, moments: Mapping[Moment, float], worker: WorkerSpans
 ) -> None:
-    """Add moments to all journeys of some batches, where they are later than the known ones."""
+    """Add moments to all journeys of some batches if they are later than the known ones."""
     for number in range(batches.first, batches.last + 1):
         journey = found.get(number)
         # Numbers in the range with a later request belong to other quotes.

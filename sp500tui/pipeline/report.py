@@ -55,7 +55,7 @@ class RunReport:
     stopped_early: bool = False
     """Whether the user ended the run early, without a signal."""
     continued_by_cluster: bool = False
-    """Whether other nodes continue the run, including what is queued on the broker."""
+    """Whether other nodes continue the run, including items queued on the broker."""
 
     @classmethod
     def from_snapshot(cls, snapshot: Snapshot, *, stopped_early: bool = False) -> RunReport:

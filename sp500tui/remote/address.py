@@ -68,7 +68,7 @@ class ControlFolder:
         return self.path / "control.lock"
 
     def socket_path(self) -> Path:
-        """The path of the socket: in the folder, or in a runtime folder where that path is too long.
+        """The path of the socket: in the folder, or in a runtime folder if that path is too long.
 
         Raises:
             OSError: no such folder can be used.

@@ -228,7 +228,7 @@ class ControlServer:
             self._drop(connection)
 
     def _guarded(self, connection: _Connection, mask: int) -> None:
-        """Read or write, and answer what has arrived; an error closes only this connection."""
+        """Read or write, and answer the requests received; an error closes only this connection."""
         if connection.closed:
             return
         try:

@@ -14,7 +14,7 @@ from sp500tui.errors import ConfigurationError, resource_remedy
 VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Environment variables that name a file or folder of trusted authorities; the first one set is used."""
 DIRECTORY = "SSL_CERT_DIR"
-"""Folders of authorities, separated by colons; used where none of `VARIABLES` is set."""
+"""Folders of authorities, separated by colons; used if none of `VARIABLES` is set."""
 
 _BUNDLE = "authorities.pem"
 _LARGEST_CERTIFICATE = 1 << 20
@@ -88,7 +88,7 @@ def _collected(name: str, folders: list[Path], cache_dir: Path) -> Path:
 
 
 def _certificates(file: Path) -> list[str]:
-    """The PEM certificates of a file; none where it is unreadable or something else."""
+    """The PEM certificates of a file; none if it is unreadable or something else."""
     try:
         if file.stat().st_size > _LARGEST_CERTIFICATE:
             return []

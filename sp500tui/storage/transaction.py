@@ -1,6 +1,6 @@
 """Transactions that leave no state in the session, which a connection pooler may share with other programs.
 
-Every statement runs inside an explicit transaction with its own timeouts (`SET LOCAL`), read-only where the
+Every statement runs inside an explicit transaction with its own timeouts (`SET LOCAL`), read-only if the
 connection is. A pooler in transaction mode (PgBouncer) assigns a session for one transaction; a session setting would
 reach the next program. Values are received in binary format, which no session setting affects.
 """

@@ -119,7 +119,7 @@ def _cluster_builder(settings: Settings, *, stages: bool) -> Build:
 
 
 def require_terminal(remedy: str = "use --no-ui") -> None:
-    """Raise ConfigurationError with the remedy where a dashboard cannot be shown.
+    """Raise ConfigurationError with the remedy if a dashboard cannot be shown.
 
     A driver named by `TEXTUAL_DRIVER`, as textual-serve sets it, needs no terminal: it communicates through pipes.
     """

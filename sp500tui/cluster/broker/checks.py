@@ -37,7 +37,7 @@ def _version_tuple(version: str) -> tuple[int, ...]:
 
 
 def _fsync(client: Any) -> str:
-    """The setting `appendfsync`; empty where the server denies CONFIG, as managed servers often do."""
+    """The setting `appendfsync`; empty if the server denies CONFIG, as managed servers often do."""
     redis = redis_package()
     try:
         return str(client.config_get("appendfsync").get("appendfsync", ""))

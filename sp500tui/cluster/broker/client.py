@@ -206,7 +206,7 @@ class Broker:
         return {to_text(name): value for name, value in found.items()}
 
     def set_fields(self, key: str, fields: Mapping[str, str], *, retry_for: float | None = None) -> None:
-        """Set fields of a hash, also when the broker's memory is full. Raises as `run` does."""
+        """Set fields of a hash, even when the broker's memory is full. Raises as `run` does."""
         flat = [part for pair in fields.items() for part in pair]
         if flat:
             self.run("set_fields", [key], flat, retry_for=retry_for)

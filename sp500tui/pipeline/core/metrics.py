@@ -71,7 +71,7 @@ class Meter:
 
 
 class QueueStats(Protocol):
-    """The statistics of a queue: `queue.MemoryQueue`, or what is known of one on a broker."""
+    """The statistics of a queue: `queue.MemoryQueue`, or the known ones of a queue on a broker."""
 
     @property
     def total_in(self) -> int:

@@ -371,4 +371,4 @@ class Worker:
                 if close is not None:
                     close()
             except Exception as error:  # noqa: BLE001
-                _log.error("%s could not release what it held", self.name, exc_info=error)
+                _log.error("%s could not release its lease and resources", self.name, exc_info=error)

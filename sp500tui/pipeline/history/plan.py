@@ -13,7 +13,7 @@ from sp500tui.pipeline.history.coverage import RETRIEVABLE, CoverageState, DayCo
 from sp500tui.sources.yahoo.chart_limits import LIMITS
 
 _MAX_DAYS = 3_660
-"""Longest window of one request, in days, where the endpoint sets no limit."""
+"""Longest window of one request, in days, if the endpoint sets no limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ class Journal:
         for segment in orphaned_segments(self.folder):
             if segment.damaged:
                 _log.warning(
-                    "the journal file %s is damaged; what is readable will be replayed", segment.path.name
+                    "the journal file %s is damaged; its readable batches will be replayed", segment.path.name
                 )
             if not segment.open_batches:
                 segment.close()

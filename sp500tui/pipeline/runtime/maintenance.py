@@ -101,7 +101,7 @@ class Maintenance:
         self.thread.ensure_started()
 
     def request(self, request: HealRequest) -> None:
-        """Fetch what is missing in a window; what the source did not have is requested again."""
+        """Fetch what is missing in a window; bars that the source did not have are requested again."""
         self._requested.append(request)
         self.start()
         self.thread.wake()

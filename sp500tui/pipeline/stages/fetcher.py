@@ -239,7 +239,7 @@ class FetchTask:
         bases = {base for base, _ in lacking}
         symbols = [quote.symbol for quote in result.quotes if major_unit(quote.currency)[0] in bases]
         names = ", ".join(f"{base}/{target}" for base, target in lacking)
-        reason = f"no usable rate for {names}; the last known one is used where there is one"
+        reason = f"no usable rate for {names}; the last known one is used if there is one"
         self._stage.watches.rates.record(Outcome.FAILED, reason, symbols)
 
     def _fetch_new_rates(self, currencies: set[str]) -> None:

@@ -49,7 +49,7 @@ class BatchStore(Protocol[B]):
     def accept(self, lease: Lease[ConvertedQuote], payload: bytes, *, on_disk: bool = True) -> B | None:
         """Take over the rows of a lease as one batch; None when the lease was lost.
 
-        `on_disk`: False where a journal cannot be written, so that the rows are only in memory until the commit.
+        `on_disk`: False if a journal cannot be written, so that the rows are only in memory until the commit.
         """
 
     def dead_letter(

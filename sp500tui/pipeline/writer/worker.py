@@ -189,7 +189,7 @@ class WriterTask(Generic[B]):
         """Wait without a connection while other writers have one; this is not an outage.
 
         Raises:
-            QueueClosedError: the run ends; the other writers store what is left.
+            QueueClosedError: the run ends; the other writers store the remaining rows.
         """
         stage, worker = self._stage, self._worker
         if not stage.lacks_connections:
@@ -304,7 +304,7 @@ class WriterTask(Generic[B]):
             stage.dead_letters.add(outcome.rejected)
         except UnavailableError as refusal:
             self._requeue(batch)
-            # A connection from before an outage that has ended does not indicate another outage; the process has closed
+            # A connection older than a finished outage does not indicate another one; the process has closed
             # it, so the next attempt opens a new one.
             stage.health.record_failure(str(refusal), refusal.sqlstate, min(self._usable_at, self._began))
             self._usable_at = time.monotonic()

@@ -16,7 +16,7 @@ from sp500tui.remote.wire import ProtocolError, decoder_of
 _EXACT = Context(prec=60)
 _MAX_DECIMALS = 12
 _MAX_UNITS = 100
-"""Largest deviation of a packed change in per cent from the computed one, in units of its last decimal.
+"""Largest deviation of a packed percent change from the computed one, in units of its last decimal.
 
 Yahoo's have seven decimals and differ by a few units.
 """
@@ -37,9 +37,9 @@ class PriceColumns(msgspec.Struct, array_like=True, frozen=True):
     """The attributes of the prices by name; equal positions in all columns belong to one symbol."""
 
     quotes: Columns
-    """A percent change is the pair of `_packed_percent` where it can be derived from price and change."""
+    """A percent change is the pair of `_packed_percent` if it can be derived from price and change."""
     rows: Columns
-    """A converted price is True where it is the product of price and rate, which is nearly always the case."""
+    """A converted price is True if it is the product of price and rate, which is nearly always the case."""
     prices: Columns
 
 

@@ -1,4 +1,4 @@
-"""One moment of a recording: the state at a second, and what is new in it."""
+"""One moment of a recording: the state at a second, and its new content."""
 
 from __future__ import annotations
 

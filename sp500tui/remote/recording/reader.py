@@ -58,7 +58,7 @@ class Recording:
 
     @classmethod
     def open(cls, path: Path) -> Recording:
-        """Open a file; what follows its last complete block is ignored.
+        """Open a file; anything after its last complete block is ignored.
 
         Raises:
             RecordingError: one line with the file, the reason and the remedy.
@@ -134,7 +134,7 @@ class Recording:
         return self._chunk[1]
 
     def step(self, at: float, direction: int) -> float:
-        """Time of the moment after (+1) or before (-1) `at`; the last or first one where there is none."""
+        """Time of the moment after (+1) or before (-1) `at`; the last or first one if there is none."""
         return self._search(at, direction, lambda _: True, lambda _: True)
 
     def next_event(self, at: float, direction: int) -> float | None:
@@ -192,7 +192,7 @@ class Recording:
 
 
 def _readable(blocks: Sequence[Block]) -> tuple[list[int], list[int]]:
-    """The indices of the blocks that can be read, and for each the place of the first one of its chunk among them.
+    """The indices of the readable blocks, and for each the position of the first one of its chunk among them.
 
     Blocks before the first beginning of a chunk cannot be read.
     """
@@ -211,7 +211,7 @@ def _readable(blocks: Sequence[Block]) -> tuple[list[int], list[int]]:
 
 
 def _in_order(blocks: Sequence[Block]) -> Sequence[int]:
-    """The indices of as many blocks as possible, of which each begins after the end of the one before.
+    """The indices of as many blocks as possible, each of which begins after the end of its predecessor.
 
     A damaged time, which headers without a checksum may have, thus hides its own block and none of the others.
     """

@@ -114,7 +114,7 @@ class Recorder(Closable):
             self._folder.append(*self._unwritten.popleft())
 
     def close(self) -> None:
-        """Record the end and close the file; a run that failed leaves a recording of its last minutes."""
+        """Record the end and close the file; a failed run leaves a recording of its last minutes."""
         self.thread.stop()
         idle = self.thread.join(_LINGER)
         if idle:

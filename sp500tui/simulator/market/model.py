@@ -37,7 +37,7 @@ MAX_DAYS = 60
 _MINUTE_DAYS = 30
 """Real days for which minute bars are kept."""
 _LONGEST_STEP = 45
-"""Seconds between two trades of a regular session at most, also after a pause: every minute has a bar."""
+"""Maximum seconds between two trades of a regular session, even after a pause: every minute has a bar."""
 SWEEPS = 30
 """Number of calls of `sweep`, one per second, that advance all instruments once."""
 

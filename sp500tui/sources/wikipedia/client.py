@@ -170,7 +170,7 @@ class Wikipedia:
         for chunk in response.iter_content(_CHUNK):
             body += chunk
             if len(body) > _MAX_PAGE or time.monotonic() > deadline:
-                raise SourceError("the page is too large or comes too slowly")
+                raise SourceError("the page is too large or arrives too slowly")
         etag = header_value(response.headers, "ETag")
         return _Page(bytes(body), etag, header_value(response.headers, "Last-Modified"))
 
@@ -215,7 +215,7 @@ def _check_losses(parsed: ParsedPage, known: Sequence[Constituent]) -> None:
             f"{len(lost)} of {usable + len(lost)} rows of Wikipedia's table cannot be read: {names}"
         )
     if usable < _MIN_SHARE * len(known):
-        raise SourceError(f"Wikipedia's table has {usable} rows, where the last good list has {len(known)}")
+        raise SourceError(f"Wikipedia's table has {usable} rows, but the last good list has {len(known)}")
     if lost:
         _log.warning(
             "%d of %d rows of Wikipedia's table cannot be read and are left out: %s",
@@ -228,7 +228,7 @@ def _check_losses(parsed: ParsedPage, known: Sequence[Constituent]) -> None:
 def _with_known_ciks(
     constituents: Sequence[Constituent], known: Sequence[Constituent]
 ) -> tuple[Constituent, ...]:
-    """The constituents, with the CIK of the last good list where the page has none.
+    """The constituents, with the CIK of the last good list if the page has none.
 
     Otherwise a page without that column would end every membership and begin a new one.
     """
@@ -249,7 +249,7 @@ def _with_earlier(changes: Sequence[IndexChange], known: Sequence[IndexChange]) 
 
 
 def _report_unreadable_changes(parsed: ParsedChanges) -> None:
-    """Log what is missing of the changes; the list of constituents does not depend on them."""
+    """Log missing or unreadable changes; the list of constituents does not depend on them."""
     if not parsed.changes:
         _log.info("Wikipedia's page has no table of changes; the members of earlier days are not known")
     elif parsed.unreadable:

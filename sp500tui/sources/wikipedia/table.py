@@ -88,7 +88,7 @@ def _longest(tables: list[Tag]) -> ParsedPage | None:
 def checked(constituents: tuple[Constituent, ...], what: str) -> tuple[Constituent, ...]:
     """Return the list if its length is plausible for the S&P 500; otherwise raise SourceError."""
     if not FEWEST <= len(constituents) <= MOST:
-        raise SourceError(f"{what} has {len(constituents)} usable lines, where about 503 are expected")
+        raise SourceError(f"{what} has {len(constituents)} usable lines, but about 503 are expected")
     return constituents
 
 

@@ -41,7 +41,7 @@ def printed_price(value: object) -> Decimal | None:
 
 
 def printed_prices(columns: Sequence[Sequence[object]]) -> list[list[str | None]]:
-    """The columns with `printed_price` of each value as text; None where there is none.
+    """The columns with `printed_price` of each value as text; None if there is none.
 
     Prices recur, so each is formatted once, and all with the same number of digits by one operation.
     """
@@ -83,7 +83,7 @@ def _price_text(value: object) -> str | None:
 
 
 def share_volume(value: object) -> int | None:
-    """The number of shares traded; None where there is none."""
+    """The number of shares traded; None if there is none."""
     if type(value) is int:
         return value if 0 <= value < _MAX_VOLUME else None
     if not isinstance(value, float | Decimal):

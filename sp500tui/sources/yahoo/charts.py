@@ -82,9 +82,9 @@ class Chart:
     """For intraday bars the sessions of the window and of days around it; else those of the current or next day."""
     actions: tuple[CorporateAction, ...]
     currency: str | None
-    """Currency of all prices; None where the source names none."""
+    """Currency of all prices; None if the source names none."""
     first_trade: datetime | None
-    """When the symbol was first traded; None where the source does not state it."""
+    """When the symbol was first traded; None if the source does not state it."""
     fetched_at: datetime
     seconds: float = 0.0
     """Response time of the source, without waits for the throttle."""
@@ -177,7 +177,7 @@ def refused(request: ChartRequest, refusal: Refusal, description: str) -> ChartR
 
 
 def exchange_zone(meta: Mapping[str, object]) -> tzinfo:
-    """The exchange's time zone; its current offset where the zone is unknown."""
+    """The exchange's time zone; its current offset if the zone is unknown."""
     name = meta.get("exchangeTimezoneName")
     if isinstance(name, str):
         try:

@@ -91,7 +91,7 @@ class YahooFinance:
             from sp500tui.sources.yahoo.session import ThrottledSession
 
             _silence_loggers()
-            # numpy's OpenBLAS starts a thread for each processor, which nothing here uses; where the system has no
+            # numpy's OpenBLAS starts a thread for each processor, which nothing here uses; if the system has no
             # thread left, it sends this process SIGINT.
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
             try:

@@ -20,7 +20,7 @@ def read_json(
 ) -> object:
     """Decode a body, by default with fractions as Decimal; a NaN is kept, so that it invalidates only its own entry.
 
-    `content` names what was requested, for the error message. The encoding is UTF-8, or that of the byte order mark.
+    `content` names the requested data, for the error message. The encoding is UTF-8, or that of the byte order mark.
 
     Raises:
         SourceError: the body is not JSON: a web page, truncated, or nested too deeply.

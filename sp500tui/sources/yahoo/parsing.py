@@ -168,7 +168,7 @@ def _latest_trade(entry: Mapping[str, object], state: str, now: datetime) -> _Tr
 
     A session without a price has not traded and is skipped. In a known state, a malformed price or a missing
     time of one of its sessions makes the entry unusable, because an older trade must not replace the current
-    one. Overnight trades, and every trade in an unknown state, are used where they are usable.
+    one. Overnight trades, and every trade in an unknown state, are used if they are usable.
     """
     required = _SESSIONS.get(state, ())
     trades = [_trade(entry, session, now) for session in required if entry.get(session + "Price") is not None]

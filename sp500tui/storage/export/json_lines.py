@@ -58,7 +58,7 @@ class _Lines:
         """The same rows as JSON."""
         width = len(self._names)
         cells = block.replace(b"\n", b"\t").split(b"\t")
-        last = cells.pop()  # what follows the last line feed: nothing
+        last = cells.pop()  # empty: after the last line feed
         for index in self._texts:
             cells[index::width] = map(self._strings.__getitem__, cells[index::width])
         if b"NaN" in block or b"Infinity" in block:

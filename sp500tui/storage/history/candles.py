@@ -41,7 +41,7 @@ class Candle:
     low: Decimal
     close: Decimal
     volume: int | None
-    """Shares traded; None where it is not known."""
+    """Shares traded; None if it is not known."""
 
     def followed_by(self, other: Candle) -> Candle:
         """Merge two candles into one of this period; `other` is later."""

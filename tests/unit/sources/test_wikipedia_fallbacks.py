@@ -219,7 +219,7 @@ def test_a_few_unreadable_rows_are_left_out_with_one_warning(
     [
         (spoilt(6), "6 of 503 rows of Wikipedia's table cannot be read: 'n/a? Company 10', "),
         (spoilt(90), "90 of 503 rows of Wikipedia's table cannot be read: 'n/a? Company 10', "),
-        (page(rows(413)).encode(), "Wikipedia's table has 413 rows, where the last good list has "),
+        (page(rows(413)).encode(), "Wikipedia's table has 413 rows, but the last good list has "),
     ],
 )
 @pytest.mark.parametrize("origin", ["cache", "bundled"])

@@ -27,13 +27,13 @@ _POLL_INTERVAL = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The work that the pipeline did."""
+    """The pipeline's result."""
 
     requests: int = 0
     completed: int = 0
-    """Sessions that are complete since."""
+    """Sessions that became complete."""
     incomplete: int = 0
-    """Sessions of which the source did not have everything."""
+    """Sessions for which the source did not have every bar."""
     failed: int = 0
     """Requests that were refused or not answered."""
     failures: tuple[HistoryFailure, ...] = ()
@@ -67,9 +67,7 @@ def _session(data: Path) -> Session | None:
     except NoPipelineError:
         return None
     except Sp500tuiError as error:
-        write_message(
-            plain(f"{error}; this program requests the bars itself, with a request limit of its own")
-        )
+        write_message(plain(f"{error}; this program requests the bars itself, with its own request limit"))
         return None
 
 
@@ -84,7 +82,7 @@ def hand_over(
     symbols: Sequence[str],
     report: Report,
 ) -> Outcome | None:
-    """Have the pipeline fetch what is missing, and wait for the end; None if it does not take it.
+    """Have the pipeline fetch what is missing, and wait until it has; None if it does not accept the request.
 
     Raises:
         NoAnswerError: the pipeline has ended in the meantime.

@@ -100,5 +100,5 @@ def _observed(configuration: Configuration) -> list[Membership]:
         ):
             return [one for one in read_memberships(connection) if one.source == OBSERVED]
     except DatabaseError as error:
-        write_message(f"without what the database has observed, because {plain(str(error))}")
+        write_message(f"without the memberships observed by the database, because {plain(str(error))}")
         return []

@@ -27,7 +27,7 @@ _PSQL_NOT_CONNECTED = 2
 
 
 def run(namespace: Namespace) -> int:
-    """Run the action; an embedded server is started where it is not running."""
+    """Run the action; an embedded server is started if it is not running."""
     from sp500tui.storage.database import Database
 
     _check_options(namespace)
@@ -173,7 +173,7 @@ def _run_or_terminate(command: Sequence[str], environment: Mapping[str, str]) ->
 
 
 def psql_command(database: Database, arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The command line of psql for this database, and its environment, which alone holds the password.
+    """The command line of psql for this database, and its environment, which is the only place with the password.
 
     Raises:
         ConfigurationError: psql is not installed.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run(namespace: Namespace) -> int:
-    """List the dead letters, or insert them again; the exit code is 1 where some are rejected again."""
+    """List the dead letters, or insert them again; the exit code is 1 if some are rejected again."""
     from sp500tui.pipeline.journal.dead_letters import DeadLetters
 
     configuration = configuration_of(namespace)

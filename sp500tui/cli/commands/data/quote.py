@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sp500tui.sources.yahoo.parsing import FetchResult
 
 _MAX_RETRY_AFTER = 5.0
-"""Seconds to wait when the source is throttling; where it requires a longer wait, the command fails."""
+"""Seconds to wait when the source is throttling; if it requires a longer wait, the command fails."""
 _NUMERIC_COLUMNS = frozenset({1, 3, 4, 5, 7})
 
 

@@ -92,7 +92,7 @@ class WorkerBucket:
 
 
 class WorkerAccount(SecondAccount[WorkerBucket]):
-    """The time of one worker by state, with what it finished."""
+    """The time of one worker by state, with its finished leases and items."""
 
     def __init__(self, name: str, lock: AbstractContextManager[Any], clock: Clock = time.monotonic) -> None:
         """Start in the state `STARTING`. `name`: the worker's."""

@@ -195,7 +195,7 @@ def test_damage_is_reported_and_the_rest_is_replayed(
     journal, _ = new_journal(tmp_path)
 
     assert journal.open() == 1
-    assert "is damaged; what is readable will be replayed" in caplog.text
+    assert "is damaged; its readable batches will be replayed" in caplog.text
 
 
 def test_an_empty_file_of_an_earlier_run_is_removed(tmp_path: Path) -> None:

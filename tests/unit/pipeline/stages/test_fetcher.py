@@ -311,7 +311,7 @@ def test_missing_rates_are_reported_with_the_number_of_symbols(eventually: Wait)
     assert [re.sub(r" for \d+\.\d s.*", "", event.message) for event in rig.events] == [
         (
             "exchange rates are not available: no usable rate for USD/DKK; "
-            "the last known one is used where there is one"
+            "the last known one is used if there is one"
         ),
         "exchange rates are available again: down",
     ]
