@@ -35,6 +35,7 @@ _SQL_ASCII = "SQL_ASCII"
 _PREPARE_THRESHOLD = 5
 """Executions after which a statement is prepared by name; psycopg's default."""
 _NO_PRIVILEGE = "42501"
+_UNDEFINED_TABLE = "42P01"
 _AMBIGUOUS_SQLSTATES = (None, "08P01")
 """SQLSTATEs that do not identify the cause: libpq sets none before log-in, PgBouncer 08P01 for every error."""
 
@@ -260,6 +261,18 @@ def query_error(what: str, error: psycopg.Error) -> DatabaseError:
         reason += "; grant the privilege to this user, or use another user"
     sqlstate = error.sqlstate or ("22021" if isinstance(error, psycopg.DataError) else "08006")
     return DatabaseError(f"{what}: {reason}", sqlstate)
+
+
+def read_error(what: str, error: psycopg.Error) -> DatabaseError:
+    """As `query_error`, for a query on a migrated database: a table or view that it lacks was dropped."""
+    failure = query_error(what, error)
+    if error.sqlstate != _UNDEFINED_TABLE:
+        return failure
+    return DatabaseError(
+        f"{failure}; restore it, or run DROP TABLE public.schema_version, after which `sp500tui database prepare` "
+        "creates what is missing",
+        failure.sqlstate,
+    )
 
 
 def _first_line(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from sp500tui.storage.connection import query_error
+from sp500tui.storage.connection import query_error, read_error
 from sp500tui.storage.queries import extension_query
 from sp500tui.storage.transaction import Arguments, Connection, run
 
@@ -64,7 +64,7 @@ def fetch_rows(
         DatabaseError: With its SQLSTATE.
     """
     text = extension_query(query, schema)
-    return execute(
-        f"the database did not answer the query {query}",
-        lambda: run(connection, text, arguments).fetchall(),
-    )
+    try:
+        return with_retry(lambda: run(connection, text, arguments).fetchall())
+    except psycopg.Error as error:
+        raise read_error(f"the database did not answer the query {query}", error) from None

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from sp500tui.errors import DatabaseError
-from sp500tui.storage.connection import connect, query_error
+from sp500tui.storage.connection import connect, read_error
 from sp500tui.storage.database import Database
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.reads import LatestTrade, Statistics, latest_trade, read_distributed, statistics
@@ -105,4 +105,4 @@ def _row(connection: Connection, query: str) -> tuple[Any, ...]:
     try:
         return run(connection, QUERIES[query]).fetchone() or ()
     except psycopg.Error as error:
-        raise query_error(f"the query {query} failed", error) from None
+        raise read_error(f"the query {query} failed", error) from None

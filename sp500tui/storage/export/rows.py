@@ -11,8 +11,9 @@ import psycopg
 from psycopg.pq.abc import PGconn
 
 from sp500tui.errors import DatabaseError
-from sp500tui.storage.connection import query_error
+from sp500tui.storage.connection import read_error
 from sp500tui.storage.queries import QUERIES
+from sp500tui.storage.schema.migrations import is_migrated
 from sp500tui.storage.transaction import Connection, raise_on_error, transaction
 
 BLOCK_BYTES = 1 << 18
@@ -131,7 +132,7 @@ def copy_blocks(
             with cursor.copy(statement, values) as copy:
                 return (yield from _joined(copy, connection.pgconn))
     except psycopg.Error as error:
-        raise _export_error(selection.dataset, error) from None
+        raise _export_error(connection, selection.dataset, error) from None
 
 
 def _joined(copy: psycopg.Copy, pgconn: PGconn) -> Generator[bytes, None, int]:
@@ -166,10 +167,17 @@ def _without_formula(column: str) -> str:
     )
 
 
-def _export_error(dataset: Dataset, error: psycopg.Error) -> DatabaseError:
-    if error.sqlstate == _UNDEFINED_TABLE:
+def _export_error(connection: Connection, dataset: Dataset, error: psycopg.Error) -> DatabaseError:
+    if error.sqlstate == _UNDEFINED_TABLE and not _is_migrated(connection):
         return DatabaseError(
             f"the database has no table for {dataset} yet; `sp500tui database prepare` creates the missing tables",
             error.sqlstate,
         )
-    return query_error(f"the {dataset} could not be exported", error)
+    return read_error(f"the {dataset} could not be exported", error)
+
+
+def _is_migrated(connection: Connection) -> bool:
+    try:
+        return is_migrated(connection)
+    except psycopg.Error:
+        return True

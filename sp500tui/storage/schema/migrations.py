@@ -13,7 +13,7 @@ import psycopg
 
 from sp500tui.errors import DatabaseError
 from sp500tui.logs.redaction import redact_url
-from sp500tui.storage.connection import connect, query_error
+from sp500tui.storage.connection import connect, query_error, read_error
 from sp500tui.storage.errors import is_transient
 from sp500tui.storage.queries import QUERIES
 from sp500tui.storage.transaction import Connection, run, transaction
@@ -69,9 +69,23 @@ def apply_schema(url: str) -> bool:
     return False
 
 
+def is_migrated(connection: Connection) -> bool:
+    """Whether all migrations of this version were applied.
+
+    Raises:
+        psycopg.Error: the database does not answer.
+    """
+    return _files().keys() <= _applied_versions(connection)
+
+
+def _files() -> dict[int, Path]:
+    """The migrations by version, in their order."""
+    return {int(path.name.partition("_")[0]): path for path in sorted(_FOLDER.glob("*.sql"))}
+
+
 def _apply_pending(connection: Connection) -> bool:
     applied = _applied_versions(connection)
-    files = {int(path.name.partition("_")[0]): path for path in sorted(_FOLDER.glob("*.sql"))}
+    files = _files()
     if applied and max(applied) > max(files):
         raise DatabaseError(
             "the database was created by a newer version of sp500tui; update this one or use another database"
@@ -153,11 +167,7 @@ def _describe_error(url: str, error: psycopg.Error) -> DatabaseError:
             error.sqlstate,
         )
     if error.sqlstate == _UNDEFINED_TABLE:
-        return query_error(
-            f"the database {redact_url(url)} lacks a table that was created before; restore it, or run DROP TABLE "
-            "public.schema_version in it, and the next start creates the tables that are missing",
-            error,
-        )
+        return read_error(f"the database {redact_url(url)} lacks a table that was created before", error)
     shared = (
         ", which another program uses; use another one" if error.sqlstate in _NAME_TAKEN_SQLSTATES else ""
     )

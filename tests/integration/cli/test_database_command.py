@@ -56,6 +56,15 @@ class TestStatus:
     ) -> None:
         assert "newest trade  none" in status_lines(read_status(Database.open(migrated_url, tmp_path)))
 
+    def test_a_view_that_was_dropped_is_an_error_with_its_remedy(
+        self, connection: Connection, migrated_url: str, tmp_path: Path
+    ) -> None:
+        connection.execute("DROP VIEW latest_prices")
+        with pytest.raises(
+            DatabaseError, match=r"latest_prices.* does not exist; restore it, or run DROP TABLE"
+        ):
+            read_status(Database.open(migrated_url, tmp_path))
+
     def test_hides_the_password(self, tcp_postgres: TcpPostgres, tmp_path: Path) -> None:
         text = "\n".join(status_lines(read_status(Database.open(tcp_postgres.url, tmp_path))))
         assert "admin:***@127.0.0.1" in text

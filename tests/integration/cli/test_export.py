@@ -211,6 +211,20 @@ class TestBadInput:
         assert captured.out == ""
         assert "no table for bars yet; `sp500tui database prepare`" in captured.err
 
+    def test_a_table_that_was_dropped(
+        self, migrated_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        # given a database that has lost a table
+        monkeypatch.setenv("SP500TUI_DATABASE", migrated_url)
+        with psycopg.connect(migrated_url, autocommit=True) as connection:
+            connection.execute("DROP TABLE bars CASCADE")
+            assert run("bars") == 4
+            assert "restore it, or run DROP TABLE public.schema_version" in capsys.readouterr().err
+            # when the remedy is applied, it is there again
+            connection.execute("DROP TABLE public.schema_version")
+        assert main(["database", "prepare"]) == 0
+        assert run("bars", "-o", "/dev/null") == 0
+
 
 class TestFiles:
     def test_a_failed_export_leaves_the_file_of_before(
