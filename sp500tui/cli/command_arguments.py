@@ -42,7 +42,9 @@ def _pause(parser: ArgumentParser) -> None:
 
 def _stop(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--now", action="store_true", help="write what is not stored to the journal instead of storing it"
+        "--now",
+        action="store_true",
+        help="write rows that are not stored to the journal instead of storing them",
     )
 
 

@@ -129,7 +129,7 @@ def user_folder(kind: Literal["cache", "config", "data", "log", "state"]) -> Pat
         folder = Path(getattr(platformdirs, f"user_{kind}_dir")(_APP, appauthor=False))
     except RuntimeError:
         return None
-    # Some versions return "~/…" or what a relative HOME gives.
+    # Some versions return "~/…" or the result of a relative HOME.
     return folder if folder.is_absolute() else None
 
 

@@ -148,7 +148,7 @@ class Bench:
         return finished.cycle.seconds
 
     def requests_of_a_cycle(self) -> int:
-        """Run one cycle and return how many requests it took."""
+        """Run one cycle and return the number of its requests."""
         before = self.pipeline.snapshot().sources.requests
         self.run_cycle()
         return max(1, self.pipeline.snapshot().sources.requests - before)

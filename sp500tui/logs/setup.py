@@ -179,7 +179,7 @@ def configure(
 
     Records go to `log_file`, with errors in a second file next to it unless it is a device or a pipe, or to `app.log`
     and `errors.log` in `folder`, which is created. Without either no file is written; with `complete_console` the
-    console then shows what the files would hold, tracebacks included.
+    console then shows the content of the files, including tracebacks.
 
     Raises:
         ConfigurationError: a file or the folder cannot be written; the previous configuration stays in force.

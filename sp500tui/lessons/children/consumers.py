@@ -70,7 +70,7 @@ def shared_queue() -> int:
 
 
 def pipe_each() -> int:
-    """Two consumers with a pipe each; what the killed one has not confirmed goes to the other."""
+    """Two consumers with a pipe each; items not confirmed by the killed one go to the other."""
     consumers = []
     for _ in range(2):
         theirs, ours = _fork.Pipe(duplex=False)

@@ -16,7 +16,7 @@ _LATENCIES = (0.2, 0.5)
 _WORKERS = 16
 """Enough for the slow measurement; more would only add to the load of this program."""
 _RATE = 25.0
-"""Requests a second, at most: what the workers can do while the source is slow, with a margin."""
+"""Maximum requests per second: the capacity of the workers while the source is slow, with a margin."""
 _MIN_INTERVAL = 1.0
 _OBSERVED = 3.0
 """Seconds of one measurement, in whole cycles so that each is counted from start to end."""

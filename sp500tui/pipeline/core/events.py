@@ -84,7 +84,7 @@ class PipelineEvent:
     seconds: float | None = None
     """Duration of the episode that ended with this event."""
     count: int = 1
-    """How often it occurred since it was last reported, or how many rows it is about."""
+    """Number of occurrences since the last report, or of affected rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Notice:
     seconds: float | None = None
     """Duration of the episode that has ended."""
     count: int = 1
-    """How often it occurred, or how many rows it is about."""
+    """Number of occurrences, or of affected rows."""
 
     def event(self) -> PipelineEvent:
         """The event, at the current time."""

@@ -207,7 +207,7 @@ class Segment:
                 os.close(descriptor)
 
     def _write(self, number: int, rows: int, payload: bytes) -> int:
-        """Write a batch without a sync, the lock held; returns how many were written."""
+        """Write a batch without a sync, the lock held; returns the number of batches written."""
         if self._sync_error is not None:
             raise OSError(*self._sync_error)
         start = self._size

@@ -1,1 +1,1 @@
-"""Recordings: what a viewer would have seen, in a file or in memory, and its replay."""
+"""Recordings: the data that a viewer would have received, in a file or in memory, and its replay."""

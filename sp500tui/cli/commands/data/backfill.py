@@ -192,7 +192,7 @@ def _name_running_days(coverage: Sequence[DayCoverage]) -> None:
 
 
 def _check_reach(coverage: Sequence[DayCoverage], request: HistoryRequest) -> int:
-    """Warn of days that the source no longer keeps, and return how many dates these are.
+    """Warn of days that the source no longer keeps, and return the number of dates.
 
     Raises:
         ConfigurationError: all days are too old.

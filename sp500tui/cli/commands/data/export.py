@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sp500tui.storage.transaction import Connection
 
     Writer = Callable[[Connection, Selection, IO[bytes] | io.RawIOBase], int]
-    """Writes the rows of a selection to a file; returns how many."""
+    """Writes the rows of a selection to a file; returns their number."""
 
 _FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 """Format by the suffix of the file."""

@@ -137,7 +137,7 @@ def has_lock() -> bool:
 
 
 class _RunDelay:
-    """For how long the calling thread has been ready to run, but waited for a processor; 0 where unknown."""
+    """How long the calling thread has been ready to run, but waited for a processor; 0 if unknown."""
 
     def __init__(self) -> None:
         self._file: int | None = None

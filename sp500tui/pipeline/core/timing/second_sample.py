@@ -40,7 +40,7 @@ class WorkerSecond:
     leases: int = 0
     """Leases that were finished."""
     cpu: float = 0.0
-    """Processor time of its thread in seconds, on average since the second before was measured; 0 where the system does
+    """Processor time of its thread in seconds, averaged since the previously measured second; 0 where the system does
     not report it."""
     process_cpu: float = 0.0
     """Processor time of a writer's process in seconds; 0 for other workers."""
