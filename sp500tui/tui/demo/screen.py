@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -114,6 +115,8 @@ class DemoScreen(BaseScreen):
     def __init__(self) -> None:
         super().__init__()
         self._market: MarketState | None = None
+        self._changes = asyncio.Lock()
+        """Held by a change of the faults, because each begins with the faults that the previous one has set."""
 
     def compose_panels(self) -> ComposeResult:
         """The pipeline strip, the controls and the events."""
@@ -248,7 +251,13 @@ class DemoScreen(BaseScreen):
             reason = self._no_market or "The demo market is still starting"
             self.notify(reason, severity="warning")
             return
-        self._run_action(partial(_change, control, change))
+        self.run_worker(
+            self._change_faults(partial(_change, control, change)), group="actions", exit_on_error=False
+        )
+
+    async def _change_faults(self, change: Callable[[], object]) -> None:
+        async with self._changes:
+            await self._act(change)
 
     def action_kill_writer(self) -> None:
         """Kill the process of one writer after confirmation."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -60,6 +61,26 @@ class TestFaults:
             await driven.until(lambda: market.now.throttle == 0.5)
             await driven.press("left", "h")
             await driven.until(lambda: market.now.throttle == 0)
+
+    async def test_each_of_several_quick_keys_has_its_effect(self, drive: Drive) -> None:
+        class Slow(CannedMarket):
+            """Answers when it may, with the faults at the time of the request."""
+
+            may_answer = threading.Event()
+
+            def faults(self) -> Mapping[str, object]:
+                found = super().faults()
+                self.may_answer.wait(30)
+                return found
+
+        market = Slow()
+        market.may_answer.set()
+        async with opened(drive, market=market) as (driven, _, _):
+            await driven.press("down")
+            market.may_answer.clear()
+            await driven.press("right", "right", "right")
+            market.may_answer.set()
+            await driven.until(lambda: market.now.throttle == 1.0)
 
     @pytest.mark.parametrize("key", ["space", "enter"])
     async def test_space_and_enter_switch(self, drive: Drive, key: str) -> None:
