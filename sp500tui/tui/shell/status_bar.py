@@ -172,6 +172,8 @@ def _cycle_time(snapshot: Snapshot) -> tuple[str, Role]:
     cycle = snapshot.cycle
     if snapshot.phase in (Phase.DRAINING, Phase.SPOOLING, Phase.STOPPED, Phase.FAILED):
         return "none due", _LABEL
+    if snapshot.phase is Phase.STARTING and cycle.next_in is None:
+        return "", _LABEL  # when the first one is due is known once the pipeline runs
     if snapshot.phase is Phase.PAUSED or snapshot.stage(StageName.SCRAPER).paused:
         return "paused", Role.WARN
     if cycle.running:

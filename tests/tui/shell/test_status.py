@@ -449,6 +449,12 @@ class TestVerdict:
             assert self.words(make())[:2] in {"✓ ", "! ", "✗ ", "‖ ", "◌ ", "▽ ", "■ "}
 
 
+def test_a_cycle_is_not_ruled_out_before_the_pipeline_runs() -> None:
+    lines = bar(starting_snapshot(Settings(demo=True), NOON, 2.0), 120)
+    assert "cycle –" in lines[0]
+    assert "none due" not in lines[0]
+
+
 class TestNotice:
     def test_loading(self) -> None:
         notice = prices_notice(starting_snapshot(Settings(demo=True), NOON, 2.0))
