@@ -67,7 +67,7 @@ class SteeringApp(TimeApp):
         """Poll the pipeline, and update the key bar where its end has changed which keys have an effect."""
         before = self._without_effect
         super().refresh_data()
-        if self._without_effect is not before:
+        if self._without_effect != before and self.screen_stack:  # empty while the app closes
             self.refresh_bindings()
 
     @property

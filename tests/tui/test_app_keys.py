@@ -13,7 +13,7 @@ from textual.message import Message
 
 from sp500tui.config.keys import STEERING
 from sp500tui.pipeline.core.names import QueueName, StageName
-from sp500tui.pipeline.core.snapshot import WorkerState
+from sp500tui.pipeline.core.snapshot import Phase, WorkerState
 from sp500tui.tui.app import DashboardApp
 from sp500tui.tui.dashboard.screen import MainScreen
 from sp500tui.tui.database.screen import DatabaseScreen
@@ -139,6 +139,16 @@ class TestPipelineKeys:
             await driven.until(lambda: "scale" not in keys())
             assert "q quit" in keys()
             assert not {command.binding.id for command in driven.app.commands()} & STEERING
+
+    async def test_a_poll_after_the_screens_are_removed_does_not_fail_the_dashboard(
+        self, drive: Drive, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with drive() as driven:
+            driven.pipeline.now_shows = failed()
+            with monkeypatch.context() as closing:
+                closing.setattr(driven.app, "_screen_stacks", {driven.app.current_mode: []})
+                driven.app.refresh_data()
+            assert driven.app.snapshot.phase is Phase.FAILED
 
     async def test_capital_p_pauses_one_stage_after_a_question(self, drive: Drive) -> None:
         async with drive() as driven:
