@@ -12,7 +12,7 @@ import threading
 
 
 class PseudoTerminal:
-    """A pair of descriptors: the program's and the test's. A thread reads the latter so that the program never waits."""
+    """A pair of descriptors: the program's and the test's. A thread reads the latter, so the program never blocks."""
 
     KEPT = 100_000
     """Number of newest bytes of output kept."""
