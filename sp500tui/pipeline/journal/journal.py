@@ -21,7 +21,7 @@ from sp500tui.pipeline.core.queue import Lease
 from sp500tui.pipeline.core.snapshot import Health, JournalSnapshot
 from sp500tui.pipeline.core.timing.accounting import DepthAccount
 from sp500tui.pipeline.journal.dead_letters import DeadLetter, DeadLetters
-from sp500tui.pipeline.journal.segment import Segment, UnreadableError, describe, orphaned_segments
+from sp500tui.pipeline.journal.segment import Segment, UnreadableError, describe, orphaned_segments, rows_left
 from sp500tui.storage import batch_codec
 
 _log = logging.getLogger(__name__)
@@ -129,6 +129,22 @@ class Journal:
                 self._pending.replay_rows += rows
                 self._rows_changed()
             found += rows
+        return found
+
+    def left_elsewhere(self) -> list[tuple[Path, int, Path]]:
+        """The journals of other databases whose rows wait for a run with their URL.
+
+        For each its folder, the number of rows, and the folder of this database for rows of the same table.
+        """
+        try:
+            folders = sorted(folder for folder in self.folder.parent.iterdir() if folder.is_dir())
+        except OSError:
+            return []
+        found: list[tuple[Path, int, Path]] = []
+        for folder in folders:
+            key, dash, kind = folder.name.partition("-")
+            if key != self.folder.name and (rows := rows_left(folder)):
+                found.append((folder, rows, self.folder.with_name(f"{self.folder.name}{dash}{kind}")))
         return found
 
     def accept(self, lease: Lease[ConvertedQuote], payload: bytes, *, on_disk: bool = True) -> Batch | None:

@@ -62,6 +62,14 @@ class Supervisor(Lifecycle):
         if replay:
             message = f"the journal holds {replay:,} rows of an earlier run: they are stored first"
             self._emit(EventKind.REPLAYING, message)
+        for folder, rows, own in components.journal.left_elsewhere():
+            _log.warning(
+                "%s rows wait in %s for a run with the --database of their time; to store them in this database, "
+                "move the files to %s and start again",
+                f"{rows:,}",
+                folder,
+                own,
+            )
         components.database_monitor.thread.start()
         components.stages[StageName.WRITER].start()
         components.spooler.thread.start()

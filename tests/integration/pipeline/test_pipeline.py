@@ -24,6 +24,7 @@ from sp500tui.pipeline.runtime import lifecycle
 from tests.faults.rig.engine import EngineStarter
 from tests.faults.rig.steps import FIFTY
 from tests.support.ports import free_port
+from tests.unit.pipeline.journal.test_segment import abandon
 
 FEW = "AAPL,MSFT,BRK.B"
 
@@ -354,6 +355,24 @@ def test_symbols_that_a_run_does_not_request_in_its_duration_are_missing(
     reasons = {each.reason for each in run.snapshot().missing}
     assert reasons == {"not requested before the end of the run"}
     assert exit_code(report) is ExitCode.INCOMPLETE
+
+
+def test_rows_in_the_journal_of_another_database_are_reported(
+    start: EngineStarter, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given rows that a run with another URL left
+    other = start.folder / "data" / "live" / "journal" / "0123456789ab"
+    other.mkdir(parents=True)
+    segment = Segment.create(other)
+    segment.append(1, 7, b"rows")
+    abandon(segment)
+    # when a run starts
+    run = start(database_url, symbols=FEW, once=True)
+    assert run.pipeline.join(60)
+    # then the log names them, with the remedy
+    (line,) = [text for text in caplog.messages if text.startswith("7 rows wait in ")]
+    assert str(other) in line
+    assert "move the files to " in line
 
 
 def test_a_database_that_waits_for_a_lock_at_the_start_is_reported(

@@ -164,6 +164,29 @@ def test_rows_that_another_version_has_written_are_left_to_it(
     assert kept.read(1) == foreign
 
 
+def test_rows_that_wait_for_another_database_are_found(tmp_path: Path) -> None:
+    # given what runs on two other databases left, and one that is running
+    for name, rows in (("other", 3), ("other-bars", 2), ("own", 4)):
+        journal, counters = new_journal(tmp_path / name)
+        journal.open()
+        accept(journal, counters, 0, rows)
+        crash(journal)
+    running, counters = new_journal(tmp_path / "running")
+    running.open()
+    accept(running, counters, 0, 5)
+    # when a run with its own database looks for them
+    own, _ = new_journal(tmp_path / "own")
+    # then it finds those of dead programs, with the folder in which it would replay them
+    expected = [
+        (tmp_path / "other", 3, tmp_path / "own"),
+        (tmp_path / "other-bars", 2, tmp_path / "own-bars"),
+    ]
+    assert own.left_elsewhere() == expected
+    # and they are still there for a run with their database
+    assert own.left_elsewhere() == expected
+    assert new_journal(tmp_path / "other")[0].open() == 3
+
+
 def test_a_replayed_batch_that_fails_waits_again(tmp_path: Path) -> None:
     before, old_counters = new_journal(tmp_path)
     accept(before, old_counters, 1, 3)
