@@ -308,7 +308,7 @@ class TestView:
             await driven.press("e")
             await driven.until(lambda: "the folder /proc/none does not exist" in notes(driven.app))
 
-    async def test_z_gives_the_focused_panel_the_screen_and_takes_it_back(self, drive: Drive) -> None:
+    async def test_z_maximizes_and_restores_the_focused_panel(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("z")
             assert driven.main.maximized is driven.main.panel
@@ -362,7 +362,7 @@ class TestView:
             assert top_of(driven.app) is MainScreen
 
 
-async def test_a_palette_closed_twice_at_once_closes_nothing_else(drive: Drive) -> None:
+async def test_a_palette_closed_twice_closes_nothing_else(drive: Drive) -> None:
     async with drive() as driven:
         # given the palette above the database screen
         await driven.press("2")

@@ -59,7 +59,7 @@ def test_a_worker_begins_with_its_first_second_and_is_forgotten_after_its_last()
     assert recent.worker("price-1") == ()
 
 
-def test_a_pause_of_hours_costs_no_more_than_what_is_kept() -> None:
+def test_a_pause_of_hours_takes_no_longer_than_the_seconds_kept() -> None:
     recent = of(1, 2)
     recent.extend([sample(50_000, [worker_second("price-1", StageName.PRICE, 0.1)])])
     assert len(recent.queue(QueueName.TICKERS)) <= 2 * SECONDS_KEPT

@@ -49,7 +49,7 @@ def view(log: CannedLog, tmp_path: Path) -> View:
     return opened
 
 
-async def test_q_leaves_the_viewer_and_not_the_pipeline(view: View) -> None:
+async def test_q_closes_the_viewer_and_not_the_pipeline(view: View) -> None:
     pipeline = FakePipeline()
     async with view(pipeline) as viewer:
         assert "q leave" in viewer.text()

@@ -190,7 +190,7 @@ def _requests(market: DemoMarket, endpoint: str) -> int:
 
 
 @pytest.mark.parametrize("number", rest_thorough(CODES))
-def test_a_signal_ends_the_simulator_of_its_own(folder: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_the_standalone_simulator(folder: Path, number: signal.Signals) -> None:
     program = subprocess.Popen(
         [sys.executable, "-m", "sp500tui", "simulate", "--json"],
         stdout=subprocess.PIPE,

@@ -227,7 +227,7 @@ class TestBadInput:
 
 
 class TestFiles:
-    def test_a_failed_export_leaves_the_file_of_before(
+    def test_a_failed_export_keeps_the_previous_file(
         self, exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         # given an export whose connection is lost after its first block
@@ -257,7 +257,7 @@ class TestFiles:
 
 class TestStandardOutput:
     @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
-    def test_a_reader_that_leaves_ends_it_quietly(self, url: str, form: str) -> None:
+    def test_an_export_ends_quietly_when_its_reader_closes_the_pipe(self, url: str, form: str) -> None:
         if form == "parquet":
             pytest.importorskip("pyarrow", reason="needs the extra parquet")
         process = subprocess.Popen(

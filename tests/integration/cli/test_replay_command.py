@@ -125,7 +125,7 @@ def test_a_time_of_day_is_that_of_the_day_on_which_the_clocks_change(
     assert code == ExitCode.OK, capsys.readouterr().err
 
 
-def test_a_torn_recording_is_shown_up_to_its_last_block(
+def test_a_truncated_recording_is_shown_up_to_its_last_block(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file.write_bytes(file.read_bytes()[:-10])

@@ -210,7 +210,7 @@ def test_two_clusters_on_one_broker_do_not_see_each_other(
     assert (one.depth().ready, other.depth().ready, other.reading().total_in) == (1, 0, 0)
 
 
-def test_foreign_data_under_our_keys_is_renamed(
+def test_data_of_other_programs_under_the_same_keys_is_renamed(
     valkey: ValkeyServer, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue, client = queue_on(broker), valkey.client()

@@ -107,7 +107,7 @@ class TestList:
         other.refresh_from(self.version(broker))
         assert other.revision == 1
 
-    def test_an_unreadable_list_is_reported_and_leaves_the_one_in_force(
+    def test_an_unreadable_list_is_reported_and_the_current_one_is_kept(
         self, broker: Broker, caplog: pytest.LogCaptureFixture
     ) -> None:
         untrusted.warn_once.cache_clear()

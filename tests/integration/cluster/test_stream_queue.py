@@ -134,7 +134,7 @@ def test_an_unreadable_entry_is_removed_and_the_others_are_processed(
     assert read_state(broker).counters == {"dead": 1}
 
 
-def test_nothing_is_lost_while_poison_cannot_be_kept(make_stream: MakeQueue) -> None:
+def test_nothing_is_lost_while_poison_messages_cannot_be_stored(make_stream: MakeQueue) -> None:
     def full_disk(_poison: Sequence[PoisonMessage[int]]) -> None:
         raise BrokerError("the disk is full")
 
@@ -238,7 +238,7 @@ def test_entries_without_a_lease_are_put_back(broker: Broker, make_stream: MakeQ
     assert held.ack()
 
 
-def test_large_leases_go_back_and_come_again_in_order(make_stream: MakeQueue) -> None:
+def test_large_leases_are_released_and_taken_again_in_order(make_stream: MakeQueue) -> None:
     queue = make_stream(5000)
     numbers = list(range(3000))
     queue.put(numbers)

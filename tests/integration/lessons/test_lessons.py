@@ -77,7 +77,7 @@ def databases(server: EmbeddedServer) -> set[str]:
     "lesson",
     [pytest.param(lesson, id=lesson.name, marks=markers(lesson)) for lesson in LESSONS],
 )
-def test_a_lesson_shows_its_effect_and_sets_everything_back(
+def test_a_lesson_shows_its_effect_and_resets_everything(
     lesson: Lesson, demo: Pipeline, embedded_server: EmbeddedServer
 ) -> None:
     # given settings that a user chose
@@ -98,7 +98,7 @@ def test_a_lesson_shows_its_effect_and_sets_everything_back(
 
 
 @pytest.mark.slow
-def test_a_lesson_that_is_left_half_way_sets_everything_back(demo: Pipeline) -> None:
+def test_a_cancelled_lesson_resets_everything(demo: Pipeline) -> None:
     # given a lesson that changes workers and faults, on a paused pipeline
     demo.pause()
     before = settings_of(demo)

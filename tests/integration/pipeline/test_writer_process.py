@@ -210,7 +210,7 @@ def open_descriptors() -> set[tuple[str, str]]:
 @pytest.mark.skipif(
     not Path("/proc/self/fd").exists(), reason="this system does not list descriptors in /proc"
 )
-def test_many_at_once_leave_no_descriptor_open(migrated_url: str) -> None:
+def test_many_concurrent_connections_leave_no_descriptor_open(migrated_url: str) -> None:
     before = open_descriptors()
     links = [WriterClient(migrated_url, f"writer-{n}", 5.0) for n in range(4)]
     threads = [threading.Thread(target=link.connect, args=(20, never)) for link in links]

@@ -45,7 +45,7 @@ def connection(migrated_url: str) -> Iterator[Connection]:
 
 
 class TestDecisions:
-    def test_citus_goes_before_timescaledb(self) -> None:
+    def test_citus_takes_precedence_over_timescaledb(self) -> None:
         server = Server.of([("timescaledb", "2.21.0", "public"), ("citus", "13.0-1", "pg_catalog")], "17.4")
         assert server.line() == "server    PostgreSQL 17.4 with Citus 13.0-1"
         assert server.only_installed == ()

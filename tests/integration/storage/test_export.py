@@ -196,7 +196,7 @@ def csv_rows(connection: Connection, selection: Selection) -> list[list[str]]:
 class TestCsv:
     @EASY
     @given(members)
-    def test_text_comes_back(self, connection: Connection, values: list[tuple[Any, ...]]) -> None:
+    def test_text_round_trips(self, connection: Connection, values: list[tuple[Any, ...]]) -> None:
         selection = fill_members(connection, values)
         text = b"".join(csv_blocks(connection, selection)).decode()
         _, *found = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -204,7 +204,9 @@ class TestCsv:
 
     @EASY
     @given(prices(numbers))
-    def test_numbers_and_times_come_back(self, connection: Connection, values: list[tuple[Any, ...]]) -> None:
+    def test_numbers_and_times_round_trip(
+        self, connection: Connection, values: list[tuple[Any, ...]]
+    ) -> None:
         selection = fill_prices(connection, values)
         text = b"".join(csv_blocks(connection, selection)).decode()
         names, *found = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -215,13 +217,13 @@ class TestCsv:
 class TestParquet:
     @EASY
     @given(prices(finite))
-    def test_quotes_come_back(self, connection: Connection, values: list[tuple[Any, ...]]) -> None:
+    def test_quotes_round_trip(self, connection: Connection, values: list[tuple[Any, ...]]) -> None:
         selection = fill_prices(connection, values)
         assert by_key(exported_table(connection, selection)) == by_key(selected(connection, selection))
 
     @EASY
     @given(members)
-    def test_constituents_come_back(self, connection: Connection, values: list[tuple[Any, ...]]) -> None:
+    def test_constituents_round_trip(self, connection: Connection, values: list[tuple[Any, ...]]) -> None:
         selection = fill_members(connection, values)
         assert by_key(exported_table(connection, selection)) == by_key(selected(connection, selection))
 

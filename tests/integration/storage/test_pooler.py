@@ -182,7 +182,7 @@ def test_refusals_of_a_pooler_are_explained(
 
 
 @pytest.mark.thorough
-def test_a_server_that_is_down_behind_the_pooler_is_waited_for(
+def test_a_server_that_is_down_while_the_pooler_runs_is_waited_for(
     start_pgbouncer: Starter, start: EngineStarter, tcp_postgres: TcpPostgres
 ) -> None:
     # given a run through a pooler that tries its server again at once

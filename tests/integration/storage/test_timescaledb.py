@@ -211,7 +211,7 @@ class TestWrites:
         ]
         assert chunks(connection) == [date(2026, 5, 4), date(2026, 5, 6), date(2026, 5, 8)]
 
-    def test_a_prepared_insert_goes_on_after_its_chunk_was_dropped(self, connection: Connection) -> None:
+    def test_a_prepared_insert_continues_after_its_chunk_was_dropped(self, connection: Connection) -> None:
         old, new = datetime(2026, 5, 4, 13, 30, tzinfo=UTC), datetime(2026, 5, 8, 13, 30, tzinfo=UTC)
         for number in range(10):
             second = timedelta(seconds=number)

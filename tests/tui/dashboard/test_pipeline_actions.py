@@ -57,7 +57,7 @@ def test_stages_go_round() -> None:
     assert steering.neighbour(seen, StageName.SCRAPER, -1) is StageName.WRITER
 
 
-def test_the_history_stage_takes_part_once_it_was_started() -> None:
+def test_the_history_stage_is_selectable_once_it_was_started() -> None:
     seen = with_history(running())
     assert steering.neighbour(seen, StageName.WRITER, 1) is StageName.HISTORY
     assert steering.neighbour(seen, StageName.HISTORY, 1) is StageName.SCRAPER
@@ -172,7 +172,7 @@ class TestFeed:
         again = feed.poll()
         assert (again.prices, again.constituents, again.lines) == ([], None, [])
 
-    def test_a_changed_price_comes_alone(self, log: CannedLog) -> None:
+    def test_only_the_changed_price_is_returned(self, log: CannedLog) -> None:
         pipeline = FakePipeline()
         feed = self.feed(pipeline, log)
         feed.poll()
@@ -263,7 +263,7 @@ class TestKeys:
         assert "by sector" not in text
         assert "q quit" in text
 
-    def test_screens_stand_before_the_keys_that_stay_and_give_way_first(self) -> None:
+    def test_number_keys_precede_the_permanent_keys_and_are_left_out_first(self) -> None:
         screens = [
             ShownKey("screen.database", (("2", "2"),), "database"),
             ShownKey("screen.demo", (("3", "3"),), "faults"),
@@ -294,7 +294,7 @@ class TestKeys:
 
 
 class TestThemeMemory:
-    def test_what_is_remembered_comes_back(self, tmp_path: Path) -> None:
+    def test_a_stored_theme_is_read_back(self, tmp_path: Path) -> None:
         file = tmp_path / "deep" / "dashboard.json"
         assert remembered_theme(file) is None
         remember_theme(file, "nord")

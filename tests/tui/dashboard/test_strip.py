@@ -247,7 +247,7 @@ def test_a_lease_that_takes_longer_than_all_finished_ones_is_not_hidden(
     assert f" {words} " in behind_strip(replace(running(), stages=stages), StageName.PRICE)
 
 
-def test_figures_stand_under_their_titles() -> None:
+def test_figures_are_below_their_titles() -> None:
     titles, price = row(running(), "stage"), row(running(), StageName.PRICE)
     for title, figure in (("rate", "41.2/s"), ("p95 10 s", "112 ms"), ("failed", " 3")):
         assert titles.index(title) + len(title) == price.index(figure) + len(figure)

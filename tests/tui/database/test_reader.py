@@ -42,7 +42,7 @@ def reader(filled: str) -> Iterator[PostgresReader]:
 
 
 class TestArchive:
-    def test_a_symbol_comes_back_as_it_was_stored(self, reader: PostgresReader) -> None:
+    def test_a_symbol_is_read_as_it_was_stored(self, reader: PostgresReader) -> None:
         stored = reader.read_symbol("NVDA", NOON - timedelta(minutes=5), 500, 5)
         assert stored.symbol == "NVDA"
         assert len(stored.points) == 30

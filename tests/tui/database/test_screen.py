@@ -145,7 +145,7 @@ class TestSql:
         assert " ".join(line.removeprefix("-- ") for line in wrapped) == words.removeprefix("-- ")
 
     @pytest.mark.parametrize("width", [36, 60])
-    def test_no_word_of_the_sql_is_divided_that_fits_a_line(self, width: int) -> None:
+    def test_words_of_the_sql_that_fit_a_line_are_not_split(self, width: int) -> None:
         for metric in metrics_by_name().values():
             whole = {word for name in metric.queries for word in QUERIES[name].split() if len(word) <= width}
             shown = set(text(sql_lines(metric, QUERIES, width)).split())
@@ -217,7 +217,7 @@ class TestScreen:
             for part in ("dead letters", "SQL: server", "current_setting", "NVDA", "187.22 USD"):
                 assert part in words
 
-    async def test_the_cursor_shows_the_sql_behind_its_figure(self, drive: Drive) -> None:
+    async def test_the_sql_of_the_marked_metric_is_shown(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, _):
             await driven.press("down", "j")
             await driven.until(
@@ -251,7 +251,7 @@ class TestScreen:
         async with opened(drive, reader) as (driven, _, _):
             await driven.until(lambda: "No prices stored yet" in driven.text())
 
-    async def test_a_database_that_goes_away_and_comes_back(self, drive: Drive) -> None:
+    async def test_a_database_that_becomes_unavailable_and_recovers(self, drive: Drive) -> None:
         async with opened(drive, pipeline=FakePipeline(running())) as (driven, screen, reader):
             reader.failure = DatabaseError("the database does not answer: [bold]start it")
             screen.run_query()

@@ -16,7 +16,7 @@ from sp500tui.pipeline.writer.database_health import DatabaseHealth
 
 
 @pytest.mark.thorough
-def test_it_stays_away_and_comes_back(
+def test_it_stays_down_for_some_time_and_recovers(
     data_dir: Path, eventually: Callable[[Callable[[], object]], None]
 ) -> None:
     # given an embedded database in use

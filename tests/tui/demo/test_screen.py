@@ -107,7 +107,7 @@ class TestFaults:
             await driven.press("enter")
             await driven.until(lambda: market.now.stale == 0)
 
-    async def test_what_to_watch_for_is_beside_the_marked_fault(self, drive: Drive) -> None:
+    async def test_what_to_watch_for_is_shown_for_the_marked_fault(self, drive: Drive) -> None:
         async with opened(drive) as (driven, _, _):
             assert "Every response is delayed" in driven.text()
             await driven.press("j")
@@ -253,7 +253,7 @@ async def test_what_the_faults_changed_is_on_the_frame_of_their_list(drive: Driv
         await driven.until(lambda: f"price p95 {p95:,.0f} → 2,400 ms" in driven.text())
 
 
-async def test_what_they_changed_is_known_after_the_screen_was_left(drive: Drive) -> None:
+async def test_what_they_changed_is_known_after_the_screen_was_closed(drive: Drive) -> None:
     async with opened(drive) as (driven, _, market):
         before = running()
         await driven.press("2")

@@ -83,7 +83,7 @@ class TestWaterfall:
 
 
 class TestTables:
-    def test_the_letters_of_the_bars_are_explained_beside_the_legs(self) -> None:
+    def test_the_letters_of_the_bars_are_explained_next_to_the_legs(self) -> None:
         legs = [LegTimes(name, 1.0, 100.0, 1) for name in (*LEGS.values(), WHOLE)]
         lines = [text(line) for line in leg_lines(legs, 60, 20)]
         letters = {line[0] for line in lines[1:-1]}

@@ -165,7 +165,7 @@ class TestOnScreen:
             assert lines_of(driven).search_text == ""
             assert lines_of(driven).has_focus
 
-    async def test_the_next_error_is_a_key_away(self, drive: Drive, log: CannedLog) -> None:
+    async def test_a_key_goes_to_the_next_error(self, drive: Drive, log: CannedLog) -> None:
         async with drive() as driven:
             lines_of(driven).focus()
             await said(driven, log, "broken", level=logging.ERROR)

@@ -45,7 +45,7 @@ def test_where_one_price_fits_it_is_the_chosen_one(converted_first: bool, kept: 
 
 
 @pytest.mark.parametrize("width", [61, 70, 120, 200])
-def test_the_chosen_price_stands_first_and_the_other_one_beside_its_change(width: int) -> None:
+def test_the_chosen_price_is_first_and_the_other_one_next_to_its_change(width: int) -> None:
     quoted, converted = (price_layout(width, converted_first=first) for first in (False, True))
 
     assert sorted(quoted.columns) == sorted(converted.columns)
@@ -64,7 +64,7 @@ def test_both_prices_and_the_name_fit_half_of_120_columns(
 
 
 @given(st.integers(61, 260), st.sampled_from(list(C)), st.booleans(), st.booleans(), st.booleans())
-def test_both_prices_are_shown_beside_every_sorted_column(
+def test_both_prices_are_shown_with_every_sorted_column(
     width: int, sort: PriceColumn, converted_first: bool, grouped: bool, units: bool
 ) -> None:
     layout = price_layout(width, sort, converted_first=converted_first, grouped=grouped, units=units)

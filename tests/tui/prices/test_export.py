@@ -93,7 +93,7 @@ def test_a_negative_change_stays_a_number() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40))
-def test_any_name_comes_back(name: str) -> None:
+def test_any_name_round_trips(name: str) -> None:
     known = replace(record(), name=name)
 
     assert json.loads(as_json(prices(known)))[0]["name"] == name

@@ -88,7 +88,7 @@ def test_before_the_first_price_every_symbol_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(("size", "shown"), [((200, 60), True), ((160, 60), False), ((200, 40), False)])
-async def test_it_is_shown_beside_the_log_of_a_large_window(
+async def test_it_is_shown_next_to_the_log_of_a_large_window(
     drive: Drive, size: tuple[int, int], shown: bool
 ) -> None:
     async with drive(size=size) as driven:

@@ -218,7 +218,7 @@ class TestCursor:
             await b.press("down")
             assert b.table.cursor_symbol == "S05"
 
-    async def test_arrows_left_and_right_are_left_to_the_screen(self) -> None:
+    async def test_left_and_right_are_handled_by_the_screen(self) -> None:
         async with bench() as b:
             keys = set(b.table._bindings.key_to_bindings)
 

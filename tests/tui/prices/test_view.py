@@ -34,7 +34,7 @@ def symbols_of(view: PriceListView) -> list[str]:
     return [line for line in view.lines if isinstance(line, str)]
 
 
-def test_missing_values_come_last_both_ways() -> None:
+def test_missing_values_are_last_in_both_directions() -> None:
     model, view = view_of()
     model.update([live("B", "200", "9"), live("D", "100", "1"), live("A", "50", None)], NOW)
 

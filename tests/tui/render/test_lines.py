@@ -38,7 +38,7 @@ def test_only_blanks_are_cut_without_a_sign() -> None:
     assert text_of(cut(line, 2)) == "3…"
 
 
-def test_the_right_side_gives_way_before_the_left() -> None:
+def test_the_right_side_is_dropped_before_the_left_is_cut() -> None:
     assert text_of(spread((Span("left side"),), (Span("right"),), 12)) == "left side   "
 
 

@@ -133,7 +133,7 @@ def test_the_axis_is_as_long_as_the_strip_below_it(width: int) -> None:
 
 
 class TestEvents:
-    def test_signs_stand_at_their_seconds_with_their_text(self) -> None:
+    def test_signs_are_at_their_seconds_with_their_text(self) -> None:
         marks = [Mark(18, "▼", "db down", Role.BAD), Mark(8, "▲", "db back", Role.GOOD)]
         assert text_of(event_strip(marks, 20)) == " ▼ db down ▲ db back"
 

@@ -141,7 +141,7 @@ async def test_a_key_that_moves_to_the_past_while_the_pipeline_ends_does_not_fai
 
 
 class TestLookingBack:
-    async def test_comma_goes_back_and_full_stop_forth(self, live: Show) -> None:
+    async def test_comma_goes_backward_and_full_stop_forward(self, live: Show) -> None:
         async with live() as dashboard:
             assert bar(dashboard) == ""
             # when the user goes back three times, then the state of that time is shown
@@ -226,7 +226,7 @@ class TestLookingBack:
             await dashboard.press("f4")
             await dashboard.until(lambda: not bar(dashboard))
 
-    async def test_the_past_cannot_be_steered(self, live: Show) -> None:
+    async def test_the_past_cannot_be_controlled(self, live: Show) -> None:
         async with live() as dashboard:
             await dashboard.press("comma", "plus")
             assert dashboard.said == "This is the past: return to the present first"
@@ -459,7 +459,7 @@ class TestReplaying:
             await dashboard.press("space")
             await at(dashboard, "▶ 2026-05-14 17:46:01")
 
-    async def test_nothing_can_be_steered_and_q_leaves(self, replay: Show) -> None:
+    async def test_nothing_can_be_controlled_and_q_quits(self, replay: Show) -> None:
         async with replay() as dashboard:
             await dashboard.press("plus", "p", "r", "P")
             assert "space play" in dashboard.text()

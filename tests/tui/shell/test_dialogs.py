@@ -96,7 +96,7 @@ class TestNumberOfWorkers:
 
 
 class TestPalette:
-    async def test_it_has_entries_of_its_own_only(self, drive: Drive) -> None:
+    async def test_it_has_only_its_own_entries(self, drive: Drive) -> None:
         async with drive(size=(120, 60)) as driven:
             await driven.press("ctrl+p")
             await driven.until(lambda: "screen: Database" in driven.text())

@@ -129,7 +129,7 @@ async def test_a_filter_that_is_left_for_another_panel_is_closed_and_kept(drive:
         assert driven.main.panel not in (driven.app.focused.ancestors_with_self if driven.app.focused else ())
 
 
-async def test_the_effect_of_a_key_is_shown_beside_a_maximized_panel(drive: Drive) -> None:
+async def test_the_effect_of_a_key_is_shown_with_a_maximized_panel(drive: Drive) -> None:
     async with drive() as driven:
         await driven.press("z")
         await driven.until(lambda: "pipeline ·" not in driven.text(), "the prices alone")

@@ -125,7 +125,7 @@ def test_a_line_too_short_for_the_equation_leaves_out_terms_and_never_digits() -
     assert bar(listed, 60)[1].rstrip() == "fetched 25,126 = stored 20,871 + duplicate 203 + … ✓"
 
 
-def test_without_room_for_its_age_the_exchange_rate_is_shown_beside_the_named_session() -> None:
+def test_without_room_for_its_age_the_exchange_rate_is_shown_next_to_the_named_session() -> None:
     assert bar(running(), 80)[0].endswith("NYSE open  USD/DKK 6.8721")
     assert bar(running(), 60)[0].endswith("NYSE open")
 
@@ -167,7 +167,7 @@ def test_a_limit_that_is_not_known_yet_is_not_shown_as_zero() -> None:
     assert "1,204 requests, 0 failed  Yahoo" in third
 
 
-def test_trouble_is_the_verdict_and_has_text_beside_its_colour() -> None:
+def test_a_problem_is_the_verdict_and_has_text_in_addition_to_its_colour() -> None:
     first, _, third = bar(degraded(), 200)
     assert "! degraded" in first
     assert "Yahoo ! degraded" in third
@@ -376,7 +376,7 @@ class TestVerdict:
         wide = sentence if not advice else f"{sentence}; {advice}"
         assert text_of(status_lines(found, VIEW, 160, 4)[-1]).strip() == f"! {wide}"
 
-    def test_what_is_degraded_stands_before_all_is_well_and_behind_what_is_worse(self) -> None:
+    def test_degraded_precedes_well_and_follows_what_is_worse(self) -> None:
         slow = replace(
             running().sources, health=Health.DEGRADED, message="Yahoo Finance: 2 of 4 requests/s allowed"
         )

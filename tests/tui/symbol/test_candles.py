@@ -287,7 +287,7 @@ class TestLive:
     def test_an_older_price_is_ignored(self) -> None:
         assert not self.live().add(quote("1", OPENING - timedelta(seconds=1)))
 
-    def test_beside_bars_only_the_regular_session_counts(self) -> None:
+    def test_only_the_regular_session_updates_candles_of_the_regular_session(self) -> None:
         late = quote("1", OPENING + timedelta(minutes=1), None, MarketState.POST)
         assert not self.live(regular=True).add(late)
         assert self.live().add(late)

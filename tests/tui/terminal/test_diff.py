@@ -202,7 +202,7 @@ async def _rendered(pilot: Pilot[None], widget: Counted, text: str) -> None:
             await pilot.pause(0.01)
 
 
-async def test_what_happens_behind_a_screen_does_not_redraw_it() -> None:
+async def test_changes_below_an_opaque_screen_do_not_redraw_it() -> None:
     app = ThreeLines()
     async with app.run_test(size=(20, 5)) as pilot:
         first, cover = app.query_one("#first", Counted), Cover()
@@ -228,7 +228,7 @@ async def test_what_happens_behind_a_screen_does_not_redraw_it() -> None:
         assert [line.text.strip() for line in lines[:3]] == ["FIRST", "middle", "last"]
 
 
-async def test_what_happens_behind_a_translucent_screen_is_seen() -> None:
+async def test_changes_below_a_translucent_screen_are_drawn() -> None:
     app = ThreeLines()
     async with app.run_test(size=(20, 5)) as pilot:
         cover = Cover()

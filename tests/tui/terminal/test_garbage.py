@@ -146,7 +146,7 @@ def test_answers_of_the_terminal_are_no_keys(leaving_terminal: Terminal, pieces:
 
 
 @pytest.mark.thorough
-def test_answers_that_come_before_the_first_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_that_arrive_before_the_first_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     program = [PROGRAM[0], "-m", "tests.support.tui.fake_dashboard"]
     terminal = Terminal([str(tmp_path)], tmp_path, program=program)

@@ -84,7 +84,7 @@ def test_every_key_of_textual_arrives(source: Source, sequence: str) -> None:
         (b"\x1b[200~a\0b\xff\x1b[A\x1b[201~", ["paste ab\ufffd[A"]),
     ],
 )
-def test_keys_mouse_and_pastes_arrive_even_when_torn(
+def test_keys_mouse_and_pastes_arrive_even_when_split(
     source: Source, data: bytes, expected: list[str]
 ) -> None:
     assert source.send(data) == expected
@@ -179,7 +179,7 @@ def test_escape_alone_is_a_key_after_its_delay(source: Source) -> None:
     assert source.wait(ESCAPE_DELAY) == ["escape"]
 
 
-def test_ctrl_c_ends_a_torn_sequence(source: Source) -> None:
+def test_ctrl_c_ends_a_truncated_sequence(source: Source) -> None:
     for begun in (b"\x1b[", b"\x1b]11;", b"\x1b[M", b"\x1bO"):
         assert source.send(begun + b"\x03") == ["ctrl+c"]
 

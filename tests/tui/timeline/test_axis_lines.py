@@ -26,7 +26,7 @@ from tests.support.tui.fake_pipeline import NOON
 from tests.support.tui.timeline_spans import BUSY, REPORT, SOURCE, WINDOW, text
 
 
-def test_what_happened_keeps_its_words_beside_the_start_of_a_cycle() -> None:
+def test_an_event_keeps_its_words_next_to_the_start_of_a_cycle() -> None:
     events = [
         PipelineEvent(kind, message, 20, NOON - timedelta(seconds=ago), worker="writer-2")
         for kind, message, ago in (

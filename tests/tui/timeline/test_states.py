@@ -11,7 +11,7 @@ from tests.support.tui.timeline_spans import (
 )
 
 
-def test_every_state_of_a_span_has_a_sign_of_its_own() -> None:
+def test_every_state_of_a_span_has_a_unique_sign() -> None:
     letters = [sign.letter.lower() for sign in SIGNS.values()]
     assert set(SIGNS) == set(WorkerState) - {WorkerState.DRAINING, WorkerState.HUNG}
     assert len(set(letters)) == len(letters)

@@ -26,7 +26,7 @@ def test_every_state_is_in_one_column() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(WorkerState), st.floats(0.001, 60), min_size=1))
-def test_the_shares_add_up_and_stand_below_their_titles(seconds: Mapping[WorkerState, float]) -> None:
+def test_the_shares_add_up_and_are_below_their_titles(seconds: Mapping[WorkerState, float]) -> None:
     line, titles = stage_line(StageName.PRICE, seconds, WIDTH), titles_line("last 60 s", WIDTH)
     assert (width_of(line), width_of(titles)) == (WIDTH, WIDTH)
     percent = [float(part.replace("<1", "0")) for part in shares(seconds)]

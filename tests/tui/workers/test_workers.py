@@ -58,7 +58,7 @@ def test_a_line_is_exactly_as_wide_as_the_panel(
     assert width_of(header_line(columns, width)) == width
 
 
-def test_columns_come_with_the_width() -> None:
+def test_columns_are_added_with_the_width() -> None:
     assert [name for name, _ in worker_columns(44, 11).figures] == []
     for width in (76, 109, 117):
         assert [name for name, _ in worker_columns(width, 11).figures] == ["rate", "p95 10 s"]
@@ -314,7 +314,7 @@ async def test_a_panel_without_room_shows_no_times_of_stages(drive: Drive, size:
         assert TIMES not in driven.text()
 
 
-async def test_many_workers_come_before_the_times_of_stages(drive: Drive) -> None:
+async def test_many_workers_have_priority_over_the_times_of_stages(drive: Drive) -> None:
     workers = tuple(worker(StageName.PRICE, number, WorkerState.IDLE, "", 0.0) for number in range(1, 40))
     async with drive(with_past(workers), size=(200, 60)) as driven:
         await driven.until(lambda: "db back" in driven.text(), "the last seconds")

@@ -115,7 +115,7 @@ class TestOutput:
         lines = as_columns([(name, str(price)) for name, price in rows]).splitlines()
         assert len(lines) == len(rows)
 
-    def test_numbers_stand_on_the_right(self) -> None:
+    def test_numbers_are_right_aligned(self) -> None:
         assert as_columns([("a", "1"), ("bb", "10")], frozenset({1})) == "a    1\nbb  10\n"
 
 

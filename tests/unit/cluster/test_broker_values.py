@@ -207,7 +207,7 @@ def test_an_invalid_rate_is_not_accepted(base: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("record", [None, *HOSTILE, b'{"listed":[{}]}', b'{"listed":[],"chosen":[1,2]}'])
-def test_a_list_that_cannot_be_read_leaves_the_one_in_force(record: bytes | None) -> None:
+def test_a_list_that_cannot_be_read_does_not_replace_the_current_one(record: bytes | None) -> None:
     broker = HashBroker({} if record is None else {"version": b"2", "record": record})
     current_constituents = SharedConstituents(lambda: pytest.fail("not asked"), ("AAPL",), 60.0, broker)  # type: ignore[arg-type]
     current_constituents.refresh_from("2")

@@ -59,17 +59,17 @@ def comes_back(codec: Codec[Any], item: Any, monotonic: str) -> None:
 
 
 @given(st.builds(Ticker, symbol=words, queued_at=ticks, attempts=st.integers(0, 99)))
-def test_a_ticker_comes_back(ticker: Ticker) -> None:
+def test_a_ticker_round_trips(ticker: Ticker) -> None:
     comes_back(TickerCodec(lambda: OFFSET), ticker, "queued_at")
 
 
 @given(st.builds(FetchedQuote, quote=quotes, fetched_monotonic=ticks, fetched_by=words))
-def test_a_quote_comes_back_digit_by_digit(fetched: FetchedQuote) -> None:
+def test_a_quote_round_trips_digit_by_digit(fetched: FetchedQuote) -> None:
     comes_back(FetchedCodec(lambda: OFFSET), fetched, "fetched_monotonic")
 
 
 @given(rows)
-def test_a_row_comes_back_digit_by_digit(row: ConvertedQuote) -> None:
+def test_a_row_round_trips_digit_by_digit(row: ConvertedQuote) -> None:
     comes_back(RowCodec(lambda: OFFSET), row, "fetched_monotonic")
 
 
@@ -79,7 +79,7 @@ def test_a_row_comes_back_digit_by_digit(row: ConvertedQuote) -> None:
     words,
     st.integers(0, 9),
 )
-def test_a_request_for_bars_comes_back(
+def test_a_request_for_bars_round_trips(
     dates: list[date], resolution: Resolution, symbol: str, failures: int
 ) -> None:
     task = HistoryTask(symbol, resolution, tuple(trading_day(each) for each in dates), failures)

@@ -56,11 +56,11 @@ WORKER = WorkerSnapshot(
 )
 
 
-def test_a_heartbeat_comes_back_as_it_was_sent() -> None:
+def test_a_heartbeat_round_trips() -> None:
     assert decode("vm:1:ab", encode(BEAT)) == BEAT
 
 
-def test_workers_come_back_with_the_name_of_their_node() -> None:
+def test_workers_round_trip_with_the_name_of_their_node() -> None:
     assert decode_workers("vm:1:ab", encode_workers((WORKER,))) == (WORKER,)
 
 
@@ -90,7 +90,7 @@ def test_a_lost_node_of_another_version_is_ignored() -> None:
     check_versions(ClusterView(time=100.0, last_seen={"vm:1:ab": 9.5}, heartbeats={"vm:1:ab": BEAT}), "0.2.0")
 
 
-def test_every_program_has_a_name_of_its_own() -> None:
+def test_every_program_has_a_unique_name() -> None:
     one, other = node_name(), node_name()
     assert one != other
     assert short_name(one) == short_name(other)

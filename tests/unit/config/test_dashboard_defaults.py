@@ -20,7 +20,7 @@ from sp500tui.errors import ConfigurationError
         ({"demo": True, "broker": "redis://127.0.0.1:1/0"}, (50, 200.0, 1.0)),
     ],
 )
-def test_the_demo_of_the_dashboard_has_defaults_of_its_own(
+def test_the_demo_of_the_dashboard_has_separate_defaults(
     flags: dict[str, Any], expected: tuple[float, float, float]
 ) -> None:
     settings = for_dashboard(load(flags)).settings

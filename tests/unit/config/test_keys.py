@@ -7,7 +7,7 @@ import pytest
 from sp500tui.config.keys import KEYS, KEYS_BY_ID, validate_keymap
 
 
-def test_every_key_has_an_id_of_its_own_and_an_explanation() -> None:
+def test_every_key_has_a_unique_id_and_an_explanation() -> None:
     assert len(KEYS_BY_ID) == len(KEYS)
     assert all(key.keys and key.explanation for key in KEYS)
 

@@ -178,7 +178,7 @@ class TestConfiguration:
         assert [each.name for each in tmp_path.iterdir()] == ["output"]
         assert (tmp_path / "output").stat().st_size > 6 << 20
 
-    def test_a_failed_configuration_leaves_the_former_in_force(self, tmp_path: Path) -> None:
+    def test_a_failed_configuration_keeps_the_previous_one(self, tmp_path: Path) -> None:
         former = configure(folder=tmp_path, console=False)
         (tmp_path / "x.errors.log").mkdir()
         with pytest.raises(ConfigurationError, match=r"log file .*x\.errors\.log cannot be opened"):

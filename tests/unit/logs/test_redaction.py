@@ -120,7 +120,7 @@ class TestRedactUrl:
             ("", "***"),
         ],
     )
-    def test_of_what_cannot_be_read_nothing_is_quoted(self, url: str, shown: str) -> None:
+    def test_unreadable_input_is_not_quoted(self, url: str, shown: str) -> None:
         assert redact_url(url) == shown
 
     @given(addresses())

@@ -55,7 +55,7 @@ def test_a_full_disk_is_an_error_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "write", "kind"),
     [("stdout", write_output, BrokenPipeOutputError), ("stderr", write_error, OutputError)],
 )
-def test_a_closed_pipe_is_an_error_of_its_own_on_standard_output(
+def test_a_closed_pipe_is_a_distinct_error_on_standard_output(
     monkeypatch: pytest.MonkeyPatch, name: str, write: Callable[[str], None], kind: type[OutputError]
 ) -> None:
     reading, writing = os.pipe()

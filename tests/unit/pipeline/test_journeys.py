@@ -134,6 +134,6 @@ def test_percentiles_are_those_of_the_legs() -> None:
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1), (0.5, 50), (0.95, 95), (1.0, 100)])
-def test_a_percentile_is_a_value_of_its_own(share: float, value: int) -> None:
+def test_a_percentile_is_one_of_the_values(share: float, value: int) -> None:
     assert percentile(list(range(100, 0, -1)), share) == value
     assert percentile([7.0], share) == 7.0

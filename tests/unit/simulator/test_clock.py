@@ -70,7 +70,7 @@ def test_time_never_goes_back_when_the_system_clock_does() -> None:
     assert clock.elapsed() == pytest.approx(100)
 
 
-def test_an_evening_start_has_the_opening_behind_it() -> None:
+def test_a_start_in_the_evening_is_after_the_opening() -> None:
     # given a start at 17:00 in a day at real speed
     clock = DemoClock(start_at=17 * HOUR, now=SettableTime())
 

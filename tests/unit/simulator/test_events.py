@@ -117,7 +117,7 @@ def test_shares_have_dividends_and_splits_in_their_past() -> None:
         }
 
 
-def test_a_renamed_share_takes_its_history_along(scene: Scene) -> None:
+def test_a_renamed_share_keeps_its_history(scene: Scene) -> None:
     before = scene.chart("MMM")
     scene.events.apply({"kind": "rename", "symbol": "MMM", "new_symbol": "MMMX"})
     after = scene.chart("MMMX")

@@ -45,7 +45,7 @@ def test_impossible_faults_are_refused_by_name(values: object, named: str) -> No
     assert "\n" not in str(refusal.value)
 
 
-def test_faults_survive_the_way_through_json() -> None:
+def test_faults_round_trip_through_json() -> None:
     faults = Faults(throttle=0.5, retry_after=7, wikipedia="down", limits={"throttle": 3})
     assert Faults.parse(json.loads(json.dumps(faults.as_json()))) == faults
 

@@ -239,7 +239,7 @@ def test_the_sweep_updates_every_share_within_half_a_minute() -> None:
 
 
 @pytest.mark.parametrize("symbol", ["DKK=X", "USDDKK=X"])
-def test_the_dollar_pair_goes_by_its_short_name(symbol: str) -> None:
+def test_the_dollar_pair_has_its_short_name(symbol: str) -> None:
     pair = new_market(SettableTime()).pair(symbol)
     assert pair is not None
     assert pair.symbol == "DKK=X"

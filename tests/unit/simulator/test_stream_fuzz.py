@@ -17,7 +17,7 @@ requests = st.dictionaries(st.sampled_from(["subscribe", "unsubscribe", "other"]
 
 
 @given(st.text() | (anything | requests).map(json.dumps))
-def test_whatever_is_sent_only_symbols_come_of_it(text: str) -> None:
+def test_any_input_yields_only_symbols(text: str) -> None:
     seen = {"AAPL": 3}
     _subscribe(text, seen)
     assert all(isinstance(symbol, str) and symbol == symbol.upper() for symbol in seen)

@@ -300,7 +300,7 @@ def test_headers_and_titles_among_the_rows_are_no_companies() -> None:
         "Nasdaq: brk/b",
     ],
 )
-def test_a_share_class_is_read_behind_any_separator_and_before_any_mark(symbol: str) -> None:
+def test_a_share_class_is_read_after_any_separator_and_before_any_mark(symbol: str) -> None:
     lines = rows(FEW)
     lines[0][0] = symbol
     assert parse_page(page(lines)).constituents[0].symbol == "BRK.B"

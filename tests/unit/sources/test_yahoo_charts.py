@@ -39,7 +39,7 @@ def test_an_unreadable_action_is_logged_and_costs_no_bar(
     assert "unreadable split of ZQA" in caplog.text
 
 
-def test_a_current_day_that_comes_twice_is_one_bar() -> None:
+def test_a_repeated_current_day_is_one_bar() -> None:
     body = answer(
         [OPENING, OPENING + 5_000], "1d", open=[10, 10.5], meta={"regularMarketTime": OPENING + 5_000}
     )

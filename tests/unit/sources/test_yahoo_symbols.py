@@ -29,7 +29,7 @@ def test_share_classes_change_their_dot_and_exchanges_do_not(listed: str, yahoo:
 
 
 @given(st.from_regex(r"\A[A-Z]{1,5}(\.[A-Z]{1,2})?\Z"))
-def test_every_listed_symbol_comes_back(listed: str) -> None:
+def test_every_listed_symbol_round_trips(listed: str) -> None:
     assert parse_symbol(yahoo_symbol(listed)) == listed
 
 

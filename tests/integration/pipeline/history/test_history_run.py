@@ -175,7 +175,7 @@ def test_killed_writers_lose_double_and_alter_nothing(url: str, tmp_path: Path, 
     assert states(url, charts) == {CoverageState.COMPLETE}
 
 
-def test_a_database_that_is_away_is_waited_for(url: str, tmp_path: Path, charts: FakeCharts) -> None:
+def test_an_unavailable_database_is_waited_for(url: str, tmp_path: Path, charts: FakeCharts) -> None:
     # given workers whose database answers only after a while
     events: list[PipelineEvent] = []
     present = [f"postgresql:///absent?host={tmp_path}"]
@@ -260,7 +260,7 @@ def test_bars_spooled_by_an_interrupted_run_are_stored_by_the_next(
     assert stored(url) == expected()
 
 
-def test_two_runs_at_once_double_nothing(url: str, tmp_path: Path, charts: FakeCharts) -> None:
+def test_two_concurrent_runs_duplicate_nothing(url: str, tmp_path: Path, charts: FakeCharts) -> None:
     tasks = history_tasks(surveyed(url, charts).coverage)
     with running(url, tmp_path / "one", charts) as one, running(url, tmp_path / "two", charts) as two:
         one.add(tasks)
@@ -451,7 +451,7 @@ def test_a_half_day_is_one_also_when_the_source_no_longer_states_its_close(url: 
     assert [each.end_time for each in stored] == [day.end_time for day in days]
 
 
-def test_a_source_without_answer_leaves_the_sessions_of_before(
+def test_a_source_that_does_not_answer_leaves_the_stored_sessions_unchanged(
     url: str, tmp_path: Path, charts: FakeCharts
 ) -> None:
     heal(url, tmp_path, charts)

@@ -149,7 +149,7 @@ class TestSharing:
         assert not answers(url)
         eventually(lambda: not runs(watchdog))
 
-    def test_an_orderly_end_leaves_no_watchdog(self, made_dir: Path) -> None:
+    def test_a_clean_shutdown_leaves_no_watchdog(self, made_dir: Path) -> None:
         program = Program(made_dir)
         program.url()
         watchdog = program.watchdog()
@@ -207,7 +207,7 @@ class TestRevival:
         server.stop()
 
     @pytest.mark.parametrize("text", ["12", "12\n/data\n1700000000\n5432\n\n"])
-    def test_a_torn_pid_file_is_no_obstacle(self, made_dir: Path, server: EmbeddedServer, text: str) -> None:
+    def test_a_truncated_pid_file_is_ignored(self, made_dir: Path, server: EmbeddedServer, text: str) -> None:
         kill_server(made_dir / "pgdata")
         (made_dir / "pgdata" / "postmaster.pid").write_text(text)
         assert server.restart_if_dead()

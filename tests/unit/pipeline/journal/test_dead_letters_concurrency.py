@@ -57,7 +57,7 @@ def test_a_dead_letter_can_be_added_during_a_replay(letters: DeadLetters) -> Non
     assert symbols(letters) == ["S2", "S4"]
 
 
-def test_two_replays_at_once_lose_nothing(letters: DeadLetters) -> None:
+def test_two_concurrent_replays_lose_nothing(letters: DeadLetters) -> None:
     letters.add([letter(1), letter(2), letter(2), letter(3)])
 
     def accept(each: DeadLetter) -> bool:

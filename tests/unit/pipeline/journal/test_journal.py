@@ -368,7 +368,7 @@ def test_without_write_ahead_a_batch_that_the_disk_refuses_stays_in_progress(
     assert (journal.in_progress, journal.spooled) == (2, 0)
 
 
-def test_without_the_journal_a_batch_reaches_the_disk_however_many_files_were_begun_meanwhile(
+def test_without_the_journal_a_batch_reaches_the_disk_however_many_files_were_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a batch held by a writer, and others that fill two files and are committed
@@ -391,7 +391,9 @@ def test_without_the_journal_a_batch_reaches_the_disk_however_many_files_were_be
     assert again.payload == batch.payload
 
 
-def test_a_batch_that_cannot_be_read_now_waits_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_that_cannot_be_read_now_stays_pending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     journal, counters = new_journal(tmp_path)
     journal.requeue(accept(journal, counters, 1, 2))
 
@@ -451,7 +453,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         journal.open()
 
 
-def test_closing_leaves_what_waits_for_the_next_start(tmp_path: Path) -> None:
+def test_closing_keeps_pending_batches_for_the_next_start(tmp_path: Path) -> None:
     journal, counters = new_journal(tmp_path)
     journal.requeue(accept(journal, counters, 1, 2))
     accept(journal, counters, 5, 1)

@@ -161,7 +161,7 @@ LAST = segment_module.frame(b"B", 2, 1, b"two") + b"two"
     ],
 )
 @pytest.mark.parametrize("before", [b"", WHOLE], ids=["alone", "after a record"])
-def test_a_crash_and_damage_at_the_end_are_told_apart(
+def test_a_crash_and_damage_at_the_end_are_distinguished(
     tmp_path: Path, before: bytes, tail: bytes, damaged: bool
 ) -> None:
     path = tmp_path / "1-a.journal"

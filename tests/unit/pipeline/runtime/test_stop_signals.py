@@ -54,7 +54,7 @@ class TestKept:
             with pytest.raises(StoppedBySignal), signals.raised():
                 raise AssertionError("it had been stopped")
 
-    def test_the_handlers_of_before_come_back(self) -> None:
+    def test_the_previous_handlers_are_restored(self) -> None:
         before = [signal.getsignal(number) for number in STOP_SIGNALS]
         with StopSignals():
             assert [signal.getsignal(number) for number in STOP_SIGNALS] != before

@@ -161,7 +161,7 @@ def test_conversion_is_exact(price: Decimal, of_one: Decimal, code: str) -> None
     assert Fraction(converted) == Fraction(price) * Fraction(of_one) / units
 
 
-def test_rate_and_time_are_of_one_rate_although_a_newer_one_arrives_meanwhile() -> None:
+def test_rate_and_time_belong_together_although_a_newer_rate_arrives() -> None:
     # given a rate that is replaced by another thread as soon as it is read
     rates = FxRates("DKK")
     later = OPENING + timedelta(minutes=1)

@@ -42,9 +42,7 @@ def taken(reader: FrameDecoder) -> list[bytes]:
 
 
 @given(messages=st.lists(st.binary(max_size=40), max_size=5), sizes=st.lists(st.integers(0, 20), max_size=20))
-def test_messages_come_back_whole_whatever_pieces_they_come_in(
-    messages: list[bytes], sizes: list[int]
-) -> None:
+def test_messages_are_reassembled_from_any_pieces(messages: list[bytes], sizes: list[int]) -> None:
     reader, found = FrameDecoder(), []
     for piece in pieces(b"".join(map(encode_frame, messages)), sizes):
         reader.feed(piece)
@@ -53,7 +51,7 @@ def test_messages_come_back_whole_whatever_pieces_they_come_in(
 
 
 @given(message=st.binary(max_size=40), data=st.data())
-def test_a_torn_frame_is_waited_for(message: bytes, data: st.DataObject) -> None:
+def test_the_rest_of_a_partial_frame_is_waited_for(message: bytes, data: st.DataObject) -> None:
     whole = encode_frame(message)
     reader = FrameDecoder()
     reader.feed(whole[: data.draw(st.integers(0, len(whole) - 1))])
@@ -156,7 +154,7 @@ def test_an_answer_that_is_none_ends_the_process_and_not_the_program(link: Write
 
 
 @given(message=answers | json_values)
-def test_whatever_it_answers_only_the_projects_own_errors_come_of_it(message: object) -> None:
+def test_any_answer_raises_only_the_projects_errors(message: object) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess, "Popen", FakeProcess)
         link = WriterClient("postgresql://nowhere", "writer-3", 5.0)

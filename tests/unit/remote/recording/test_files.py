@@ -58,7 +58,7 @@ class TestFiles:
 
     @settings(max_examples=30)
     @given(cut=st.integers(0, 100_000))
-    def test_a_torn_file_is_complete_up_to_its_last_block(
+    def test_a_truncated_file_is_complete_up_to_its_last_block(
         self, tmp_path_factory: pytest.TempPathFactory, cut: int
     ) -> None:
         # given a file that ends anywhere

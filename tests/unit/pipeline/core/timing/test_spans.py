@@ -100,7 +100,7 @@ class TestRings:
         rings = SpanRings()
         assert rings.ring("price-1") is rings.ring("price-1")
 
-    def test_the_successor_of_a_hung_worker_has_a_ring_of_its_own(self) -> None:
+    def test_the_successor_of_a_hung_worker_has_a_separate_ring(self) -> None:
         rings = SpanRings()
         hung = rings.ring("price-1")
         fresh = rings.ring("price-1", fresh=True)
