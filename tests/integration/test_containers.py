@@ -113,7 +113,7 @@ def test_the_dashboard_on_a_terminal(podman: Podman, image: str) -> None:
     stream = pyte.Stream(screen)
 
     def reads() -> bool:
-        """Show what was written meanwhile; False after the end."""
+        """Print the output so far; False after the end."""
         try:
             stream.feed(child.read_nonblocking(65_536, timeout=0.2))
         except pexpect.TIMEOUT:
@@ -126,7 +126,7 @@ def test_the_dashboard_on_a_terminal(podman: Podman, image: str) -> None:
         return "\n".join(screen.display)
 
     try:
-        # when it has stored a cycle, and is asked to leave
+        # when it has stored a cycle, and is stopped
         waits_for(lambda: reads() and "503/503" in shown() and "PostgreSQL ✓" in shown(), shown)
         child.send("q")
 

@@ -1,4 +1,4 @@
-"""Makes the pictures of the README from the running program: `uv run python -m tests.tui.readme_pictures [FOLDER]`.
+"""Renders the pictures of the README from the running program: `uv run python -m tests.tui.readme_pictures [FOLDER]`.
 
 The real pipeline runs on the demo market and an embedded PostgreSQL of its own; only the terminal is Textual's
 headless one. The cluster is a real one too: a Valkey broker and two worker programs, of which one is killed.
@@ -36,11 +36,11 @@ from tests.support.cluster.valkey import new_server
 FOLDER = Path("docs/pictures")
 _TIMEOUT = 180.0
 _CYCLES = 25
-"""Cycles of a picture without faults: the strips then show most of a minute."""
+"""Number of cycles before a picture without faults, so that the strips show most of a minute."""
 _WAITING = 100
-"""Tickers that wait in the picture of a slow source."""
+"""Number of waiting tickers in the picture of a slow source."""
 _SLOW = 2.0
-"""Requests a second of the cluster, so that the killed node has work."""
+"""Requests per second of the cluster, so that the killed node has work."""
 
 _HOLDING = (WorkerState.BUSY, WorkerState.SOURCE, WorkerState.LIMIT)
 """States of a price worker that holds tickers."""
@@ -64,7 +64,7 @@ def _folder() -> Iterator[Path]:
 
 
 def _dashboard(data: Path, make: Callable[[Settings, Paths], PipelineControl], **more: Any) -> DashboardApp:
-    """The program's own dashboard of the demo market with its data in that folder."""
+    """The program's dashboard of the demo market with its data in a folder."""
     settings = Settings(demo=True, data_dir=data, theme="sp500tui-dark", **more)
     paths = Paths.of(settings)
     paths.prepare()
@@ -78,7 +78,7 @@ def _dashboard(data: Path, make: Callable[[Settings, Paths], PipelineControl], *
 
 
 def _save(app: DashboardApp, folder: Path, name: str) -> None:
-    """Save what the screen looks like."""
+    """Save a picture of the screen."""
     folder.mkdir(parents=True, exist_ok=True)
     file = f"{name}-{app.size.width}x{app.size.height}.svg"
     app.save_screenshot(file, str(folder))
@@ -86,7 +86,7 @@ def _save(app: DashboardApp, folder: Path, name: str) -> None:
 
 
 async def _stop(app: DashboardApp, pilot: Pilot[int]) -> None:
-    """Let the pipeline end in good order."""
+    """Stop the pipeline by the drain."""
     pipeline = app.feed.pipeline
     assert pipeline is not None
     pipeline.stop()
@@ -94,7 +94,7 @@ async def _stop(app: DashboardApp, pilot: Pilot[int]) -> None:
 
 
 async def picture(folder: Path, size: tuple[int, int], keys: tuple[str, ...], name: str) -> None:
-    """Run the dashboard at `size` until it has something to show, press `keys`, and save what it looks like."""
+    """Run the dashboard at `size` until it shows data, press `keys`, and save a picture."""
     with _folder() as data:
         app = _dashboard(data, Pipeline, market_seed=500, **SCREEN_DEMO)
         async with app.run_test(size=size) as pilot:
@@ -130,7 +130,7 @@ async def symbol_picture(folder: Path, size: tuple[int, int]) -> None:
 
 
 async def timeline_picture(folder: Path, size: tuple[int, int]) -> None:
-    """Kill a writer's process, and save the timeline of the seconds around it."""
+    """Kill a writer's process, and save the timeline around that time."""
     with _folder() as data:
         app = _dashboard(data, Pipeline, market_seed=500, **SCREEN_DEMO)
         async with app.run_test(size=size) as pilot:
@@ -181,7 +181,7 @@ async def tour_pictures(folder: Path, size: tuple[int, int]) -> None:
 
 @contextmanager
 def _cluster(data: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A broker and two worker programs on this machine; gives the broker's URL and the programs."""
+    """A broker and two worker programs on this machine; yields the broker's URL and the programs."""
     server = new_server()
     command = [sys.executable, "-m", "sp500tui", "worker", "--demo", "--broker", server.url]
     command += ["--stages", "scraper=1,price=3,converter=1,writer=1", "--interval", "5"]
@@ -205,7 +205,7 @@ def _at_work(app: DashboardApp) -> bool:
 
 
 def _accept(app: DashboardApp) -> bool:
-    """Whether another node has what the killed one held."""
+    """Whether another node has taken over the leases of the killed one."""
     return any(node.health is Health.DOWN and "reassigned" in node.message for node in app.snapshot.nodes)
 
 
@@ -226,7 +226,7 @@ async def cluster_picture(folder: Path, size: tuple[int, int]) -> None:
 
 
 def main(folder: Path = FOLDER) -> None:
-    """Make all pictures."""
+    """Render all pictures."""
     for size, keys, name in (
         ((120, 40), (), "main"),
         ((200, 60), ("b",), "main"),

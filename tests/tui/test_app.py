@@ -143,7 +143,7 @@ class TestStates:
             # when one price moves
             driven.pipeline.prices.append(live_price("AAPL", running_price(driven.pipeline), 1.0, 9_999))
             await driven.until(lambda: any(isinstance(message, PricesChanged) for message in seen))
-            # then just that one is sent, to the screen that shows it
+            # then only that one is sent, to the screen that shows it
             changed = {id(m): m for m in seen if isinstance(m, PricesChanged)}.values()
             assert [price.row.quote.symbol for message in changed for price in message.prices] == ["AAPL"]
             assert any(isinstance(message, SnapshotTaken) for message in seen)
@@ -319,7 +319,7 @@ class TestRun:
         snapshot: Snapshot | None = None,
         crash: Exception | None = None,
     ) -> FakePipeline:
-        """Have the app open its pipeline and end at once, by a key or by `crash`."""
+        """Have the app open its pipeline and end immediately, by a key or by `crash`."""
         pipeline = FakePipeline(snapshot)
         pipeline.ends_at = ShutdownLevel.DRAIN
 

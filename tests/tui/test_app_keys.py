@@ -33,7 +33,7 @@ class TestScaling:
         async with drive() as driven:
             # when one is added
             await driven.press("plus")
-            # then the pipeline was asked and the words are there
+            # then the pipeline received the request, and the message is shown
             assert ("scale", StageName.PRICE, 9) in driven.pipeline.calls
             assert driven.said == "price workers 8 → 9"
             # and back again
@@ -128,7 +128,7 @@ class TestPipelineKeys:
 
         async with drive(size=(200, 60)) as driven:
             await driven.until(lambda: "p pause" in keys() and "run cycle" in keys())
-            # when the pipeline drains, then what can still be done is offered: more writers, and the next step
+            # when the pipeline drains, then the keys that still have an effect are offered: more writers, the next step
             driven.show(draining())
             await driven.until(lambda: "p pause" not in keys())
             assert not re.search("run cycle|interval|tour", keys())
@@ -209,7 +209,7 @@ class TestView:
                 replace(moved, workers=workers, ledger=replace(moved.ledger, fetched=21_127, stored=20_872))
             )
             await driven.until(lambda: "21,127" in driven.text(), "the equation going on")
-            # then only the status did, and shows that the view is frozen
+            # then only the status bar changes, and shows that the view is frozen
             assert "◔ limit" not in driven.text()
             assert "view paused" in driven.text()
             await driven.press("space")
@@ -260,17 +260,17 @@ class TestView:
             await driven.press("w")
             assert "y copy worker" in driven.text()
             assert "e E export workers" in driven.text()
-            # when they are exported both ways
+            # when they are exported in both formats
             await driven.press("e", "E")
             paths = [tmp_path / f"sp500tui-workers-20260514-174600.{form}" for form in ("csv", "json")]
             await driven.until(lambda: all(path.exists() for path in paths), "the files")
-            # then the files hold what the panel shows, and the note names what was written
+            # then the files have the rows of the panel, and the message names the files
             assert "workers: 8 rows written to" in notes(driven.app)
             rows = paths[0].read_text().splitlines()
             assert rows[0].startswith("name,stage,state,")
             assert [row.split(",")[0] for row in rows[1:]] == [f"price-{number}" for number in range(1, 9)]
             assert [each["pid"] for each in json.loads(paths[1].read_text())] == [4100] * 8
-            # and with the keys on the prices they mean the prices again
+            # and with the focus on the prices, the same keys export the prices
             driven.main.panel.table.focus()
             await driven.press("g", "y")
             assert driven.app.clipboard.startswith(f"{driven.main.panel.table.cursor_symbol}\t")
@@ -369,14 +369,14 @@ async def test_a_palette_closed_twice_closes_nothing_else(drive: Drive) -> None:
         await driven.press("ctrl+p")
         palette = driven.app.screen
         assert isinstance(palette, Palette)
-        # when two clicks beside it arrive together, or it is opened again while it closes
+        # when two clicks outside it arrive together, or it is opened again while it closes
         palette.dismiss()
         palette.dismiss()
         driven.app.action_command_palette()
         await driven.pilot.pause()
         driven.app.screen.dismiss()
         await driven.pilot.pause()
-        # then the screen below is still there
+        # then the screen below is still open
         assert isinstance(driven.app.screen, DatabaseScreen)
         assert driven.app.crashed == ""
 

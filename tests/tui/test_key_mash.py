@@ -32,7 +32,7 @@ SIGNS = {
     "space": " ",
     "full_stop": ".",
 }
-"""Keys with a name of their own, and what they type."""
+"""Keys with names, and the characters that they type."""
 KEYS = (
     *"abcdefghijklmnopqrstuvwxyz",
     *"BEFGKDNPRSVW",
@@ -44,11 +44,11 @@ KEYS = (
 )
 SIZES = ((10, 5), (60, 16), (80, 24), (100, 30), (120, 40), (160, 48), (200, 60), (1, 1), (59, 16))
 SECONDS, BURSTS, BURST = 30.0, 100, 8
-"""It ends with the time or with the number of bursts of keys, whichever comes first."""
+"""Limits of time and of the number of bursts of keys, whichever is reached first."""
 
 
 class Unleaving(DashboardApp):
-    """A dashboard that stays however often `q` is pressed, so that `q` is a key like the others."""
+    """A dashboard that `q` does not close, so that `q` can be pressed like other keys."""
 
     def leave(self) -> None:
         self.shutdown = type(self.shutdown)(self.settings.drain_timeout)
@@ -58,7 +58,7 @@ class Unleaving(DashboardApp):
 def dashboard(
     build: Callable[..., DashboardApp], log: CannedLog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> DashboardApp:
-    """A demo with a market to disturb and a log to read; what it saves stays in the test's folder."""
+    """A demo with a fake market and a log; it saves files in the test's folder."""
     monkeypatch.setattr("tests.tui.conftest.DashboardApp", Unleaving)
     for name in ("HOME", "XDG_DOWNLOAD_DIR", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
@@ -71,7 +71,7 @@ def dashboard(
 
 
 def stir(app: DashboardApp, rng: random.Random) -> None:
-    """Let the pipeline change behind the screen's back."""
+    """Let the pipeline change independently of the screen."""
     pipeline = app.feed.pipeline
     assert isinstance(pipeline, FakePipeline)
     pipeline.now_shows = rng.choice([running, running, degraded, empty])()
@@ -81,7 +81,7 @@ def stir(app: DashboardApp, rng: random.Random) -> None:
 
 
 async def mash(app: DashboardApp, pilot: Pilot[int], rng: random.Random) -> int:
-    """Press keys and pull at the window until the time or the bursts are over; returns the keys pressed."""
+    """Press keys and resize the window until a limit is reached; returns the keys pressed."""
     end, pressed = time.monotonic() + SECONDS, 0
     for _ in range(BURSTS):
         if time.monotonic() > end:
@@ -101,7 +101,7 @@ async def mash(app: DashboardApp, pilot: Pilot[int], rng: random.Random) -> int:
 
 
 async def calm(app: DashboardApp, pilot: Pilot[int]) -> None:
-    """Go back to the main screen and wait until its first panel is whole."""
+    """Return to the main screen and wait until its first panel is complete."""
     await pilot.resize_terminal(120, 40)
     app.action_show_screen("pipeline")
     await pilot.pause()
@@ -125,7 +125,7 @@ async def test_keys_mashed_at_random_break_nothing(
         # when keys of every kind arrive in bursts, and the window changes its size between them
         pressed = await mash(dashboard, pilot, random.Random(seed))
         await calm(dashboard, pilot)
-        # then it lives, finds the way back to a whole picture, and no unexpected error happened
+        # then it still runs and returns to a complete picture, and no unexpected error has occurred
         assert pressed >= 5 * BURST
         assert dashboard.is_running
         assert isinstance(dashboard.screen, MainScreen)

@@ -1,4 +1,4 @@
-"""What surrounds a dashboard: the line that a finished run leaves on the terminal, and where files go."""
+"""The line that a finished dashboard prints on the terminal, and the paths of its files."""
 
 from __future__ import annotations
 

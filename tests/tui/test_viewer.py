@@ -1,4 +1,4 @@
-"""The dashboard over a pipeline in another process: `q` leaves it, and another key stops the pipeline."""
+"""The dashboard of a pipeline in another process: `q` closes it, and another key stops the pipeline."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ async def test_a_command_that_fails_is_a_message(view: View, monkeypatch: pytest
 
 
 class TestReadOnly:
-    """A viewer that may not steer the pipeline."""
+    """A viewer that may not control the pipeline."""
 
     async def test_no_key_that_steers_is_offered(self, view: View) -> None:
         async with view(FakePipeline(), refusal=READ_ONLY) as viewer:

@@ -38,7 +38,7 @@ def stored(arguments: list[str], home: Path) -> dict[str, int]:
 @pytest.mark.slow
 def test_from_the_start_to_q(home: Path) -> None:
     arguments = ["--demo", "--data-dir", str(home / "data")]
-    # given the program in a terminal of its own
+    # given the program in a separate terminal
     terminal = Terminal(arguments, home)
     try:
         # when it has started, every panel is there, and the whole index has been stored at least once
@@ -49,7 +49,7 @@ def test_from_the_start_to_q(home: Path) -> None:
         terminal.wait_for("price workers 12 → 13", "×13")
         terminal.child.send("\r")
         terminal.wait_for("latest rows in PostgreSQL", "SEC CIK")
-        # when q is pressed, it drains, leaves with 0 and gives the terminal back
+        # when q is pressed, it drains, exits with 0 and restores the terminal
         terminal.child.send("q")
         assert terminal.end() == 0
     finally:

@@ -103,7 +103,7 @@ def command_lines(text: str) -> Iterator[str]:
 def test_every_command_line_of_a_document_is_accepted(document: Path) -> None:
     refused: list[str] = []
     for line in command_lines(document.read_text(encoding="utf-8")):
-        # `pause [STAGE]` and `export quotes|bars` stand for one line of several.
+        # `pause [STAGE]` and `export quotes|bars` represent several lines.
         words = [word.strip("[]").split("|")[0] for word in shlex.split(line)[1:]]
         try:
             if words not in [[name] for name in COMMANDS]:

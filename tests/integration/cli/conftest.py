@@ -1,4 +1,4 @@
-"""Every test has a home of its own."""
+"""Every test has a separate home directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program as scripts use it: the demo market, a real PostgreSQL, real processes and signals."""
+"""The program as used by scripts: the demo market, a real PostgreSQL, real processes and signals."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from tests.support.ports import free_port
 from tests.support.postgres.server import TcpPostgres, end_server, public_folder
 
 TIMEOUT = 60
-"""Seconds a whole run may take on a busy machine."""
+"""Maximum seconds of a whole run on a busy machine."""
 
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty home, open to the embedded server's account; no server outlives the test."""
+    """An empty home, accessible to the embedded server's account; no server outlives the test."""
     folder = public_folder()
     isolate_home(monkeypatch, folder)
     monkeypatch.setenv("SP500TUI_DATA_DIR", str(folder / "data"))
@@ -62,7 +62,7 @@ class TestOneRun:
         # given an empty home, when everything is fetched once
         code, out, errors = ran("--no-ui", "--demo", "--once", "--json")
 
-        # then one object on stdout reports that all of it is stored
+        # then one object on stdout reports that everything is stored
         assert code == ExitCode.OK, errors
         report = json.loads(out)
         assert (report["outcome"], report["cycles"], report["constituents"]) == ("completed", 1, 503)
@@ -143,7 +143,7 @@ class TestStop:
         seen = iter(program.stderr.readline, "")
         assert any("fetched 2 = stored" in line for line in seen)
 
-        # when the group receives a signal, as by Ctrl-C in a terminal
+        # when the group receives a signal, as after Ctrl-C in a terminal
         os.killpg(program.pid, number)
         out, _ = program.communicate(timeout=TIMEOUT)
 

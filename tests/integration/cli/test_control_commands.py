@@ -1,4 +1,4 @@
-"""The commands that steer a running pipeline: one line or one object, the right exit code, and no Textual."""
+"""The commands that control a running pipeline: one line or one object, the right exit code, no Textual."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.tui.fake_pipeline import FakePipeline, degraded, running
 
 @pytest.fixture
 def served(serve: Serve) -> Served:
-    """A calm pipeline of the live market."""
+    """A pipeline without problems on the live market."""
     return serve()
 
 
@@ -154,7 +154,7 @@ def test_stop_connects_again_to_a_pipeline_that_has_not_answered(
         return state(session)
 
     monkeypatch.setattr(Session, "state", once_silent)
-    # when it is stopped, then its end is awaited nevertheless
+    # when it is stopped, then the command still waits for its end
     assert run(data, "stop") == ExitCode.OK
 
 

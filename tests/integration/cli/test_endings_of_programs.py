@@ -1,4 +1,4 @@
-"""Real programs ended by one, two and three signals: in time, with the first one's exit code, nothing left behind."""
+"""Real programs ended by one, two and three signals: in time, with the first one's exit code, without remains."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.postgres.server import public_folder
 from tests.support.tui.real_terminal import Terminal
 
 IN_TIME = 30.0
-"""Seconds that any of these ends may take on a crowded machine."""
+"""Maximum seconds until a program ends on a busy machine."""
 CODES = {SIGINT: 130, SIGTERM: 143, SIGHUP: 143}
 ROWS = ([SIGINT], [SIGHUP], [SIGTERM, SIGTERM], [SIGINT, SIGINT, SIGINT])
 """The signals that each program is sent, one after the other."""
@@ -177,7 +177,7 @@ def test_a_signal_ends_a_one_shot_command_that_waits_for_a_response(
             _, errors = process.communicate(timeout=IN_TIME)
         finally:
             process.kill()
-    # then it ends with that signal's exit code, without a message and without files of its own
+    # then it ends with that signal's exit code, without a message and without leaving files
     assert (process.returncode, errors) == (CODES[number], "")
     assert list(folder.glob("sp500tui-*")) == []
 

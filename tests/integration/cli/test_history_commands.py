@@ -1,4 +1,4 @@
-"""`gaps` and `backfill` as scripts use them, with a database and without a source."""
+"""`gaps` and `backfill` as used by scripts, with a database and without a source."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DAYS = [trading_day(day) for day in weekdays((NOW - timedelta(days=9)).date(), 4
 
 @pytest.fixture
 def charts(monkeypatch: pytest.MonkeyPatch) -> FakeCharts:
-    """Charts in the place of Yahoo Finance; the index has two members."""
+    """Charts in place of Yahoo Finance; the index has two members."""
     charts = FakeCharts(list(DAYS), NOW)
     sources = SimpleNamespace(
         yahoo=SimpleNamespace(chart=charts, close=lambda: None),
@@ -126,7 +126,7 @@ def test_collected_prices_have_gaps_that_cannot_be_filled(
 def test_bars_that_were_replaced_by_longer_ones_are_not_missing(
     charts: FakeCharts, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # given complete minutes, of which those of two days were replaced by bars of a quarter of an hour
+    # given complete one-minute bars, of which those of two days were replaced by 15-minute bars
     assert main(["backfill", "--symbols", "AAPL"]) == 0
     with connect(database_url, application_name="test") as connection:
         assert replace_old(connection, MINUTE_BARS, DAYS[1].end_time) == 2 * 390
@@ -327,7 +327,7 @@ def test_a_running_pipeline_fetches_the_bars(
     assert main(["backfill", "--json"]) == 0
     seen = capsys.readouterr()
     report = json.loads(seen.out)
-    # then they were requested of it, and this program made no request but for the trading days
+    # then they were requested from it, and this program requested only the trading days
     (call,) = [call for call in pipeline.calls if call[0] == "heal"]
     assert (call[1], call[4]) == ("1m", ("AAPL", "MSFT"))
     assert "its live prices come first" in seen.err
@@ -344,7 +344,7 @@ def test_a_running_pipeline_fetches_the_bars(
 def test_a_running_pipeline_is_not_asked_for_a_session_that_has_not_ended(
     beside: Callable[..., HealingPipeline], charts: FakeCharts
 ) -> None:
-    # given a session that is running besides those that lack bars
+    # given a running session in addition to those that lack bars
     opened = NOW - timedelta(minutes=30)
     today = trading_day(opened.date()).sessions[0]
     charts.days.append(
@@ -370,7 +370,7 @@ def test_what_the_pipeline_could_not_fetch_ends_with_1(
     # when the bars are requested
     assert main(["backfill", "--symbols", "AAPL"]) == 1
 
-    # then the reasons are named as if this program had made the requests
+    # then the reasons are reported as if this program had made the requests
     shown = capsys.readouterr().out.splitlines()
     assert shown[-2:] == ["no chart of GONE", "failed: AAPL 1m: no answer"]
     assert "earlier" not in "".join(shown)

@@ -1,4 +1,4 @@
-"""`sp500tui replay`: the summary of a recording, and one line for what is none."""
+"""`sp500tui replay`: the summary of a recording, and a one-line error for other files."""
 
 from __future__ import annotations
 

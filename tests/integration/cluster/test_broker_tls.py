@@ -22,7 +22,7 @@ from tests.support.ports import free_port
 from tests.support.waiting import Wait
 
 SERVICE = 60.0
-"""Seconds of retries; a test that retries what cannot succeed runs into its own limit."""
+"""Seconds of retries; a test that retries a permanent error exceeds its own limit."""
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def proxy(make_tls_proxy: MakeTlsProxy) -> TlsProxy:
 
 @pytest.fixture
 def secure(proxy: TlsProxy, authority: Authority) -> Iterator[Broker]:
-    """An open broker over TLS, in a namespace that only this test's port has."""
+    """An open broker over TLS, in a namespace that is unique to this test's port."""
     broker = Broker(proxy.url(authority.file), f"test-{proxy.port}")
     broker.open()
     yield broker
@@ -40,7 +40,7 @@ def secure(proxy: TlsProxy, authority: Authority) -> Iterator[Broker]:
 
 
 def refused(url: str) -> str:
-    """The words with which a start with this URL, which holds a password, is refused once and for all."""
+    """The message of the permanent error on a start with this URL, which has a password."""
     with pytest.raises(BrokerError) as refusal:
         Broker(url, "test", timeout=2.0).open(retry_for=SERVICE)
     words = str(refusal.value)
@@ -52,7 +52,7 @@ def refused(url: str) -> str:
     return words.removeprefix(f"the broker at {address} ")
 
 
-class TestWhomWeBelieve:
+class TestTrustedCertificates:
     def test_items_pass_through_a_queue_in_a_loop(self, secure: Broker, proxy: TlsProxy) -> None:
         queue = queue_on(secure)
         queue.put([1, 2, 3])
@@ -157,7 +157,7 @@ class TestWhatIsRefused:
 
 @pytest.fixture
 def suspicious(authority: Authority) -> Iterator[int]:
-    """The port of a server that demands a certificate, as Redis does by default, and reports when it gets none."""
+    """The port of a server that requires a client certificate, like Redis by default, and reports a missing one."""
     context = authority.context(authority.certificate())
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(authority.file)

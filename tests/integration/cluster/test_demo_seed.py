@@ -23,12 +23,12 @@ def test_seconds_are_shown_as_a_time_of_day(seconds: float, text: str) -> None:
 def test_the_first_node_sets_the_seed_for_all(
     valkey: ValkeyServer, make_broker: Callable[..., Broker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given a first node with a seed of its own
+    # given a first node with a configured seed
     one, two = make_broker(valkey), make_broker(valkey)
     first = share_demo_seed(one, Settings(demo=True, market_seed=7), reset=True)
     assert (first.seed, first.start_at) == (7, "09:30:20")
 
-    # when others join, the day is as far for them as for the first one, whatever they would have chosen
+    # when others join, their market has the same time as that of the first one, whatever their configuration
     with monkeypatch.context() as later:
         later.setattr(two, "now", lambda: one.now() + 60)
         second = share_demo_seed(two, Settings(demo=True, market_seed=8), reset=False)

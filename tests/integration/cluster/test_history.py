@@ -1,4 +1,4 @@
-"""The requests for bars of a cluster: one queue for all nodes, none made twice, those of a lost node taken over."""
+"""Requests for bars in a cluster: one queue for all nodes, no request made twice, those of a lost node taken over."""
 
 from __future__ import annotations
 

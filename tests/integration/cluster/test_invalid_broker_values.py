@@ -23,7 +23,7 @@ KEYS = (
 
 
 def poisoned_values(client: Any, key: str) -> None:
-    """Leave the key its type, but no value that makes sense."""
+    """Set invalid values in a key without changing its type."""
     kind = client.type(key).decode()
     if kind == "hash":
         for field in [*client.hkeys(key), b"\xff", b"nan|price", b"interval", b"run_now", b"paused|price"]:
@@ -49,13 +49,13 @@ def removed(client: Any, key: str) -> None:
 def test_a_node_survives_any_value_in_its_keys(
     join: ClusterUnderTest, harm: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # given a node with everything
+    # given a node with every stage
     node = join(no_ui=False, interval=0.3)
     node.waits_for(lambda seen: seen.ledger.stored >= 3, "stored rows")
     client = join.broker.client()
     prefix = f"sp500tui:{{{join.cluster_name}}}:"
 
-    # when each key in turn gets what does not belong there
+    # when each key in turn gets invalid values
     for key in KEYS:
         cycle = node.snapshot().cycle.number
         with caplog.at_level(logging.WARNING):

@@ -1,4 +1,4 @@
-"""Nodes of a cluster in one process: stages apart from each other, prices seen by all, scaling applied by all."""
+"""Cluster nodes in one process: stages on different nodes, prices seen by all, scaling applied by all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_node_with_all_stages_stores_one_cycle_and_ends(join: ClusterUnderTest
     # when its only cycle is over
     assert node.node.join(40)
 
-    # then everything is stored, counted and left in order
+    # then everything is stored and counted, and the node has left the cluster
     report = node.node.outcome()
     assert exit_code(report) is ExitCode.OK
     assert (report.outcome, report.cycles, report.ledger.fetched, report.ledger.stored) == (
@@ -54,7 +54,7 @@ def test_the_table_has_at_least_the_rows_that_are_stored(join: ClusterUnderTest)
 
 @pytest.mark.thorough
 def test_a_run_counts_from_where_it_joined(join: ClusterUnderTest) -> None:
-    # given what an earlier run left in the books
+    # given the ledger of an earlier run
     first = join(once=True)
     assert first.node.join(40)
 
@@ -62,7 +62,7 @@ def test_a_run_counts_from_where_it_joined(join: ClusterUnderTest) -> None:
     second = join(once=True)
     assert second.node.join(40)
 
-    # then its report is about itself, and the faces show the whole cluster
+    # then its report covers only itself, and the front ends show the whole cluster
     report = second.node.outcome()
     assert (report.cycles, report.ledger.fetched) == (1, 3)
     assert report.ledger.is_balanced
@@ -97,7 +97,7 @@ def test_stages_on_different_nodes_work_as_one_pipeline(join: ClusterUnderTest) 
     join("writer=1")
     observer = join(no_ui=False, stages="converter=1")
 
-    # when cycles go round
+    # when cycles run
     seen = observer.waits_for(
         lambda s: (
             s.cycle.number >= 3
@@ -141,7 +141,7 @@ def test_requests_reach_the_node_they_are_for(join: ClusterUnderTest) -> None:
     assert observer.node.scale_node(two.name, StageName.PRICE, 6).new == 6
     two.waits_for(lambda s: any(n.here and n.stages[0].alive == 6 for n in s.nodes), "six on the second node")
 
-    # then a pause, a cycle at once and another rhythm reach the scheduler as well
+    # then a pause, an immediate cycle and another interval reach the scheduler as well
     observer.waits_for(lambda s: s.cycle.number == 1 and not s.cycle.running, "the first cycle")
     assert observer.node.run_cycle_now()
     observer.waits_for(lambda s: s.cycle.number == 2 and not s.cycle.running, "the second cycle")
@@ -158,7 +158,7 @@ def test_a_node_that_leaves_is_not_lost(join: ClusterUnderTest) -> None:
     one, two = join(), join("price=1,converter=1,writer=1")
     one.waits_for(lambda s: len(s.nodes) == 2 and s.ledger.stored >= 3, "both")
 
-    # when one leaves by the first step, and later the other by the second
+    # when one leaves by the first shutdown step, and later the other by the second
     two.stops()
     seen = one.waits_for(lambda s: len(s.nodes) == 1, "the other node has left")
 
@@ -172,14 +172,14 @@ def test_a_node_that_leaves_is_not_lost(join: ClusterUnderTest) -> None:
 
 
 def test_nodes_behind_one_address_share_the_rate_limit(join: ClusterUnderTest) -> None:
-    # given two nodes that send from one address, and one through another
+    # given two nodes that send from one address, and one that sends from another
     one, two = join("scraper,price=1", fetch_group="office"), join("price=1", fetch_group="office")
     elsewhere = join("price=1", fetch_group="home")
 
     def limits() -> list[float]:
         return [node.node.components.throttle.state().limit for node in (one, two, elsewhere)]
 
-    # when they see each other, each of the two has half, and all of it once the other has left
+    # when they see each other, each of the two has half of the rate, and all of it once the other has left
     one.waits_for(lambda _: limits() == [50.0, 50.0, 100.0], "two shares and a whole limit")
     two.stops()
     one.waits_for(lambda _: limits()[0] == 100.0, "the whole limit")

@@ -1,4 +1,4 @@
-"""Outages of a cluster: no broker, a wrong password, another version, a broker that goes and returns."""
+"""Outages of a cluster: no broker, a wrong password, another version, a broker that fails and recovers."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class TestAtTheStart:
     def test_a_service_waits_for_its_broker_with_a_message(
         self, join: ClusterUnderTest, tmp_path: Path
     ) -> None:
-        # given a node whose broker is not there yet
+        # given a node whose broker does not run yet
         server = ValkeyServer(tmp_path, free_port())
         node = join(broker=server.url)
         seen = node.waits_for(lambda s: s.broker_health is Health.DOWN, "the outage of the broker")
         assert seen.phase is Phase.STARTING
         assert any("cannot be reached" in reason and "next attempt in" in reason for reason in seen.degraded)
 
-        # when it comes
+        # when it is started
         server.start()
         try:
             # then the node works
@@ -154,14 +154,14 @@ class TestLater:
 
     @pytest.mark.thorough
     def test_rows_wait_on_the_broker_while_the_database_is_down(self, join: ClusterUnderTest) -> None:
-        # given a writer that cannot reach its database, beside one that can
+        # given a writer that cannot reach its database, and one that can
         cut_off = join("writer=1", database=f"postgresql://user@127.0.0.1:{free_port()}/none")
         node = join("scraper,price=1,converter=1,writer=1")
 
-        # when rows come
+        # when rows arrive
         node.waits_for(lambda s: s.cycle.number >= 4, "cycles")
 
-        # then the one that can stores them all, and the other one reports what is wrong with it
+        # then the latter stores them all, and the former reports its problem
         seen = node.waits_for(lambda s: s.ledger.stored >= 3 and not s.cycle.running, "all stored")
         assert seen.ledger.is_balanced
         troubled = node.sees(cut_off)
@@ -209,7 +209,7 @@ def test_an_outage_of_the_broker_at_the_start_of_a_cycle_loses_no_price(
         node = join(broker=server.url, once=True)
         assert node.node.join(60)
 
-        # then all its symbols are stored all the same
+        # then all its symbols are still stored
         report = node.node.outcome()
         assert exit_code(report) is ExitCode.OK
         assert (report.ledger.fetched, report.ledger.stored) == (3, 3)

@@ -31,7 +31,7 @@ def test_one_cycle_for_a_script(launch: Launcher, join: ClusterUnderTest) -> Non
     # when it has ended
     assert program.ends() == 0, program.said()
 
-    # then its report is that of any other run
+    # then its report is the same as that of any other run
     report = program.report()
     assert (report["outcome"], report["cycles"]) == ("completed", 1)
     assert (report["quotes"]["fetched"], report["quotes"]["stored"]) == (3, 3)
@@ -49,7 +49,7 @@ def test_a_service_ends_on_a_signal(launch: Launcher, join: ClusterUnderTest) ->
     # when it gets a SIGTERM
     assert storer.stops() == 143
 
-    # then it reports what happens, is not missed, and what comes now waits on the broker
+    # then it reports this, does not count as lost, and new items wait on the broker
     assert "leaving the cluster" in storer.said()
     assert storer.report()["outcome"] == "interrupted"
     seen = other.waits_for(lambda s: len(s.nodes) == 1 and s.ledger.queued > 0, "quotes that wait")

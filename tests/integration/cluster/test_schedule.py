@@ -76,18 +76,18 @@ class TestLease:
 
 class TestFence:
     def test_a_deposed_scheduler_writes_nothing(self, broker: Broker) -> None:
-        # given a scheduler that stood still while another took over
+        # given a scheduler that was suspended while another took over
         _, old = scheduler(broker, "old")
         old.begin(503)
         broker.run("resign", [broker.key("scheduler")], ["old"])
         _, new = scheduler(broker, "new")
 
-        # when both want to write
+        # when both try to write
         number = new.begin(10)
         with pytest.raises(FencedError, match="another node has become the scheduler"):
             old.begin(503)
 
-        # then only the new one's word counts
+        # then only the new one's values are accepted
         assert fields_of(broker)["number"] == str(number)
         assert fields_of(broker)["total"] == "10"
 
@@ -138,21 +138,21 @@ class TestTakingOver:
         lease.resign()
         _, second = scheduler(broker, "second")
 
-        # then its next cycle is the third, in the same rhythm
+        # then its next cycle is the third, at the same interval
         assert (second.number, second.interval, second.running) == (2, 0.7, False)
         assert second.begin(3) == 3
 
     def test_a_cycle_that_could_not_be_published_has_not_begun(
         self, broker: Broker, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # given a broker that is away just as a cycle begins
+        # given a broker that is unavailable when a cycle begins
         _, cycles = scheduler(broker, "first")
         with monkeypatch.context() as patched:
             patched.setattr(broker, "run", raise_away)
             with pytest.raises(BrokerAwayError):
                 cycles.begin(3)
 
-        # then the cycle is neither under way nor over, and starts when the broker is back
+        # then the cycle is neither running nor over, and starts when the broker is available again
         assert (cycles.number, cycles.running, cycles.complete) == (0, False, False)
         assert cycles.next_action() is ScheduleAction.START
         assert cycles.begin(3) == 1

@@ -161,7 +161,7 @@ class TestCustody:
     def test_a_batch_that_crashed_its_writer_stays_on_the_node_and_is_split(
         self, broker: Broker, rows: StreamQueue[ConvertedQuote]
     ) -> None:
-        # given a batch that is taken apart
+        # given a batch that is bisected
         batch_store = LeaseBatchStore()
         batch = self.admitted(batch_store, rows, 4)
         batch.crashes = 3
@@ -170,7 +170,7 @@ class TestCustody:
         assert again is batch
         batch_store.split(batch, rowcodec.split(batch.payload), crashes=2)
 
-        # when one part is committed and the other refused
+        # when one part is committed and the other rejected
         first, second = batch_store.take_pending(), batch_store.take_pending()
         assert first is not None
         assert second is not None
@@ -180,7 +180,7 @@ class TestCustody:
         assert rows.depth().in_flight == 4, "the lease lasts until all is settled"
         batch_store.complete(second, stored=0, dead=2)
 
-        # then the lease is over and everything counted
+        # then the lease has ended and everything is counted
         assert rows.depth().in_flight == 0
         assert read_state(broker).counters == {"stored": 2, "duplicate": 0, "dead": 2}
 

@@ -26,7 +26,7 @@ def lease_of(queue: StreamQueue[int], n: int = 10) -> StreamLease[int]:
 
 
 def lose(broker: Broker, node: str, *queues: StreamQueue[int]) -> None:
-    """Give a node up for lost, as another one does that misses its heartbeat."""
+    """Evict a node as lost, like another node that misses its heartbeat."""
     keys = [broker.key(name) for name in ("heard", "beats", "details", "lost", "desired")]
     broker.run("heartbeat", keys[:4], (node, "{}", "[]"))
     assert broker.run("evict", [*keys, *(queue.key for queue in queues)], (node, 0, 60, 60)) == 1
@@ -85,7 +85,7 @@ def test_a_takeover_from_a_lost_node_is_counted_once(
 
     key = broker.key("lost", "lost", "takers")
     assert valkey.client().hgetall(key) == {b"quotes one": b"2", b"quotes two": b"1"}
-    # Every lost node has such a key of its own, which must not stay for ever.
+    # Every lost node has such a key, which must expire.
     assert LOST_NODE_TTL <= valkey.client().ttl(key) <= 3600
 
 

@@ -55,7 +55,7 @@ def test_one_cycle_with_a_second_program(
     once = worker(launch, "--once", stages="scraper,price=1", **given)
     assert once.ends() == 0, once.said()
 
-    # then the other one has stored it, nothing else was spoken, and the password appears nowhere
+    # then the other one has stored it, all connections used TLS, and the password appears nowhere
     quotes = once.report()["quotes"]
     assert (quotes["fetched"], quotes["stored"] + quotes["duplicate"]) == (3, 3)
     assert "; this node uses no database" in once.said()

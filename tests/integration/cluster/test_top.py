@@ -1,4 +1,4 @@
-"""`sp500tui top` in a real terminal, beside a node that does the work."""
+"""`sp500tui top` in a real terminal, with another node that does the work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.tui.real_terminal import Terminal
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A short folder of one's own."""
+    """A separate folder with a short path."""
     folder = Path(tempfile.mkdtemp(prefix="sp500tui-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -39,13 +39,13 @@ def test_top_shows_and_steers_the_cluster_without_stopping_it(join: ClusterUnder
     ]
     terminal = Terminal(["top", *arguments, "--data-dir", str(home / "data")], home)
     try:
-        # then everything of the node is there, its prices too
+        # then everything of the node is shown, including its prices
         terminal.wait_for("running", "2 nodes", "price-1", "BRK.B")
-        # and the keys reach it
+        # and the keys act on it
         terminal.child.send("+")
         terminal.wait_for("→ 13")
         node.waits_for(lambda s: s.stage(StageName.PRICE).alive == 13, "a price worker more")
-        # and it continues when the other one leaves
+        # and it continues when the viewer quits
         terminal.child.send("q")
         assert terminal.end() == 0
         node.waits_for(lambda s: len(s.nodes) == 1, "the other node has left")

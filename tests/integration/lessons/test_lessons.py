@@ -1,4 +1,4 @@
-"""Every lesson on a real demo: it shows its effect, and everything it changed is set back."""
+"""Every lesson on a real demo: it shows its effect, and everything it changed is reset."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ class TestStarting:
         # when it is started
         run.start()
 
-        # then it ends in time and by itself, reports the failure and leaves no process and no thread behind
+        # then it ends in time and by itself, reports the failure and leaves no process and no thread
         broken.has_failed(run, step)
         wait_for(lambda: not leftovers(threads, processes), "the end of its threads and processes")
 
@@ -268,7 +268,7 @@ class TestClosing:
         # when it is stopped
         run.stop(ShutdownLevel.DRAIN)
 
-        # then it ends in time, reports what failed and leaves no process and no thread of its own behind
+        # then it ends in time, reports what failed and leaves none of its processes and threads
         report = broken.has_failed(run, step)
         assert any(record.exc_info and "injected" in str(record.exc_info[1]) for record in caplog.records)
         wait_for(lambda: children() <= before, "the end of the children")

@@ -59,7 +59,7 @@ def test_the_pipeline_takes_its_locks_in_order(watch: Watch, start: EngineStarte
 def test_a_node_takes_its_locks_in_order_also_without_its_broker(
     watch: Watch, join: ClusterUnderTest, own_broker: ValkeyServer
 ) -> None:
-    # given a node with a screen whose broker goes away and comes back
+    # given a node with a screen whose broker fails and recovers
     node = join(broker=own_broker.url, no_ui=False, symbols=FIFTY)
     node.waits_for(lambda seen: seen.ledger.stored >= 50, "stored rows")
     own_broker.kill()
@@ -99,7 +99,7 @@ def test_a_call_under_a_lock_is_found(watch: Watch) -> None:
 def test_a_node_without_its_broker_answers_and_can_be_stopped(
     join: ClusterUnderTest, own_broker: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given a broker that goes away while a price worker waits for an answer, and is soon taken for hung
+    # given a broker that fails while a price worker waits for a response and soon counts as hung
     node = join(broker=own_broker.url, interval=0.5, price_workers=2)
     node.waits_for(lambda seen: seen.ledger.stored >= 3, "stored rows")
     stage = next(stage for name, stage in node.node.components.stages.items() if name == "price")
@@ -109,7 +109,7 @@ def test_a_node_without_its_broker_answers_and_can_be_stopped(
     stage.hang_after = 0.1
     node.waits_for(lambda seen: any(w.state is WorkerState.HUNG for w in seen.workers), "a hung worker")
 
-    # when it is asked to stop while the broker stays away
+    # when it is stopped while the broker is still unavailable
     node.node.stop(ShutdownLevel.DRAIN)
 
     # then snapshots still come, and it ends

@@ -412,7 +412,7 @@ def test_a_killed_run_claims_no_count_of_rows(start: EngineStarter, database_url
     run.pipeline.stop(ShutdownLevel.KILL)
     assert run.pipeline.join(60)
 
-    # then its report leaves the count empty, rather than giving an older number
+    # then its report has no count instead of an outdated one
     assert run.pipeline.outcome().database.rows_total is None
 
 
@@ -428,7 +428,7 @@ def test_a_folder_that_cannot_hold_a_journal_fails_with_a_message(
 
 
 def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the journal no room."""
+    """Fill the journal's disk."""
 
     def full(*_: object) -> None:
         raise JournalError("the disk of the journal is full")

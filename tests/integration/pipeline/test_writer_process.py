@@ -227,7 +227,7 @@ def test_many_concurrent_connections_leave_no_descriptor_open(migrated_url: str)
 def test_an_answer_that_came_in_time_counts_although_it_is_read_late(
     link: WriterClient, stopped: bool
 ) -> None:
-    # Given a journal whose write beside the commit outlasts the time limit, and the answer that came meanwhile
+    # Given a journal whose write, in parallel with the commit, exceeds the time-out, and a response that has arrived
     limit = 1.0 if not stopped else 30.0
     started = time.monotonic()
     written = threading.Event()

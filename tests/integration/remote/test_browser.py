@@ -146,7 +146,7 @@ class Tab:
 
 @pytest.mark.thorough
 def test_sessions_are_viewers_of_one_pipeline(web: Start, browser: Any) -> None:
-    # given a served pipeline that may be steered
+    # given a served pipeline that may be controlled
     server, served = web("--allow-steering")
     first = Tab(browser, server.url)
     # when a browser opens the page, then the rows of the whole index appear

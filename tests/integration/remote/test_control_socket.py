@@ -41,7 +41,7 @@ from tests.support.waiting import Wait
 
 class TestAnswers:
     def test_a_viewer_reads_the_state_of_the_pipeline(self, serve: Serve) -> None:
-        # given a pipeline behind a socket
+        # given a pipeline served on a socket
         served = serve(FakePipeline())
         # when a viewer reads it
         with Session(served.data) as session:

@@ -1,4 +1,4 @@
-"""A pipeline behind a socket has the interface of one in the same process, also when the connection is lost."""
+"""A pipeline reached through a socket has the interface of a local one, also when the connection is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The faults of the demo market's server, set inside this process, and what they leave in its ledger."""
+"""The faults of the demo market's server, set inside this process, and their effect on its ledger."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_a_dropped_connection_is_a_connection_error(
     with pytest.raises(aiohttp.ClientError):
         await client.quotes()
 
-    # then nothing counts as handed out, and the next request works again
+    # then nothing counts as served, and the next request succeeds
     assert read_served_quotes(ledger_path) == []
     client.server.sampler.set(Faults())
     assert (await client.quotes())[0] == 200

@@ -1,4 +1,4 @@
-"""The demo market as a process of its own, and the unmodified clients that it has to satisfy."""
+"""The demo market as a separate process, with unmodified clients."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
         # when that program is killed
         parent.kill()
 
-    # then the demo market ends by itself and leaves nothing behind
+    # then the demo market ends by itself and leaves no files
     child.wait(TIMEOUT)
     assert not Path(ca_file).parent.exists()
 

@@ -65,7 +65,7 @@ async def test_the_consent_chain_ends_with_a_cookie_and_a_crumb(client: Client) 
     # given a client without any cookie
     client.session.cookie_jar.clear()
 
-    # when it follows the way to the form and sends it back
+    # when it follows the redirects to the form and submits it
     response, page = await client.get("https://guce.yahoo.com/consent")
     assert response.url.host == "consent.yahoo.com"
     inputs = re.findall(r'name="(\w+)" value="([^"]*)"', page.decode())

@@ -1,4 +1,4 @@
-"""Yahoo Finance through the real yfinance session, with the demo market behind its proxy."""
+"""Yahoo Finance through the real yfinance session, with a proxy to the demo market."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _RELATIONS = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnam
 
 @pytest.fixture
 def reader(tcp_postgres: TcpPostgres) -> Iterator[str]:
-    """The URL of a user who may look at everything and change nothing."""
+    """The URL of a user with read-only access."""
     tcp_postgres.execute("CREATE ROLE reader LOGIN PASSWORD 'look'", "GRANT pg_read_all_data TO reader")
     yield tcp_postgres.url_for("reader", "look")
     tcp_postgres.execute("DROP OWNED BY reader", "DROP ROLE reader")

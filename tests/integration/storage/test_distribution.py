@@ -1,4 +1,4 @@
-"""`database prepare` on a real PostgreSQL, alone and with stand-ins for the two extensions."""
+"""`database prepare` on a real PostgreSQL, without extensions and with fakes of the two."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ class TestCitus:
         connection.execute("ANALYZE bars")
         monkeypatch.setattr(status, "_COUNTED_BARS", 100)
         monkeypatch.setitem(QUERIES, "bars_estimate", "SELECT 0")
-        # then the status reports the sum of the estimates of the three shards of the stand-in
+        # then the status reports the sum of the estimates of the fake's three shards
         history = read_status(Database.open(migrated_url, tmp_path)).history
         assert history is not None
         assert (history.bars, history.bars_exact) == (3 * 50, False)

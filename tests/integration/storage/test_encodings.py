@@ -53,7 +53,7 @@ OpenDatabase = Callable[[str], str]
 
 @pytest.fixture
 def make_database(tcp_postgres: TcpPostgres) -> Iterator[OpenDatabase]:
-    """Make a database in this encoding, with our tables, and return its URL."""
+    """Create a database in this encoding, with the program's tables; returns its URL."""
     made: list[str] = []
 
     def make(encoding: str) -> str:

@@ -1,4 +1,4 @@
-"""The newest rows come back from the database as the values they were stored from."""
+"""The newest rows are read from the database with the values that were stored."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ FEW = "AAPL,MSFT,BRK.B"
 
 @pytest.fixture
 def primary() -> Iterator[TcpPostgres]:
-    """A server of one's own, with the tables."""
+    """A separate server with the tables."""
     server = TcpPostgres(public_folder(), free_port())
     server.create()
     server.start()
@@ -59,7 +59,7 @@ def archive_of(run: Engine) -> PostgresReader:
 def test_the_screens_read_the_replica_and_the_writers_write_to_the_database(
     start: EngineStarter, database_url: str, tcp_postgres: TcpPostgres
 ) -> None:
-    # given a replica that is a little behind: it has one row, of another symbol
+    # given a replica that lags: it has one row, of another symbol
     apply_schema(tcp_postgres.url)
     tcp_postgres.execute(
         "INSERT INTO prices (symbol, quote_time, price, currency, converted_currency, market_state, fetched_at) "

@@ -100,7 +100,7 @@ def test_functions_and_types_of_the_same_names_in_another_schema_are_not_used(
 
 
 def test_a_user_in_a_schema_of_its_own_writes_the_tables_in_public(tcp_postgres: TcpPostgres) -> None:
-    # given a user whose tables lie elsewhere, one of them named as ours
+    # given a user whose tables are in another schema, one of them with the name of a table of the program
     tcp_postgres.execute(
         "CREATE SCHEMA mine",
         "CREATE TABLE mine.prices (x int)",

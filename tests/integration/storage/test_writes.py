@@ -110,7 +110,7 @@ class TestInsert:
                 stored = pool.submit(insert, second, encode([row()]))
                 while first.execute(waits).fetchone() != ("Lock",):
                     first.execute("SELECT pg_stat_clear_snapshot(), pg_sleep(0.01)")
-            # then this one can commit meanwhile, and the other one ends
+            # then this one can commit in the meantime, and the other one ends
             assert stored.result(timeout=60) == 0
 
     def test_survives_a_session_that_forgot_the_statement(self, connection: Connection) -> None:

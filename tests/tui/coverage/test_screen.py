@@ -139,7 +139,7 @@ async def test_enter_lists_the_holes_of_the_marked_session(drive: Drive) -> None
         await driven.until(lambda: ("holes", "1m", "NVDA", DAYS[-6]) in reader.asked)
         await driven.until(lambda: "–" in screen.session.lines_shown()[-1])
         assert "360 of 390 1m bars, partial" in driven.text()
-        # and another session has its own
+        # and another session has different ones
         await driven.press("right")
         assert "–" not in screen.session.lines_shown()[-1]
         await driven.press("enter")
@@ -176,7 +176,7 @@ def heals(driven: Driven) -> list[tuple[object, ...]]:
 
 
 async def confirmed(driven: Driven, words: str) -> None:
-    """Press `B` and answer its question, which has these words, with yes."""
+    """Press `B` and confirm the question, which has this text."""
     await driven.press("B")
     await driven.until(lambda: isinstance(driven.app.screen, QuestionScreen))
     question = driven.app.screen
@@ -199,7 +199,7 @@ async def test_a_session_or_everything_is_fetched_by_the_pipeline(drive: Drive) 
         await confirmed(driven, f"all symbols, {DAYS[0]} to {DAYS[-1]}")
         await driven.until(lambda: len(heals(driven)) == 2)
         assert heals(driven)[1][3] == ()
-        # and nothing without an answer
+        # and nothing without a confirmation
         await driven.press("B")
         await driven.until(lambda: isinstance(driven.app.screen, QuestionScreen))
         await driven.press("n")
@@ -224,7 +224,7 @@ async def test_marked_sessions_are_fetched_together(drive: Drive) -> None:
         # when they are fetched
         await confirmed(driven, "marked sessions, 2 symbols")
         await driven.until(lambda: len(heals(driven)) == 3)
-        # then each window has its symbols, and the marks are gone
+        # then each window has its symbols, and the marks are removed
         assert {call[3] for call in heals(driven)} == {("NVDA",), ("NVDA", "TSLA")}
         assert not screen.marks
         # and marks can be removed
@@ -292,14 +292,14 @@ async def test_a_new_database_is_checked_once_by_itself_and_then_by_a_key(drive:
     reader = CannedCoverage()
     reader.cells = []
     async with opened(drive, reader) as (driven, screen):
-        # given a database of which nothing was determined
+        # given a database without a determined coverage
         await driven.until(lambda: [call[0] for call in driven.pipeline.calls].count("check") == 1)
         (check,) = [call for call in driven.pipeline.calls if call[0] == "check"]
         assert check[1:] == ("1m", NOON - timedelta(days=7), NOON, ())
         driven.pipeline.history_progress = HistorySnapshot(surveys=1)
         screen.run_query()
         await driven.until(lambda: "is being determined" in driven.text())
-        # when that has not found anything, it is repeated by its key only
+        # when that finds nothing, it is repeated only by its key
         driven.pipeline.history_progress = HistorySnapshot(problem="no route to host")
         screen.run_query()
         await driven.until(lambda: "no route to host" in str(screen.session.border_subtitle))
@@ -364,14 +364,14 @@ def test_the_text_of_the_progress(progress: HistorySnapshot, text: str) -> None:
 
 def test_the_time_left_follows_from_the_pace() -> None:
     left = TimeLeft()
-    # given a pace of two requests a second, after the first look
+    # given a rate of two requests per second, after the first poll
     assert left.seconds(HistorySnapshot(), 0) is None
     assert left.seconds(HistorySnapshot(requests=100, requests_done=10), 10) is None
     assert left.seconds(HistorySnapshot(requests=100, requests_done=10), 12) is None
     progress = HistorySnapshot(requests=100, requests_done=20)
     assert left.seconds(progress, 15) == 40
     assert "80 left, about 40 s" in progress_text(progress, 40)
-    # then the end begins another measurement
+    # then the estimate starts again after the end
     assert left.seconds(HistorySnapshot(requests=100, requests_done=100), 55) is None
     assert left.seconds(HistorySnapshot(requests=200, requests_done=100), 90) is None
 

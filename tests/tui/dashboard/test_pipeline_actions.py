@@ -1,4 +1,4 @@
-"""What keys do to the pipeline, how it stops, and what the keys are called: decisions without a screen."""
+"""Actions of keys on the pipeline, the shutdown steps, and the names of keys: decisions without a screen."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class TestLadder:
         pipeline = FakePipeline()
         shutdown_controller = ShutdownController(30.0, lambda: now[0])
         assert not shutdown_controller.escalated
-        # when the ladder is climbed to its end
+        # when all shutdown steps are taken
         for _ in range(4):
             shutdown_controller.escalate(pipeline, running())
             now[0] += 1
@@ -115,15 +115,15 @@ class TestLadder:
         assert all(width_of(line) <= 70 for line in lines)
 
     def test_a_drain_is_not_over_while_the_database_is_unavailable(self) -> None:
-        # given quotes put aside in the journal, because the database is down
+        # given quotes spooled to the journal because the database is down
         away = replace(degraded(), ledger=replace(degraded().ledger, queued=0, spooled=50))
-        # when it drains, then they are still to be stored, and what it waits for is said
+        # when it drains, then they are still to be stored, and the reason for the wait is shown
         lines = stopping_lines(ShutdownStatus(ShutdownLevel.DRAIN, 3.0, 30.0, 100), away, 74)
         text = "\n".join("".join(span.text for span in line) for line in lines)
         assert "50 %" in text
         assert "50 in the journal" in text
         assert "next attempt in 3 s" in text
-        # and when it spools, the journal is where they belong
+        # and when it spools, they remain in the journal
         lines = stopping_lines(ShutdownStatus(ShutdownLevel.SPOOL, 3.0, 30.0, 100), away, 74)
         assert "100 %" in "".join(span.text for span in lines[2])
         assert all(width_of(line) <= 74 for line in lines)

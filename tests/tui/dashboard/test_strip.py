@@ -51,7 +51,7 @@ SNAPSHOTS = [running(), degraded(), empty(), failed(), draining()]
 
 @functools.cache
 def minutes() -> RecentSeconds:
-    """What happened in the last minutes; nothing that is drawn changes it."""
+    """The last minutes; drawing does not change them."""
     recent = RecentSeconds()
     recent.extend(past_seconds())
     return recent
@@ -113,7 +113,7 @@ def test_the_history_stage_has_a_row_once_it_was_started() -> None:
     assert behind_strip(seen, StageName.HISTORY) == "2.1/s   498 queued"
     assert behind_strip(seen, StageName.HISTORY, 196) == "2.1/s   498 queued, oldest 1 min"
     assert behind_strip(with_history(running(), 0), StageName.HISTORY) == "2.1/s"
-    # A click finds it, and the panel has a line more for it.
+    # A click selects it, and the panel has an additional line for it.
     rows = shown_rows(HEIGHT + 1, history=True)
     assert stage_at(rows.index(StageName.HISTORY), HEIGHT + 1, history=True) is StageName.HISTORY
     for width in (60, 80, 120, 200):
@@ -169,14 +169,14 @@ def full_for(blocked: Sequence[float]) -> RecentSeconds:
     ],
 )
 def test_a_queue_shows_for_how_long_it_held_its_producers_back(width: int, shown: str) -> None:
-    # given a minute in whose last five seconds the price worker waited for room in the quotes queue
+    # given a minute with five last seconds in which the price worker waited for room in the quotes queue
     recent = full_for([0.2] * 5 + [0.0] * 50 + [1.0] * 5)
     snapshot = running()
     full = replace(snapshot.queue(QueueName.QUOTES), ready=12, oldest_age=1.2)
     queues = tuple(full if each.name is full.name else each for each in snapshot.queues)
     layout = columns(width)
     line = row(replace(snapshot, queues=queues), QueueName.QUOTES, width, recent)
-    # then it has the shares of the last 1, 10 and 60 s, or that of 10 s where there is less room
+    # then it has the shares of the last 1, 10 and 60 s, or only that of 10 s if there is less room
     assert line[-layout.room :].strip() == shown
     assert "held back" not in row(running(), QueueName.ROWS, width, recent)
 

@@ -1,4 +1,4 @@
-"""Reading what is stored, from the real embedded PostgreSQL."""
+"""Reading stored rows from the real embedded PostgreSQL."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class TestArchive:
         # given a connection that the server ends
         reader.read_overview(1)
         end_session(filled, "sp500tui dashboard")
-        # then the next question is answered
+        # then the next query is answered
         assert reader.read_overview(1).statistics.total.rows == 60
 
     def test_before_the_database_is_open(self) -> None:
@@ -90,7 +90,7 @@ class TestArchive:
 
 
 class Opened:
-    """Stands in for `connect`: counts the connections and those that were closed."""
+    """Replaces `connect`: counts the opened and the closed connections."""
 
     def __init__(self) -> None:
         self.connections: list[Opened.Connection] = []
@@ -116,7 +116,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
 
 class TestClosing:
     def test_a_question_that_waits_while_it_is_closed_opens_no_connection(self, opened: Opened) -> None:
-        # given a question under way, a close that waits for it, and another question behind both
+        # given a running query, a close that waits for it, and another query that waits for both
         reader = PostgresReader(lambda: "postgresql://host/x")
         asked, answered = threading.Event(), threading.Event()
         refused: list[DatabaseError] = []

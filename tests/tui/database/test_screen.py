@@ -182,7 +182,7 @@ class TestSql:
 async def opened(
     drive: Drive, reader: CannedReader | None = None, **more: Any
 ) -> AsyncIterator[tuple[Driven, DatabaseScreen, CannedReader]]:
-    """The database screen, with its first answer where there is one."""
+    """The database screen, with its first result if there is one."""
     reader = reader or CannedReader()
     async with drive(**more) as driven:
         screen = DatabaseScreen(reader)
@@ -269,9 +269,9 @@ class TestScreen:
         letters = DeadLetters(file)
         letters.add([DeadLetter.of({"symbol": "AAPL"}, "numeric field overflow", "22003")] * 2)
         async with opened(drive) as (driven, screen, _):
-            # then both are counted, though this run refused none
+            # then both are counted, although this run rejected no row
             await driven.until(lambda: "2 rows  kept; none this run" in driven.text())
-            # and a file that cannot be read takes the other figures nothing
+            # and the other figures are shown even if the file cannot be read
             file.unlink()
             file.mkdir()
             screen.run_query()

@@ -38,7 +38,7 @@ def test_it_stays_down_for_some_time_and_recovers(
         # when it is stopped for two seconds
         stopped = time.monotonic()
         assert database_monitor.stop_server(2.0)
-        # then the state has the reason, and when it comes back
+        # then the state has the reason and the time of the recovery
         eventually(
             lambda: "stopped for a demonstration, starts again in" in database_monitor.snapshot().message
         )

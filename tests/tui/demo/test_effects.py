@@ -1,4 +1,4 @@
-"""What the faults changed, as text."""
+"""The effects of the faults as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The faults on offer: every strength is one that the demo market takes, and switching keeps the others."""
+"""The faults offered: the demo market accepts every strength, and switching one keeps the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo controls: switching faults, killing, stopping, and a market that is away."""
+"""The demo controls: switching faults, killing, stopping, and a market that is unavailable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.tui.conftest import Drive, Driven, notes
 async def opened(
     drive: Drive, fake: FakePipeline | None = None, market: CannedMarket | None = None, **more: Any
 ) -> AsyncIterator[tuple[Driven, DemoScreen, CannedMarket]]:
-    """The demo controls, as their number opens them."""
+    """The demo controls, opened by their number key."""
     fake, market = fake or FakePipeline(), market or CannedMarket()
     fake.demo_market = market
     async with drive(fake, **more) as driven:
@@ -145,7 +145,7 @@ class TestActs:
             assert ("kill_worker", "writer-1") not in driven.pipeline.calls
             # when it is answered with yes
             await driven.press("K", "y")
-            # then it happens, and as well from the list
+            # then it is done, and also from the list
             await driven.until(lambda: noted(driven, "writer-1 killed"))
             assert driven.pipeline.calls.count(("kill_worker", "writer-1")) == 1
             await mark(driven, screen, KILL_WRITER)

@@ -1,4 +1,4 @@
-"""The tour: its schedule, its announcements, and that everything is set back however it ends."""
+"""The tour: its schedule, its announcements, and that everything is reset however it ends."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.support.tui.fake_pipeline import FakePipeline, running
 from tests.tui.conftest import Drive
 
 ROUND = 190.0
-"""Seconds of the first round and of the calm after it."""
+"""Seconds of the first round and of the pause after it."""
 
 
 class Rehearsal:
-    """A tour on a clock of its own, which is stopped at a given second."""
+    """A tour on a simulated clock, which is stopped at a given second."""
 
     def __init__(self, stop_at: float, seed: int = 1, market: CannedMarket | None = None) -> None:
         self.now = 0.0
@@ -99,7 +99,7 @@ def test_everything_is_set_back_wherever_it_is_stopped(stop_at: float) -> None:
     # WHEN the tour is stopped
     rehearsal.run()
 
-    # THEN everything is as before, and said to be
+    # THEN everything is as before, and this is announced
     assert rehearsal.market.now == rehearsal.before
     assert rehearsal.pipeline.now_shows.stage(StageName.PRICE).size == 8
     assert [call for call in rehearsal.pipeline.calls if call[0] == "set_interval"][-1] == (

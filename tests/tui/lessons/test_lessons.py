@@ -33,7 +33,7 @@ FAST: Measured = {
 
 
 class Experiment:
-    """Stands in for running a lesson: waits until it may end, or until it is stopped."""
+    """Replaces the run of a lesson: waits until it may end, or until it is stopped."""
 
     def __init__(self) -> None:
         self.may_end = threading.Event()
@@ -85,7 +85,7 @@ async def opened(
 
 
 def shows(driven: Driven, *texts: str) -> Callable[[], bool]:
-    """Whether the list and the marked lesson, without their line breaks, hold these texts."""
+    """Whether the list and the marked lesson, without line breaks, contain these texts."""
 
     def condition() -> bool:
         screen = driven.app.screen

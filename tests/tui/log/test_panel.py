@@ -1,4 +1,4 @@
-"""The log panel on the screen: scrolling, keys, and the look of a line."""
+"""The log panel on the screen: scrolling, keys, and the appearance of a line."""
 
 from __future__ import annotations
 
@@ -188,18 +188,18 @@ class TestOnScreen:
         async with drive() as driven:
             await said(driven, log, "fox", *(f"line {number}" for number in range(60)))
             lines_of(driven).focus()
-            # given nothing is marked, the newest line in view is copied
+            # if nothing is marked, the newest line in view is copied
             await driven.press("y")
             assert driven.app.clipboard == "2026-05-14 17:46:00 info main line 59"
             await driven.press("k", "y")
             assert driven.app.clipboard == "2026-05-14 17:46:00 info main line 58"
-            # when one is marked by a search or a click, it is the one
+            # if a line is marked by a search or a click, that line is copied
             await driven.press("slash", *"fox", "enter", "y")
             assert driven.app.clipboard == "2026-05-14 17:46:00 info main fox"
             await driven.pilot.click(LogLines, offset=(20, 1))
             await driven.press("y")
             assert driven.app.clipboard == "2026-05-14 17:46:00 info main line 0"
-            # and one that was scrolled out of view is not
+            # but not if it was scrolled out of view
             await driven.press("G", "y")
             assert driven.app.clipboard == "2026-05-14 17:46:00 info main line 59"
 
@@ -221,12 +221,12 @@ class TestOnScreen:
             await said(driven, log, words)
             lines_of(driven).focus()
             assert "word29" not in seen(driven)[0]
-            # when it is moved to the side, then its end can be read, and the title says where it is
+            # when it is scrolled sideways, then its end can be read, and the title shows the position
             await driven.press(*["right"] * 12, "l")
             await driven.until(lambda: "word29" in seen(driven)[0], "the end of the line")
             assert "from character" in str(driven.main.log_view.border_title)
             assert "17:46:00 info" in seen(driven)[0]
-            # and it goes no further than that, nor beyond the beginning
+            # and it scrolls neither beyond that nor before the beginning
             end = seen(driven)[0]
             await driven.press("right", "right")
             assert seen(driven)[0] == end

@@ -1,4 +1,4 @@
-"""A dashboard in a cluster: the status bar, the workers' nodes, steering all of them, events, and leaving."""
+"""A dashboard in a cluster: the status bar, the workers' nodes, control of all of them, events, and quitting."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class TestSteering:
         assert pipeline.calls == []
 
     def test_a_stage_that_no_node_runs_is_no_busy_one(self) -> None:
-        # given rows that wait and no writer on any node
+        # given pending rows and no writer on any node
         calm = running()
         stages = tuple(
             replace(stage, size=0, alive=0, busy=0) if stage.name is StageName.WRITER else stage
@@ -134,7 +134,7 @@ class TestSteering:
         queues = (*calm.queues[:2], replace(calm.queues[2], oldest_age=12.0))
         # when the verdict is given
         found = verdict(replace(calm, stages=stages, queues=queues), ())
-        # then it names what is missing, and the strip shows no worker
+        # then it names the missing stage, and the strip shows no worker
         assert (found.stage, found.sentence) == (StageName.WRITER, "held up: no node runs writers")
         shown = strip_lines(replace(calm, stages=stages), RecentSeconds(), StageName.PRICE, 120, 10)
         assert "none" in "".join(span.text for span in shown[ROWS.index(StageName.WRITER)])

@@ -24,7 +24,7 @@ from tests.tui.conftest import Drive, Driven
 
 @asynccontextmanager
 async def opened(drive: Drive, snapshot: Snapshot, **more: Any) -> AsyncIterator[tuple[Driven, NodesScreen]]:
-    """The nodes screen, as its number opens it."""
+    """The nodes screen, opened by its number key."""
     async with drive(FakePipeline(snapshot), **{"broker": "redis://valkey.example", **more}) as driven:
         await driven.press("4")
         screen = driven.app.screen
@@ -87,10 +87,10 @@ class TestTable:
 
     async def test_the_mark_moves_at_once(self, drive: Drive) -> None:
         async with opened(drive, three_nodes()) as (_, screen):
-            # when a snapshot comes between the key and the list's word about it
+            # when a snapshot arrives between the key and the list's message
             screen.node_list.action_move(1)
             screen.show_snapshot(three_nodes())
-            # then the mark is where the key has put it
+            # then the mark is at the row chosen by the key
             assert screen.marked is not None
             assert screen.marked.name == BETA
 

@@ -1,4 +1,4 @@
-"""Which columns fit, and where."""
+"""The columns that fit, and their positions."""
 
 from __future__ import annotations
 
@@ -111,10 +111,10 @@ def test_every_row_is_as_wide_as_the_table(
     if priced:
         model.update([live(symbol, "1234.50", "-12.00")], NOW)
 
-    # WHEN it is worded
+    # WHEN it is rendered
     cells = render_row(model.rows[symbol], price_layout(width), NOW, moved, marked)
 
-    # THEN it fills the line, in known styles, with nothing a terminal would obey
+    # THEN it fills the line, in known styles, without control characters
     text = "".join(text for text, _ in cells)
     assert cell_len(text) == width
     assert not {category(character) for character in text} & {"Cc", "Cf", "Cs", "Zl", "Zp"}

@@ -14,7 +14,7 @@ from tests.support.tui.price_rows import live
 
 
 def stats(percent: str, members: int = 1, *, capitalised: bool = True) -> ChangeStats:
-    """A group of equal members that each moved by so many percent."""
+    """A group of equal members, each with the given change in percent."""
     made = ChangeStats()
     for number in range(members):
         price = Decimal(100) + Decimal(percent)

@@ -152,7 +152,7 @@ def test_the_sums_of_a_sector_are_those_of_its_rows(steps: list[tuple[str, int, 
     model = PriceModel()
     model.set_constituents([constituent(s, sector="One" if s in "AB" else "Two") for s in "ABCDE"])
 
-    # WHEN prices come and go in any order
+    # WHEN prices are added and removed in any order
     for version, (symbol, price, change) in enumerate(steps, start=1):
         model.update([live(symbol, str(price), change, version=version)], NOW)
 
@@ -212,7 +212,7 @@ def test_members_are_weighted_by_their_capitalisation_before_the_change() -> Non
     stats.add(weight_of(live("A", "110.00", "10.00", market_cap=1_100).row.quote))
     stats.add(weight_of(live("B", "99.00", "-1.00", market_cap=9_900).row.quote))
 
-    # THEN nothing was gained or lost of 11,000
+    # THEN the total of 11,000 is unchanged
     assert stats.by_capitalisation
     assert stats.percent == 0
 

@@ -260,7 +260,7 @@ class TestCurrencies:
     async def test_several_currencies_are_in_the_rows(self) -> None:
         # given prices in dollars
         async with bench() as b:
-            # when one of them comes in pence and another in rupiah
+            # when one of them is in pence and another in rupiah
             b.table.update_prices(
                 [
                     live("S39", "12054.00", "39.00", version=99, currency="GBp"),
@@ -270,7 +270,7 @@ class TestCurrencies:
             )
             await b.pilot.pause()
             text = "\n".join(b.table.render_line(y).text for y in range(b.table.size.height))
-            # then each row names its unit, and the title none
+            # then each row has its unit, and the title none
             assert "12,054.00 GBp" in text
             assert "9,225.00 IDR" in text
             assert "Last USD" not in text

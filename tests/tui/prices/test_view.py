@@ -114,7 +114,7 @@ def test_incremental_sorting_equals_sorting_from_scratch(
             view.mark_changed(model.update([live(symbol, str(price), change, version=version)], NOW))
         view.apply_changes()
 
-    # THEN the lines are those of a view made now, and each symbol is there once
+    # THEN the lines are the same as in a new view, with each symbol once
     fresh = PriceListView(model)
     fresh.set_options(options)
     assert list(view.lines) == list(fresh.lines)
@@ -220,16 +220,16 @@ def test_many_rows_keep_their_order() -> None:
     model.set_constituents([constituent(name) for name in names])
     view = PriceListView(model)
     view.set_options(ViewOptions(PriceColumn.LAST, descending=True))
-    source = random.Random(7)  # a test's own dice
+    source = random.Random(7)  # a random generator for the test
 
-    # WHEN a part of them changes
+    # WHEN some of them change
     for version in range(1, 4):
         moved = source.sample(names, 300)
         prices = [live(name, str(source.randrange(1, 500)), None, version=version) for name in moved]
         view.mark_changed(model.update(prices, NOW))
         view.apply_changes()
 
-    # THEN priced ones fall in price and the others follow by symbol
+    # THEN the priced rows are in descending order, followed by the others by symbol
     shown = symbols_of(view)
     priced = [row.quote.price for name in shown if (row := model.rows[name]).quote]
     assert priced == sorted(priced, reverse=True)

@@ -1,4 +1,4 @@
-"""The real program ended in every way: its last line, its exit code, and no process is left."""
+"""The real program ended in every way: the last line, the exit code, and no remaining process."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.support.tui.real_terminal import TIMEOUT, Terminal
 pytestmark = pytest.mark.thorough
 LEFT_SCREEN = "\x1b[?1049l"
 _GONE = 3.0
-"""Seconds after the end in which every process of the run has to be gone, as promised."""
+"""Seconds after the end within which every process of the run must have ended, as guaranteed."""
 
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """A short folder that the server's own user may enter."""
+    """A folder with a short path that the server's user may enter."""
     folder = Path(tempfile.mkdtemp(prefix="sp500tui-"))
     folder.chmod(0o755)
     yield folder
@@ -30,7 +30,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def terminal(home: Path) -> Iterator[Terminal]:
-    """The program after its first cycle, the next one far away."""
+    """The program after its first cycle, long before the next one."""
     made = Terminal(["--demo", "--data-dir", str(home / "data"), "--interval", "600"], home)
     try:
         made.wait_for("● running", "503/503", "cycle 1 finished", "queued   0")
@@ -41,31 +41,31 @@ def terminal(home: Path) -> Iterator[Terminal]:
 
 
 def descendants(terminal: Terminal) -> list[psutil.Process]:
-    """Everything the program has started: writers, the demo market, the server's own processes."""
+    """All descendants of the program: writers, the demo market, the processes of the server."""
     return psutil.Process(terminal.child.pid).children(recursive=True)
 
 
 def assert_gone(processes: list[psutil.Process]) -> None:
     assert processes, "a run has processes"
     _, alive = psutil.wait_procs(processes, _GONE)
-    # What has ended and is the system's by now only waits for its first process to take note.
+    # Ended processes that were reparented only wait to be reaped by the first process.
     alive = [one for one in alive if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
     assert not alive, [process.as_dict(["pid", "cmdline"]) for process in alive]
 
 
 def test_q_three_times_kills_and_reports_what_is_in_the_journal(terminal: Terminal, home: Path) -> None:
-    # given writers that hang, and a cycle that they do not store
+    # given hung writers, and a cycle that they do not store
     processes = descendants(terminal)
     for writer in processes:
         if "sp500tui.pipeline.writer.process" in writer.cmdline():
             writer.suspend()
     terminal.child.send("r")
     terminal.wait_for("fetched 1,006 = stored 503")
-    # when the stop ladder is climbed to its end
+    # when all shutdown steps are taken
     terminal.child.send("q")
     terminal.wait_for("Draining: storing everything already fetched")
     terminal.child.send("qq")
-    # then it ends with 1, the terminal is given back and shows what waits in the journal, and no process is left
+    # then it exits with 1, restores the terminal, prints the rows left in the journal, and leaves no process
     assert terminal.end() == 1
     assert LEFT_SCREEN in terminal.written
     assert "in the journal, to be stored at the next start" in terminal.written

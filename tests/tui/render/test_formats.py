@@ -1,4 +1,4 @@
-"""Numbers, foreign text and bars as they are printed."""
+"""Formats of numbers, external text and bars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines keep their width and lose nothing they have room for."""
+"""Lines keep their width, and nothing that fits is cut."""
 
 from __future__ import annotations
 

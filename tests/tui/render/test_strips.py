@@ -1,4 +1,4 @@
-"""Strips: one cell a second, each value with a sign of its own, always exactly as wide as asked."""
+"""Strips: one cell a second, each value with a distinct sign, always exactly as wide as requested."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_every_second_has_one_sign(activity: Activity, sign: str) -> None:
 def test_only_failures_and_waits_have_a_colour_of_their_own() -> None:
     assert activity_sign(Activity(failed=1))[1] is Role.BAD
     assert activity_sign(Activity(blocked=1.0))[1] is Role.WARN
-    # the request limit is a setting: a worker that waits for it does what it is meant to do
+    # the request limit is a setting: waiting for it is not a problem
     assert activity_sign(Activity(waiting=1.0))[1] is Role.LABEL
     assert activity_sign(Activity(database_down=1.0))[1] is Role.BAD
     assert {activity_sign(Activity(busy=share / 10))[1] for share in range(11)} == {Role.ACCENT}

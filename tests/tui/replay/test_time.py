@@ -1,4 +1,4 @@
-"""Another time than the present in the dashboard: looking back in a live one, and replaying a recording."""
+"""Times other than the present in the dashboard: the last minutes of a live one, and replays of recordings."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Show = Callable[..., AbstractAsyncContextManager[Driven]]
 
 
 def notes(life: FakeLife) -> None:
-    """What happens in the run: a throttle after 60 s, an error after 120 s, a log line every 20 s."""
+    """The events of the run: throttling after 60 s, an error after 120 s, a log line every 20 s."""
     if life.second == 60:
         life.event(EventKind.THROTTLED, "Yahoo Finance answers 429", 30)
     if life.second == 120:
@@ -96,7 +96,7 @@ def replay_app(pipeline: ReplayedPipeline, folder: Path) -> ReplayApp:
 
 @pytest.fixture
 def replay(tmp_path: Path, past: Recording) -> Show:
-    """Runs the dashboard on the recording; its clock stands still."""
+    """Runs the dashboard on the recording with a fixed clock."""
 
     @asynccontextmanager
     async def opened(at: float = 1.0, clock: FakeClock | None = None) -> AsyncIterator[Driven]:
@@ -131,7 +131,7 @@ async def at(driven: Driven, time: str) -> None:
 async def test_a_key_that_moves_to_the_past_while_the_pipeline_ends_does_not_fail_the_dashboard(
     live: Show,
 ) -> None:
-    """Given a requested stop, when the last poll is that of the key, then no bar is mounted on screens that close."""
+    """Given a requested stop, when the key polls last, then no bar is mounted on closing screens."""
     async with live() as dashboard:
         await dashboard.press("q")
         dashboard.pipeline.ends_at = ShutdownLevel.DRAIN
@@ -151,7 +151,7 @@ class TestLookingBack:
             assert dashboard.app.clock() == NOON + timedelta(seconds=165)
             await dashboard.press("full_stop")
             await at(dashboard, "17:48:50 10 s ago")
-            # and at the end the present is back
+            # and the end returns to the present
             await dashboard.press("full_stop", "full_stop")
             assert dashboard.said == "Back at the present"
             await dashboard.until(lambda: not bar(dashboard))
@@ -393,7 +393,7 @@ class TestLookingBack:
             await dashboard.until(lambda: dashboard.text().count("a recording has no database") == 2)
             await dashboard.until(lambda: "does not contain the journeys" in dashboard.text())
             assert "candles" not in str(screen.chart.border_title)
-            # and at the present they are there again
+            # and at the present they are shown again
             reader.failure = None
             await dashboard.press("end")
             await dashboard.until(lambda: "candles" in str(screen.chart.border_title))
@@ -440,7 +440,7 @@ class TestReplaying:
             await at(dashboard, "17:49:00 ")
             await dashboard.press("full_stop")
             assert dashboard.said == "The recording ends here"
-            # and the key that leads there does not promise a present
+            # and the key to the end does not mention a present
             labels = {command.binding.id: command.title for command in dashboard.app.commands()}
             assert labels["time.end"] == "Last moment"
             await dashboard.press("home")
@@ -478,7 +478,7 @@ VIEWS = {
     "prices": (("z",), ("z",)),
     "next panel": (("tab", "z"), ("z", "shift+tab")),
 }
-"""The keys that zoom a panel from the main screen, and those that lead back."""
+"""The keys that zoom a panel of the main screen, and those that return."""
 SIZES = [
     pytest.param((120, 40), id="120x40"),
     pytest.param((80, 24), id="80x24", marks=pytest.mark.thorough),
@@ -486,7 +486,7 @@ SIZES = [
 MOMENTS = (19, 37, 53)
 """Seconds whose pictures are compared: before, during and after the faults."""
 REFRESHES = (1, 17, MOMENTS[0], 32, MOMENTS[1], 47, MOMENTS[2])
-"""Seconds at which both dashboards are refreshed: a price that has just changed is shown as such for a moment."""
+"""Seconds at which both dashboards are refreshed, because prices flash shortly after a change."""
 
 
 def faults(life: FakeLife) -> None:
@@ -504,7 +504,7 @@ def faults(life: FakeLife) -> None:
 
 
 async def still_picture(driven: Driven) -> str:
-    """The screen as SVG, once it does not change any more."""
+    """The screen as SVG, once it no longer changes."""
     svg, before = driven.app.export_screenshot(title=""), ""
     while svg != before:
         await driven.pilot.pause()
@@ -573,16 +573,16 @@ async def test_the_pictures_of_a_replay_are_those_of_the_run(tmp_path: Path, siz
             clock.now += START + second - playback.at
             replay.refresh_data()
             await pilot.pause()
-            # then every picture is that of the run
+            # then every picture is the same as in the run
             if second in MOMENTS:
                 assert await pictures(shown) == seen[second], second
-        # and so it is when moments are jumped to, in any order
+        # and also after jumps to the moments in any order
         replay.change_time(TimeControls.play)
         for second in reversed(MOMENTS[:-1]):
             playback.seek(START + second)
             replay.change_time(lambda _: "")
             await pilot.pause()
             found = await pictures(shown)
-            # except for the column of trends in the zoomed prices: it begins with the moment that was jumped to
+            # except for the column of trends in the zoomed prices, which begins at the moment of the jump
             assert {name for name in VIEWS if found[name] != seen[second][name]} <= {"prices"}, second
     assert len({svg for each in seen.values() for svg in each.values()}) == len(MOMENTS) * len(VIEWS)

@@ -43,7 +43,7 @@ class Browser:
         self.send(b"M", json.dumps({"type": "resize", "width": width, "height": height}).encode())
 
     def wait_for(self, words: bytes) -> None:
-        """Read until `words` have come since the last call."""
+        """Read until `words` have arrived since the last call."""
         assert self.program.stdout is not None
         deadline = time.monotonic() + TIMEOUT
         with selectors.DefaultSelector() as selector:
@@ -57,7 +57,7 @@ class Browser:
         self.text = self.text.partition(words)[2]
 
     def end(self) -> int:
-        """Read on until the program has ended, stdin kept open; the result is its exit code."""
+        """Read output until the program has ended, with stdin open; returns its exit code."""
         assert self.program.stdout is not None
         deadline = time.monotonic() + TIMEOUT
         with selectors.DefaultSelector() as selector:
@@ -83,7 +83,7 @@ def browser(home: Path) -> Iterator[Browser]:
 
 
 def troubles(home: Path) -> list[str]:
-    """Lines of the log that are worse than a warning."""
+    """Log lines with a level above warning."""
     log = (home / "app.log").read_text(encoding="utf-8", errors="replace")
     return [
         line for line in log.splitlines() if any(word in line for word in ("ERROR", "CRITICAL", "Traceback"))
@@ -97,10 +97,10 @@ def test_it_starts_draws_and_answers_a_key(home: Path) -> None:
     try:
         browser.wait_for(b"__GANGLION__")
         browser.wait_for(b"running")
-        # when its window changes and a key is pressed
+        # when its window is resized and a key is pressed
         browser.resize(140, 45)
         browser.send(b"D", b"2")
-        # then the key is answered, and q drains and quits
+        # then the key has its effect, and q drains and quits
         browser.wait_for(b"latest rows")
         browser.send(b"D", b"q")
         assert browser.end() == 0
@@ -177,9 +177,9 @@ def test_a_closed_browser_drains(browser: Browser, home: Path) -> None:
 
 @pytest.mark.thorough
 def test_a_server_that_does_not_read_blocks_nothing(browser: Browser) -> None:
-    # given a dashboard that sends far more than a pipe holds, to a server that does not read
+    # given a dashboard that sends much more than a pipe can buffer, to a server that does not read
     browser.send(b"D", b"z" * 200)
     # when a signal ends it
     browser.program.send_signal(signal.SIGTERM)
-    # then it drains all the same
+    # then it still drains
     assert browser.program.wait(TIMEOUT) == 143

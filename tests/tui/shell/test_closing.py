@@ -1,4 +1,4 @@
-"""Tests of closing a screen at any moment."""
+"""Closing a screen at any time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_a_screen_that_is_closed_while_it_opens_draws_nothing(turns: int) 
         for _ in range(turns):
             await asyncio.sleep(0)
 
-        # when it is closed, then its drawing does not end the program, as an error in a callback does
+        # when it is closed, then its drawing does not end the program like an error in a callback
         await app.pop_screen()
         await pilot.pause()
 

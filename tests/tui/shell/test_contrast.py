@@ -34,11 +34,11 @@ LOOKS: tuple[tuple[str, ...], ...] = (
     ("escape", "1", "4"),
     ("1", "q"),
 )
-"""Keys to every screen, and to the rows that look different."""
+"""Keys to every screen, and to the rows with different styles."""
 
 
 def weak(driven: Driven) -> set[tuple[str, float]]:
-    """Text and signs on the screen below their limit; what lies behind a dialog is dimmed on purpose."""
+    """Text and signs on the screen below their limit; the content below a dialog is deliberately dimmed."""
     screen = driven.app.screen
     strips = screen._compositor.render_strips()
     if isinstance(screen, ModalScreen):
@@ -56,7 +56,7 @@ def weak(driven: Driven) -> set[tuple[str, float]]:
 async def test_everything_on_every_screen_stands_out(drive: Drive, theme: str) -> None:
     fake = FakePipeline(degraded())
     fake.demo_market = CannedMarket(throttle=0.5)
-    # A stale row, and one that changes while it is watched.
+    # A stale row, and one that changes while it is checked.
     fake.prices[0] = live_price(
         fake.prices[0].row.quote.symbol, fake.prices[0].row.quote.price, 9.0, 900, 4000.0
     )

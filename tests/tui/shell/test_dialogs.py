@@ -1,4 +1,4 @@
-"""Questions before destructive keys, the number of workers as typed, and what the palette offers."""
+"""Confirmations of destructive keys, the input of a number of workers, and the entries of the palette."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ STRIPS = (
     Activity(database_down=1.0),
     Activity(failed=1),
 )
-"""What the cells of a strip can show."""
+"""The possible cells of a strip."""
 
 
 class TestHelp:
@@ -231,13 +231,13 @@ async def test_a_message_before_the_screen_is_composed_is_shown_afterwards(
         # when the effect of a key is reported before the new screen has its key bar
         driven.app.push_screen(entry.load().screen())
         driven.app.notify("Copied: early")
-        # then it is shown once there is one; outside of a cluster the nodes have no place for it
+        # then it is shown once there is one; outside a cluster the nodes screen has no other place for it
         await driven.until(lambda: driven.app.screen.is_mounted)
         await driven.until(lambda: entry.cluster_only or "Copied: early" in driven.text())
 
 
 class TestConfiguredKeys:
-    """The keys that the screens name are those of the user."""
+    """Screens show the keys configured by the user."""
 
     @pytest.mark.parametrize(
         ("keymap", "pressed", "shown"),

@@ -18,7 +18,7 @@ from tests.tui.conftest import CannedLog, Drive
 
 
 def fits(app: App[Any], kind: type[Screen[Any]]) -> bool:
-    """Whether a screen of that kind is on top and laid out, and none of it is below the window."""
+    """Whether a screen of a kind is on top, laid out, and entirely within the window."""
     screen = app.screen
     return (
         isinstance(screen, kind)
@@ -43,12 +43,12 @@ async def test_a_low_window_shows_the_panel_with_the_focus(drive: Drive, log: Ca
         # given the prices, and the key to the other panels
         await driven.until(lambda: "Symbol" in text() and "next panel" in text(), "the prices")
         assert "workers ·" not in text()
-        # which a long title has no room for
+        # for which a long title has no room
         await driven.press("b")
         await driven.until(lambda: "grouped by sector · all 503" in text(), "the longer title")
         assert "…" not in next(line for line in text().splitlines() if "grouped by sector" in line)
         await driven.press("b")
-        # then each panel in turn has the room below the pipeline
+        # then each panel in turn fills the area below the pipeline
         await driven.press("tab")
         await driven.until(
             lambda: "the first line of the log" in text() and "Symbol" not in text(), "the log"
@@ -105,7 +105,7 @@ async def test_keys_that_are_typed_into_a_filter_are_not_listed(drive: Drive, si
             lambda: "keep  esc discard" in driven.text().splitlines()[-1], "the keys of the filter"
         )
         assert "scale" not in driven.text().splitlines()[-1]
-        # and they are typed indeed
+        # and they are typed
         await driven.press("plus", "minus", "at")
         assert driven.main.panel.table.filter_text == "+-@"
         assert not [call for call in driven.pipeline.calls if call[0] == "scale"]

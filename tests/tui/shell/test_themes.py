@@ -1,4 +1,4 @@
-"""Every theme can be read, with colours and without."""
+"""Every theme is readable with and without colours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MINE = [theme.name for theme in OWN_THEMES]
 ANSI = ["ansi-dark", "ansi-light"]
 OTHERS = [name for name in THEMES if name not in MINE + ANSI]
 USUAL = (MINE[0], False)
-"""The theme, and whether without colours, that every run looks at."""
+"""The theme, and whether it is without colours, that every run checks."""
 COLOURS = pytest.mark.parametrize("no_color", [False, True], ids=["coloured", "NO_COLOR"])
 
 
@@ -26,14 +26,14 @@ def test_the_settings_accept_every_theme_that_there_is() -> None:
 
 
 def unreadable(driven: Driven) -> list[str]:
-    """Pieces of text whose foreground and background are one colour, on the screen as it is sent."""
+    """Pieces of text whose foreground and background have the same colour, in the output."""
     found = []
     for strip in driven.app.screen._compositor.render_strips():
         for text, style, _ in strip:
             if style is None or not text.strip():
                 continue
             colour, ground = style.color, style.bgcolor
-            # The terminal's own two colours share one name and differ.
+            # The terminal's two default colours differ, although they have the same name.
             if colour is not None and colour == ground and not colour.is_default:
                 found.append(text)
     return found

@@ -13,7 +13,7 @@ EARLIER = HistorySnapshot(
 
 
 def accepted() -> BarsRequest:
-    """A request that the pipeline accepted after the answer to the third query."""
+    """A request that the pipeline accepted after the third query."""
     request = BarsRequest()
     request.update(EARLIER, 3)
     request.begin()

@@ -1,4 +1,4 @@
-"""Candles: their signs, the volume below them, the time axis with actions, and what they are in words."""
+"""Candles: their signs, the volume below them, the time axis with actions, and their text."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def candle(first: float, high: float, low: float, last: float, volume: int | Non
 def series(
     *candles: Candle, period: Period = MINUTE, actions: Sequence[ChartAction] = (), **more: object
 ) -> CandleSeries:
-    """Candles one period after the other."""
+    """Consecutive candles."""
     placed = tuple(
         replace(each, start=period.start_of(OPENING + number * timedelta(seconds=period.seconds)))
         for number, each in enumerate(candles)
@@ -85,7 +85,7 @@ class TestSigns:
         assert "█" in falling
         assert not set(falling) & set("║╨╥")
         assert flat.count("┼") == 1
-        # and the wicks reach to high and low
+        # and the wicks extend to high and low
         for column in (rising, falling, flat):
             assert column[1] == column[-2] == "│"
 

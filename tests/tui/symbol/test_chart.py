@@ -154,11 +154,11 @@ class TestChart:
         assert labels == ["0.000175", "0.000150", "0.000125"]
 
     def test_a_gap_in_trading_is_not_connected(self) -> None:
-        # given trades every ten seconds with an hour of nothing between
+        # given trades every ten seconds with a gap of an hour
         samples = rising(20) + [replace(sample, at=sample.at + 3600) for sample in rising(20)]
         # when drawn
         lines = text(chart_lines(samples, 80, 12, Role.GOOD))
-        # then no curve is in the middle
+        # then there is no line in the middle
         assert all(set(line[30:60]) <= set(" ┈") for line in lines[:10])
 
     def test_the_mark_is_a_line_through_its_sample(self) -> None:
@@ -295,7 +295,7 @@ def test_ranges_of_different_length_draw_different_pictures() -> None:
         for since in (end - 3600, end - 86_400, None)
     ]
 
-    # THEN each has its own time axis, and the line is at the right of the longer ones
+    # THEN each has a different time axis, and the line is at the right end of the longer ones
     assert len({tuple(picture) for picture in pictures}) == 3
     assert all(line[40:60].strip("┈ ") == "" for line in pictures[1][:10])
 

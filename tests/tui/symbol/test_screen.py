@@ -40,7 +40,7 @@ async def opened(
 
 
 def asks_again(screen: SymbolScreen) -> bool:
-    """Whether the two seconds run."""
+    """Whether the timer of two seconds is running."""
     return screen._timer is not None and screen._timer._active.is_set()
 
 
@@ -56,7 +56,7 @@ class TestOpening:
             await driven.press("down", "enter")
             await driven.until(lambda: isinstance(driven.app.screen, SymbolScreen))
             symbol = driven.main.panel.table.cursor_symbol
-            # then the symbol is there and the problem is shown
+            # then the symbol and the problem are shown
             assert symbol is not None
             await driven.until(lambda: f"─ {symbol} · " in driven.text())
             await driven.until(lambda: "the database is not open yet" in driven.text())
@@ -66,13 +66,13 @@ class TestOpening:
 
     async def test_enter_without_a_cursor_opens_the_first_row_shown(self, drive: Drive) -> None:
         async with drive() as driven:
-            # given no cursor, and a filter that leaves one company
+            # given no cursor, and a filter that matches one company
             table = driven.main.panel.table
             await driven.press("slash", *"nvidia", "enter")
             assert table.cursor_symbol is None
             # when enter is pressed on the rows
             await driven.press("enter")
-            # then it is that company's
+            # then the details are those of that company
             await driven.until(lambda: isinstance(driven.app.screen, SymbolScreen))
             await driven.until(lambda: "─ NVDA · " in driven.text())
 
@@ -226,7 +226,7 @@ class TestKeys:
             await driven.press("c")
             await driven.until(lambda: "1d in DKK at 6.8721" in driven.text())
             assert "1,475.58 DKK" in "".join(screen.chart.lines_shown())
-            # and of the line, whose rates are those of its prices
+            # and for the line, with the rates of its prices
             await driven.press("T")
             await driven.until(lambda: "1h in DKK · " in driven.text())
             assert "1,300" in driven.text()
@@ -258,7 +258,7 @@ class TestKeys:
             await driven.press(*["left"] * 5)
             head = screen.chart.lines_shown()[0][:12]
             assert head.startswith("May 14 1")
-            # when another number of candles has room
+            # when another number of candles fits
             await driven.pilot.resize_terminal(200, 60)
             await driven.until(lambda: "36 5-minute candles" not in str(screen.chart.border_title))
             await driven.until(lambda: head in screen.chart.lines_shown()[1])
@@ -307,7 +307,7 @@ class TestFetching:
             await driven.press("B")
             await driven.until(lambda: driven.pipeline.calls[-1][0] == "heal")
             assert driven.pipeline.calls[-1] == ("heal", "1d", ChartRange.YEAR.since(NOON), NOON, ("NVDA",))
-            # then the progress is shown, and in the end the candles
+            # then the progress is shown, and finally the candles
             await driven.until(lambda: "3 of 4 requests done" in str(screen.chart.border_subtitle))
             reader.empty = False
             driven.pipeline.history_progress = HistorySnapshot(
@@ -368,7 +368,7 @@ class TestFetching:
             await driven.press("B")
             await driven.until(lambda: "fetches no history now" in str(screen.chart.border_subtitle))
 
-            # and a viewer without steering, or a recording
+            # and a viewer without control, or a recording
             def refuse(*_: object) -> bool:
                 raise Sp500tuiError("this viewer is read-only")
 

@@ -1,4 +1,4 @@
-"""The output of a frame: few bytes, and the same screen as after a complete one."""
+"""The output of a frame: few bytes, and the same screen as after a complete repaint."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def _codes_of_this_colour_system(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Watched(DiffingApp[None]):
-    """Prices below a line of text, drawn on a terminal that is only thought of."""
+    """Prices below a line of text, drawn on a simulated terminal."""
 
     CSS_PATH = style_sheet("prices.tcss")
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
-        self.console._color_system = ColorSystem.TRUECOLOR  # whatever the environment of the tests names
+        self.console._color_system = ColorSystem.TRUECOLOR  # whatever the environment of the tests has
         self.panel = PricePanel(clock=clock)
         self.terminal = pyte.Screen(WIDTH, HEIGHT)
         self.stream = pyte.Stream(self.terminal)
@@ -83,7 +83,7 @@ class Watched(DiffingApp[None]):
             self.stream.feed(words)
 
     def whole(self) -> pyte.Screen:
-        """A terminal that was sent the present picture at once."""
+        """A terminal that received the current picture in one frame."""
         terminal = pyte.Screen(WIDTH, HEIGHT)
         update = self.screen._compositor.render_full_update()
         pyte.Stream(terminal).feed(update.render_segments(self.console))
@@ -91,10 +91,10 @@ class Watched(DiffingApp[None]):
 
 
 async def drawn(app: Watched, pilot: Pilot[None]) -> None:
-    """Wait until all that is to be drawn is drawn."""
+    """Wait until everything is drawn."""
     calm = 0
     async with asyncio.timeout(20):
-        # Twice in a row: what one widget draws can be a message to another, such as the line of the index.
+        # Twice, because drawing one widget can cause a message to another, such as the line of the index.
         while calm < 2:
             await pilot.pause(0.01)
             screen = app.screen
@@ -109,7 +109,7 @@ async def drawn(app: Watched, pilot: Pilot[None]) -> None:
 
 
 def cells(terminal: pyte.Screen) -> list[list[pyte.screens.Char]]:
-    """All cells as they look: the ink of a blank is none."""
+    """All cells as they appear: a blank has no foreground colour."""
     return [[looks(terminal.buffer[y][x]) for x in range(WIDTH)] for y in range(HEIGHT)]
 
 
@@ -144,7 +144,7 @@ async def test_after_partial_frames_the_terminal_shows_what_a_whole_one_would(th
                 app.query_one("#title", Static).update(f"[b]猫{version}[/b]")
             await drawn(app, pilot)
 
-            # THEN every frame leaves the very picture
+            # THEN every frame results in the same picture
             assert cells(app.terminal) == cells(app.whole())
 
     # AND they took fewer bytes
@@ -194,7 +194,7 @@ class Cover(DiffingScreen[None]):
 
 
 async def _rendered(pilot: Pilot[None], widget: Counted, text: str) -> None:
-    """Change a widget and wait until that is drawn."""
+    """Change a widget and wait until it is drawn."""
     before = widget.renders
     widget.update(text)
     async with asyncio.timeout(20):
@@ -219,7 +219,7 @@ async def test_changes_below_an_opaque_screen_do_not_redraw_it() -> None:
         await _rendered(pilot, moving, "AGAIN")
         # THEN the rest of the visible screen was not drawn
         assert still.renders == before
-        # AND a terminal that was resized meanwhile shows the hidden screen as it is now
+        # AND a terminal that was resized in the meantime shows the hidden screen in its current state
         await pilot.resize_terminal(30, 6)
         app.pop_screen()
         async with asyncio.timeout(20):

@@ -18,12 +18,12 @@ from tests.support.tui.terminal_garbage import garbage
 
 COLOURS = b"\x1b]11;rgb:1010/1414/1a1a\x1b\\\x1b]10;rgb:d3d3/d9d9/e2e2\x07"
 ANSWERS = COLOURS + b"\x1b[?62;22c\x1b[>41;390;0c\x1b[?31u\x1bP>|xterm(390)\x1b\\\x1b[?2026;2$y\x1b[?2048;2$y"
-"""To questions about colours, attributes, the keyboard, the version and the modes."""
+"""Replies to queries about colours, attributes, the keyboard, the version and the modes."""
 
 
 @pytest.fixture
 def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
-    """A dashboard that keys cannot end, over a fake pipeline, with its first whole picture on the screen."""
+    """A dashboard that keys cannot end, with a fake pipeline and its first complete frame on the screen."""
     yield from dashboard_in(tmp_path, monkeypatch, "stay")
 
 
@@ -34,7 +34,7 @@ def leaving_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def dashboard_in(folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> Iterator[Terminal]:
-    # What the keys in the garbage save belongs into the test's folder.
+    # Files written by keys in the garbage must be in the test's folder.
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     monkeypatch.setenv("XDG_DOWNLOAD_DIR", str(folder))
     monkeypatch.chdir(folder)
@@ -46,7 +46,7 @@ def dashboard_in(folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -
 
 
 def send(terminal: Terminal, data: bytes) -> None:
-    """Write all of it, reading what the program paints meanwhile, as it would wait for that otherwise."""
+    """Write everything while reading the program's output, for which it would otherwise wait."""
     with selectors.DefaultSelector() as selector:
         selector.register(terminal.child.child_fd, selectors.EVENT_READ | selectors.EVENT_WRITE)
         while data:
@@ -58,7 +58,7 @@ def send(terminal: Terminal, data: bytes) -> None:
 
 
 def pour(terminal: Terminal, seed: int, seconds: float) -> None:
-    """Send garbage for so long, in windows of changing size."""
+    """Send garbage for a time, in windows of changing size."""
     rng = random.Random(seed)
     print(f"seed {seed}")  # noqa: T201
     end = time.monotonic() + seconds
@@ -94,7 +94,7 @@ def answers_a_key(terminal: Terminal) -> None:
 
 
 def troubles(folder: Path) -> list[str]:
-    """Lines of the log that are worse than a warning."""
+    """Log lines with a level above warning."""
     log = (folder / "app.log").read_text(encoding="utf-8", errors="replace")
     return [
         line for line in log.splitlines() if any(word in line for word in ("ERROR", "CRITICAL", "Traceback"))
@@ -116,11 +116,11 @@ def test_meaningless_bytes_do_not_end_it(terminal: Terminal, tmp_path: Path, dat
 @pytest.mark.thorough
 @pytest.mark.parametrize("seconds", [4.0, 30.0])
 def test_garbage_does_not_end_it(terminal: Terminal, tmp_path: Path, seconds: float) -> None:
-    # given a dashboard in a real terminal, and a seed by which a failure can be had again
+    # given a dashboard in a real terminal, and a seed that reproduces a failure
     seed = int(os.environ.get("SP500TUI_GARBAGE_SEED", "10"))
-    # when garbage of every kind comes
+    # when garbage of every kind arrives
     pour(terminal, seed, seconds)
-    # then it lives, answers a key, logs nothing worse than a warning, and a signal ends it
+    # then it still runs, responds to a key, logs nothing above a warning, and a signal ends it
     answers_a_key(terminal)
     assert troubles(tmp_path) == []
     terminal.child.kill(signal.SIGTERM)
@@ -135,12 +135,12 @@ def test_garbage_does_not_end_it(terminal: Terminal, tmp_path: Path, seconds: fl
     ids=["torn", "at once", "repeatedly", "in two"],
 )
 def test_answers_of_the_terminal_are_no_keys(leaving_terminal: Terminal, pieces: list[bytes]) -> None:
-    # given a terminal that answers questions about its colours and abilities
+    # given a terminal that replies to queries about its colours and capabilities
     for piece in pieces:
         send(leaving_terminal, piece)
     # when q is pressed
     send(leaving_terminal, b"q")
-    # then nothing of the answers was typed into the filter, and q leaves
+    # then no part of the replies was typed into the filter, and q quits
     assert leaving_terminal.end() == 0
     assert "rgb:" not in leaving_terminal.text
 

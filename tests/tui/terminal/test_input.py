@@ -1,4 +1,4 @@
-"""What a terminal sends, split into events: keys arrive, everything else is dropped, and nothing raises."""
+"""A terminal's input split into events: keys arrive, everything else is dropped, and nothing raises."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def source() -> Source:
 
 
 def reported(found: Iterable[Message]) -> list[str]:
-    """Events as words: a key by its name, a paste by its text, others by their class."""
+    """Events as text: a key as its name, a paste as its text, others as their class."""
     return [
         event.key
         if isinstance(event, events.Key)
@@ -57,7 +57,7 @@ KNOWN = sorted(sequence for sequence in ANSI_SEQUENCES_KEYS if not sequence.star
 @pytest.mark.parametrize("sequence", KNOWN, ids=repr)
 def test_every_key_of_textual_arrives(source: Source, sequence: str) -> None:
     parser = XTermParser()
-    # Textual takes shift+f3 for the place of the cursor, which nothing here requests.
+    # Textual takes shift+f3 for the position of the cursor, which nothing here requests.
     expected = [
         key for key in reported([*parser.feed(sequence), *parser.feed("")]) if key != "CursorPosition"
     ]
@@ -150,12 +150,12 @@ def test_an_unfinished_sequence_is_dropped_after_a_silence(source: Source, begun
 def test_an_endless_sequence_is_dropped_while_keys_still_arrive(source: Source) -> None:
     # given a paste without its end
     source.send(b"\x1b[200~abc")
-    # when a key is pressed again and again
+    # when a key is pressed repeatedly
     heard: list[str] = []
     while "q" not in heard:
         assert source.now < 2 * LONGEST
         heard += source.wait(SEQUENCE_TIMEOUT / 3) + source.send(b"q")
-    # then the paste is over, and the key is one
+    # then the paste has ended, and the key arrives as a key
     assert heard[0].startswith("paste abcqq")
 
 

@@ -24,11 +24,11 @@ Start = Callable[..., "pexpect.spawn[str]"]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts the dashboard in a terminal of 120x40 and waits for its first whole picture."""
+    """Starts the dashboard in a terminal of 120x40 and waits for its first complete frame."""
     children: list[pexpect.spawn[str]] = []
 
     def run(*options: str) -> pexpect.spawn[str]:
-        # A size named in the environment would win over the terminal's own.
+        # A size in the environment would take precedence over the terminal's.
         kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         own = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "TERM": "xterm-256color"}
         child = pexpect.spawn(
@@ -49,7 +49,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def ended(child: pexpect.spawn[str]) -> int | None:
-    """The exit code, once everything that was written has been read."""
+    """The exit code, once the whole output has been read."""
     child.expect(pexpect.EOF, timeout=_END)
     child.close()
     return child.exitstatus
@@ -78,7 +78,7 @@ def test_a_closed_terminal_ends_the_program(start: Start) -> None:
     # given a dashboard on the screen
     child = start()
     child.expect("adds up")
-    # when its terminal goes away
+    # when its terminal is closed
     hang_up(child)
     # then it ends by itself and reports that a signal ended it
     assert psutil.Process(child.pid).wait(_END) == 143
@@ -98,12 +98,12 @@ def test_a_crash_restores_the_terminal_and_names_the_log(start: Start, tmp_path:
 
 
 def test_a_terminal_that_is_not_read_does_not_delay_the_end(start: Start) -> None:
-    # given a dashboard that paints far more than its terminal holds, which is not read
+    # given a dashboard that draws much more than its terminal buffers, which is not read
     child = start()
     child.expect("adds up")
     child.send("z" * 200)
-    # when it is stopped by a signal
+    # when a signal stops it
     child.kill(signal.SIGTERM)
-    # then it does
+    # then it ends
     assert psutil.Process(child.pid).wait(_END) == 143
     hang_up(child)

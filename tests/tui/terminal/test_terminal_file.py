@@ -1,4 +1,4 @@
-"""Writing to a terminal that does not read or is closed blocks nothing."""
+"""Writing to a terminal that does not read or is closed never blocks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PIPE = 1 << 20
 
 
 class Pipe:
-    """A file that takes text until its pipe is full, and the end that reads it."""
+    """A file that accepts text until its pipe is full, and the reading end."""
 
     def __init__(self) -> None:
         self.out, into = os.pipe()
@@ -60,11 +60,11 @@ def test_a_terminal_that_does_not_read_blocks_nothing_and_is_repainted_later(pip
     terminal.write("a" * _PIPE + "|")
     assert pipe.read(1) == "a"
 
-    # when far more is written than may be kept
+    # when much more is written than may be pending
     for number in range(5000):
         terminal.write(f"frame {number}.")
 
-    # then no write has blocked, and what is pending is bounded
+    # then no write has blocked, and the pending output is bounded
     assert not terminal.drain(0.01)
     assert terminal.pending <= 1000
     assert not on_recovered.is_set()

@@ -98,7 +98,7 @@ def test_kept_cells_are_those_that_would_be_made_of_all_spans(seed: int) -> None
         # when they are drawn with the cells that were kept, and from everything that is known
         for row, same in zip(rows_of(read), rows_of(whole), strict=True):
             kept, made = cache.row_cells(row, read, window, batch), row_cells(same, window, batch)
-            # then both look the same
+            # then both have the same appearance
             assert len(kept) == columns
             assert drawn(row, kept) == drawn(same, made), (row.key, now, window)
 

@@ -68,7 +68,7 @@ async def test_a_row_that_is_gone_and_what_is_marked_now_are_named(drive: Drive)
         await driven.until(lambda: "price-3" in driven.text())
         await driven.press("down", "down")
         assert "is marked now" not in driven.text()
-        # when the marked worker is gone at the next reading, then the last line reports it
+        # when the marked worker has ended at the next read, then the last line reports it
         fake.report = many(price=2)
         await driven.until(lambda: "price-3 is gone; price-2 is marked now" in driven.text())
         # and a stage that is left with one worker is no loss

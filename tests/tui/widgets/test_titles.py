@@ -1,4 +1,4 @@
-"""Titles of panels are plain text, whatever markup they resemble."""
+"""Titles of panels are plain text, even if they look like markup."""
 
 from __future__ import annotations
 

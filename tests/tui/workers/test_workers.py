@@ -185,7 +185,7 @@ async def test_process_and_error_of_the_marked_worker_are_shown_at_every_size(
     drive: Drive, size: tuple[int, int]
 ) -> None:
     async with drive(FakePipeline(degraded()), size=size) as driven:
-        # given a writer marked whose database is away
+        # given a marked writer whose database is unavailable
         panel = driven.main.worker_list
         panel.focus()
         await driven.press("G", "k")
@@ -228,7 +228,7 @@ async def test_without_the_focus_the_list_ends_with_its_last_worker(drive: Drive
         panel.focus()
         await driven.press("G")
         await driven.until(lambda: "↳" in driven.text(), "the details")
-        # when another panel takes the focus and the details are gone
+        # when another panel takes the focus and the details are hidden
         driven.main.panel.table.focus()
         # then no blank line is left below the last worker
         await driven.until(

@@ -1,4 +1,4 @@
-"""The benchmarks run at a tiny size and report plausible figures; how fast anything is, is not tested here."""
+"""The benchmarks run at a tiny size and report plausible figures; speed is not tested here."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def folder() -> Iterator[Path]:
 
 
 def a_figure() -> Figure:
-    """A figure with everything a figure can have."""
+    """A figure with all fields."""
     return Figure(
         "ingest",
         "rows a second",

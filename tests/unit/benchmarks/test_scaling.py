@@ -1,4 +1,4 @@
-"""The model of a cycle over many machines beside its simulation, and what follows from it."""
+"""The model of a cycle over many machines compared with its simulation, and its consequences."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RATES = Rates(broker=20_000, database=30_000, row_bytes=200)
 
 
 def apart(load: Load, fleet: Fleet, rates: Rates = RATES, seed: int = 1) -> float:
-    """By how much the model's cycle differs from the simulated one, as a share."""
+    """The relative difference between the model's cycle and the simulated one."""
     seen = simulate(load, fleet, rates, cycles=2, seed=seed)
     return abs(cycle_of(load, fleet, rates).seconds / (sum(seen.seconds) / 2) - 1)
 

@@ -1,4 +1,4 @@
-"""The command `learn`: the list, the question, the result, and what is refused."""
+"""The command `learn`: the list, the question, the result, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print: columns, encodings, broken pipes and full disks; no address is quoted."""
+"""The output of commands: columns, encodings, broken pipes and full disks; no address is quoted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TestDatabaseUrls:
 
 
 class TestStandardOutput:
-    """What the commands print with real streams; sources are made up."""
+    """The output of the commands on real streams, with fake sources."""
 
     COMMANDS = (
         "constituents",

@@ -1,4 +1,4 @@
-"""`-o` of the commands that write a file: a mistake is found before anything is read or connected."""
+"""`-o` of the commands that write a file: an error is found before anything is read or connected."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sp500tui.cli import main as cli
 from sp500tui.errors import ExitCode
 
 EXPORT = ["export", "quotes", "--database", "postgresql://postgres@127.0.0.1:1/none"]
-"""Without the mistake it would end with 4, because no server listens there."""
+"""Without the error it would exit with 4, because no server listens there."""
 TRACE = ["trace"]
-"""Without the mistake it would report that no pipeline runs."""
+"""Without the error it would report that no pipeline runs."""
 
 
 @pytest.fixture

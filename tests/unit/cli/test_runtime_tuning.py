@@ -14,7 +14,7 @@ from sp500tui.cli.runtime_tuning import tune_for_ui, tune_gc
 
 @pytest.fixture
 def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Start from Python's own settings, and give the test run its interpreter's back."""
+    """Start from Python's defaults, and restore the settings of the test run."""
     interval, threshold = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(0.005)
     gc.set_threshold(700, 10, 10)

@@ -1,4 +1,4 @@
-"""The command `trace`: what it refuses before it connects to the pipeline."""
+"""The command `trace`: arguments refused before it connects to the pipeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values on the broker that are invalid are left out and reported once; the others are read."""
+"""Invalid values on the broker are left out and reported once; the others are read."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class HashBroker:
 
 
 def looked_at(view: ClusterView) -> None:
-    """Everything that a node does with a view, without its broker."""
+    """Do everything that a node does with a view, without its broker."""
     for stage in StageName:
         size = view.desired_size("vm:1:ab", stage)
         assert size is None or 1 <= size <= MAX_WORKERS
@@ -195,7 +195,7 @@ NOW = datetime.now(UTC)
         ("USD", json.dumps([{}, NOW.isoformat()]).encode()),
         ("drop table", json.dumps(["6.9", NOW.isoformat()]).encode()),
     ],
-    # Without the time, which is another one in every worker process.
+    # Without the time, which differs in every worker process.
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_an_invalid_rate_is_not_accepted(base: str, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Every item is decoded as it was encoded, and any other payload is refused."""
+"""Every item round-trips, and any other payload is refused."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ rows = st.builds(
 
 
 def comes_back(codec: Codec[Any], item: Any, monotonic: str) -> None:
-    """All that prints is as it was, to the last digit; a monotonic time to a tenth of a millisecond."""
+    """Every printed field round-trips exactly, and monotonic times to a tenth of a millisecond."""
     data = codec.encode(item)
     found = codec.decode(data)
     assert b"\n" not in data
@@ -100,7 +100,7 @@ def test_a_request_for_bars_without_a_window_is_refused(days: object) -> None:
 
 
 def test_a_tick_is_the_same_moment_on_a_node_whose_clock_differs() -> None:
-    """Here the machine has run for 100 s, there for a day; the broker's clock is the same for both."""
+    """One machine has run for 100 s, the other for a day; the broker's clock is the same for both."""
     here, there = TickerCodec(lambda: OFFSET), TickerCodec(lambda: OFFSET - 86_300.0)
 
     found = there.decode(here.encode(Ticker("AAPL", 100.0)))

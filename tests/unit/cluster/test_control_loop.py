@@ -34,7 +34,7 @@ class FlakyMembership:
 
 
 def test_a_value_set_during_an_outage_replaces_the_one_that_could_not_be_sent() -> None:
-    # given a value that cannot be sent, and a newer one that is set meanwhile
+    # given a value that cannot be sent, and a newer one that is set in the meantime
     membership = FlakyMembership()
     components: Any = SimpleNamespace(
         membership=membership, stages={}, history=SimpleNamespace(writer_snapshots=lambda: ())
@@ -54,13 +54,13 @@ def test_a_value_set_during_an_outage_replaces_the_one_that_could_not_be_sent() 
     # when the broker is back
     loop.run_once()
 
-    # then the newer one is stored, and what was not changed since as it was set
+    # then the newer one is stored, and values not changed since are stored as set
     assert membership.stored == {"interval": "10.0", "paused|price": "1"}
     assert loop.desired("interval") == "10.0"
 
 
 class TwoNodes:
-    """The membership of a node with one other; both clocks and the other node's heartbeats are the test's."""
+    """The membership of a node with one other; the test sets both clocks and the other node's heartbeats."""
 
     def __init__(self) -> None:
         self.now = 0.0

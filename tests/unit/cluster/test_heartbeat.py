@@ -1,4 +1,4 @@
-"""Heartbeats are decoded as they were encoded; an unreadable one is ignored."""
+"""Heartbeats round-trip; an unreadable one is ignored."""
 
 from __future__ import annotations
 

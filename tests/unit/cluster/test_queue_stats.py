@@ -16,7 +16,7 @@ def test_totals_count_from_the_first_reading() -> None:
 
 
 def test_a_broker_that_lost_its_data_takes_nothing_back() -> None:
-    # given a node that has seen 50 items put in
+    # given a node that has seen 50 items put
     stats = RemoteQueueStats(100)
     stats.set(Reading(total_in=1000, total_out=1000))
     stats.set(Reading(total_in=1050, total_out=1050))
@@ -24,5 +24,5 @@ def test_a_broker_that_lost_its_data_takes_nothing_back() -> None:
     stats.set(Reading())
     assert (stats.total_in, stats.total_out) == (50, 50)
     stats.set(Reading(total_in=20, total_out=15))
-    # then these are counted in addition
+    # then these are added to the count
     assert (stats.total_in, stats.total_out) == (70, 65)

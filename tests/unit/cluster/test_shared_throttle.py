@@ -1,4 +1,4 @@
-"""One limit for all nodes behind one address, and one back-off."""
+"""One limit and one back-off for all nodes with the same outgoing address."""
 
 from __future__ import annotations
 

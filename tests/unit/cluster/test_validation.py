@@ -1,4 +1,4 @@
-"""Which stages a node runs, and the settings that it requires."""
+"""The stages that a node runs, and the settings that they require."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def start(*arguments: str, console: bool = True) -> list[str]:
-    """Bootstrap a run with these arguments; the result is what it logged."""
+    """Bootstrap a run with these arguments; returns its log."""
     bootstrap(
         configuration_of(parse(["--no-ui", "--database=postgresql://h/x", *arguments])), console=console
     )

@@ -1,4 +1,4 @@
-"""Which environments are taken to have no Unicode."""
+"""The environments that count as lacking Unicode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of keys and the validation of configured ones."""
+"""The key table and the validation of configured keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where each setting comes from: flags, environment, file and defaults."""
+"""The origin of each setting: flags, environment, file and defaults."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TestSources:
     def test_flags_win_over_environment_over_file_over_defaults(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # given a value for some at every level
+        # given values at every level
         file = toml(tmp_path, "interval = 3.0\nwriters = 3\nconverters = 3\n")
         monkeypatch.setenv("SP500TUI_INTERVAL", "4")
         monkeypatch.setenv("SP500TUI_WRITERS", "4")
@@ -33,7 +33,7 @@ class TestSources:
         # when they are loaded
         configuration = load({"interval": "5"}, file)
 
-        # then the highest precedence wins, and the origin names it
+        # then the value with the highest precedence is used, and its origin is reported
         settings, origins = configuration.settings, configuration.origins
         assert (settings.interval, settings.writers, settings.converters, settings.batch_size) == (
             5.0,
@@ -177,12 +177,12 @@ class TestConflicts:
         value = "http://proxy:1" if name == "proxy" else str(a_certificate(tmp_path))
         option = BY_FIELD[name]
 
-        # given equally strong ones, it is an error
+        # with equal precedence, it is an error
         assert option.switch in refusal({"demo": True, name: value})
         monkeypatch.setenv("SP500TUI_DEMO", "yes")
         assert option.switch in refusal({name: value})
 
-        # but the standing one of a company network does not hinder a demo started by hand
+        # but one in the configuration of a company network does not prevent a demo started by hand
         monkeypatch.setenv(option.variable, value)
         monkeypatch.delenv("SP500TUI_DEMO")
         assert getattr(load({"demo": True}).settings, name) is None
@@ -220,7 +220,7 @@ class TestConflicts:
 
 
 class TestServiceLinks:
-    """Kubernetes sets these variables in every container beside a service named sp500tui or sp500tui-…."""
+    """Kubernetes sets these variables in every container near a service named sp500tui or sp500tui-…."""
 
     @pytest.mark.parametrize(
         ("name", "value"),

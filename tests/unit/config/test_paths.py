@@ -25,7 +25,7 @@ from tests.support.postgres.server import public_folder
 
 @pytest.fixture
 def a_public_folder() -> Iterator[Path]:
-    """One that everybody may pass through, all the way down."""
+    """A folder that every user may enter, as well as its parents."""
     folder = public_folder()
     folder.chmod(0o755)
     yield folder
@@ -46,9 +46,9 @@ def test_live_and_demo_share_neither_data_nor_cache(tmp_path: Path) -> None:
 
 
 def test_a_folder_whose_name_is_no_text_is_refused_for_the_embedded_server(tmp_path: Path) -> None:
-    # given a name of bytes that are not in the encoding of the locale
+    # given a name with bytes that are invalid in the encoding of the locale
     folder = tmp_path / "caf\udce9"
-    # when the embedded server is to be in it, then it is refused before anything is made
+    # when the embedded server is to use it, then it is refused before anything is created
     with pytest.raises(ConfigurationError, match="not text in the encoding of the locale; set LC_ALL"):
         Paths.of(Settings(data_dir=folder)).prepare()
     assert not folder.exists()
@@ -160,7 +160,7 @@ def test_a_cache_folder_that_cannot_be_written_is_replaced_with_a_warning(
         made = Paths.of(Settings(data_dir=data))
         made.prepare()
 
-    # then the cache lies in the data folder
+    # then the cache is in the data folder
     assert made.cache == data / "cache" / "live"
     assert mode(made.cache) == 0o700
     (warning,) = made.warnings

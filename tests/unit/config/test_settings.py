@@ -1,4 +1,4 @@
-"""Settings: limits, what is refused, and in which words."""
+"""Settings: limits, refusals and their messages."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class TestRefusals:
     def test_an_unreadable_default_file_is_ignored_with_a_warning(
         self, public_home: Path, mode_of: str
     ) -> None:
-        # given a default file that another user made
+        # given a default file created by another user
         file = default_file()
         assert file is not None
         file.parent.mkdir(parents=True)
@@ -158,7 +158,7 @@ class TestRefusals:
         assert configuration.warnings == (
             f"configuration file {file} cannot be read and is ignored: Permission denied",
         )
-        # and the same file is refused where it was named
+        # and the same file is refused if it is named explicitly
         assert (
             f"configuration file {file} cannot be read: Permission denied; name a file that this user can read"
             in named

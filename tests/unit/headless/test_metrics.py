@@ -1,4 +1,4 @@
-"""One scrape describes one snapshot, under the names and labels that dashboards and alerts rely on."""
+"""One scrape describes one snapshot, with the names and labels that dashboards and alerts rely on."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_duration_on_a_bound_belongs_to_its_bucket() -> None:
 
 
 def price(symbol: str, age: float) -> LivePrice:
-    """The latest trade of a symbol, so many seconds ago."""
+    """The latest trade of a symbol, some seconds ago."""
     traded = a_snapshot().taken_at - timedelta(seconds=age)
     return LivePrice(replace(row(0), quote=replace(row(0).quote, symbol=symbol, quote_time=traded)), 1)
 
@@ -204,7 +204,7 @@ def test_before_the_run_exists_there_is_only_the_version() -> None:
 
 
 def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
-    # given a run of which everything is known
+    # given a run with all values known
     run = Run(
         replace(
             a_snapshot(),

@@ -45,7 +45,7 @@ from tests.support.pipeline.fake_run import FakeRun, a_queue, a_snapshot, a_stag
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Logs and data go to a folder of the test, and no handler stays behind."""
+    """Logs and data are in a folder of the test, and no handler remains."""
     for name in ("CACHE", "CONFIG", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path))
     hook = threading.excepthook
@@ -74,7 +74,7 @@ def run(tmp_path: Path, pipeline: FakeRun, *notes: str, **settings: object) -> i
 
 
 def sends(*numbers: signal.Signals) -> Callable[[FakeRun], None]:
-    """Has every signal sent to this process once the step before was taken."""
+    """Sends each signal to this process once the previous step was taken."""
 
     def send(pipeline: FakeRun) -> None:
         def one_after_the_other() -> None:
@@ -89,7 +89,7 @@ def sends(*numbers: signal.Signals) -> Callable[[FakeRun], None]:
 
 
 class TestBeforeThePipeline:
-    """What is built may wait, such as for a password from a pipe."""
+    """Building the pipeline may wait, for example for a password from a pipe."""
 
     @pytest.mark.parametrize(("number", "code"), [(SIGINT, 130), (SIGTERM, 143), (SIGHUP, 143)])
     def test_a_signal_ends_the_run_at_once_with_its_report(
@@ -232,10 +232,10 @@ class TestStopLadder:
         last = ShutdownLevel(len(numbers))
         pipeline = FakeRun(ends_at=last, when_started=sends(*numbers))
 
-        # when they come
+        # when they arrive
         result = run(tmp_path, pipeline, json_output=True)
 
-        # then each was one step, said with what the next will do, and the end is reported
+        # then each takes one step, announced with the effect of the next one, and the end is reported
         captured = capsys.readouterr()
         assert result == code
         assert pipeline.steps == [ShutdownLevel(step) for step in range(1, last + 1)]
@@ -265,7 +265,7 @@ class TestStopLadder:
     def test_an_error_of_the_front_end_drains_the_pipeline(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        # given a terminal on which nothing can be drawn
+        # given a terminal that cannot be drawn on
         def broken(_: object) -> None:
             raise LookupError("unknown encoding")
 

@@ -178,13 +178,13 @@ def test_the_folder_of_a_lesson_that_was_killed_is_removed_by_the_next_one(
     # when a lesson runs
     with own_bench(lesson, settings, report=lambda _: None):
         assert len(list(tmp_path.glob("lesson-*"))) == 2
-    # then it removes what the first one has left, and its own
+    # then it removes the folder of the first one, and its own
     assert {each.name for each in tmp_path.iterdir()} == {"lesson-running", "lessons"}
     running_one.release()
 
 
 def test_a_lesson_begins_when_the_one_before_has_set_everything_back(pipeline: FakePipeline) -> None:
-    # given a lesson that has changed everything and was left, but is not over
+    # given a cancelled lesson that has changed everything and has not ended
     before = settings_of(pipeline)
     changed, may_end, waits = threading.Event(), threading.Event(), threading.Event()
 
@@ -215,7 +215,7 @@ def test_a_lesson_begins_when_the_one_before_has_set_everything_back(pipeline: F
     may_end.set()
     first.join(60)
     second.join(60)
-    # then it saw the settings as they were before the first, and they are so at the end
+    # then it starts with the settings from before the first one, and these are restored at the end
     assert outcomes == [True]
     assert settings_of(pipeline) == before
 

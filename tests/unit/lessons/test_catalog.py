@@ -1,4 +1,4 @@
-"""The lessons as data: names, answers, figures, sources, and when an effect counts as seen."""
+"""The lessons as data: names, answers, figures, sources, and the conditions of their effects."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ NOT_SEEN: list[tuple[str, dict[str, float | str | None]]] = [
     ("lab", {"threads_speedup": 1.9}),
     ("lab", {"processes_speedup": 1.0}),
 ]
-"""What makes each claim false."""
+"""Measurements that refute each claim."""
 
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 

@@ -1,4 +1,4 @@
-"""What experiments compute from their samples: durations side by side, requests in progress, the lab's figures."""
+"""The results of experiments from their samples: paired durations, requests in progress, the lab's figures."""
 
 from __future__ import annotations
 

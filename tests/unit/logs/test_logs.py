@@ -30,7 +30,7 @@ LOG = logging.getLogger("sp500tui.test")
 
 @pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
-    """Leave no handler, level or hook behind."""
+    """Restore handlers, levels and hooks."""
     root, hook = logging.getLogger(), threading.excepthook
     levels = root.level, logging.getLogger(logs.PACKAGE_LOGGER).level
     yield
@@ -139,12 +139,12 @@ class TestConfiguration:
             configure(log_file=tmp_path / "pipe")
 
     def test_a_pipe_that_is_full_costs_records_and_no_time(self, tmp_path: Path) -> None:
-        # given a pipe whose reader does nothing
+        # given a pipe whose reader does not read
         os.mkfifo(tmp_path / "pipe")
         reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
         try:
             log = PrivateRotatingFileHandler(tmp_path / "pipe")
-            # when more is logged than a pipe holds, then this ends
+            # when more is logged than a pipe can buffer, then logging does not block
             for _ in range(300):
                 log.handle(record("x" * 1_000))
             assert log.lost > 0
@@ -159,7 +159,7 @@ class TestConfiguration:
         try:
             made = configure(log_file=tmp_path / "pipe", console=False)
             LOG.warning("a warning")
-            # then everything is written to it, and nothing beside it
+            # then everything is written to it, and to no other file
             assert (made.app_log, made.errors_log) == (tmp_path / "pipe", None)
             assert os.read(reader, 1_000).endswith(b"a warning\n")
             assert [each.name for each in tmp_path.iterdir()] == ["pipe"]
@@ -170,7 +170,7 @@ class TestConfiguration:
         # given a descriptor of a file
         with (tmp_path / "output").open("wb") as output:
             made = configure(log_file=Path(f"/dev/fd/{output.fileno()}"), console=False)
-            # when more is logged than a log file holds
+            # when more is logged than the maximum size of a log file
             for _ in range(6):
                 LOG.warning("x" * (1 << 20))
             made.close()
@@ -296,7 +296,7 @@ class TestOtherProcesses:
             "exception": "ValueError: no number",
         }
 
-        # when the parent feeds it in
+        # when the parent logs it
         made = configure(folder=tmp_path, console=False)
         reemit(message)
 
@@ -358,13 +358,13 @@ class TestRotation:
         assert path.read_text().endswith("line 0099\n")
 
     def test_of_a_link_the_file_is_rotated(self, tmp_path: Path) -> None:
-        # given a link, as /dev/stderr is one
+        # given a symbolic link such as /dev/stderr
         (tmp_path / "logs").mkdir()
         link = tmp_path / "link"
         link.symlink_to(tmp_path / "logs" / "app.log")
         # when its file is rotated
         self.filled(link, 100, limit=200, keep=2).close()
-        # then the link is still one
+        # then it is still a link
         assert link.is_symlink()
         assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "logs"]
         assert sorted(each.name for each in (tmp_path / "logs").iterdir()) == [
@@ -377,7 +377,7 @@ class TestRotation:
     def test_a_file_that_cannot_be_rotated_grows_on(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: tuple[Any, str]
     ) -> None:
-        """Such as one that is mounted into a container by itself, or whose folder belongs to another user."""
+        """Such as a single file mounted into a container, or one in another user's folder."""
 
         def busy(*_: object) -> None:
             raise OSError(16, "Device or resource busy")
@@ -395,7 +395,7 @@ class TestRotation:
 
     @pytest.mark.processes
     def test_two_programs_share_a_file_without_losing_a_line(self, tmp_path: Path) -> None:
-        # given two that write to the same file at once, each in its own process
+        # given two processes that write to the same file concurrently
         program = (
             "import logging, sys; from pathlib import Path\n"
             "from sp500tui.logs.rotation import PrivateRotatingFileHandler\n"
@@ -407,7 +407,7 @@ class TestRotation:
         both = [subprocess.Popen([sys.executable, "-c", program, str(path), name]) for name in "ab"]
         assert [each.wait(60) for each in both] == [0, 0]
 
-        # then every line of both is there once
+        # then every line of both is in the file once
         lines = [line for each in tmp_path.iterdir() for line in each.read_text().splitlines()]
         assert sorted(lines) == sorted(f"{name}-{number}" for name in "ab" for number in range(2000))
 
@@ -440,7 +440,7 @@ class TestRotation:
         full = False
         LOG.info("there is room again")
 
-        # then nothing was raised, it was said once, and the gap is marked in the file
+        # then nothing is raised, the error is reported once, and the gap is marked in the file
         shown = capsys.readouterr().err
         assert shown.count("No space left on device") == 1
         assert "5 log records before this one were lost" in text_of(made.app_log)
@@ -449,7 +449,7 @@ class TestRotation:
     def test_a_disk_that_fills_up_within_a_line_costs_that_line_alone(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # given a log in JSON, and a disk that takes ten bytes of a line, then nothing, then everything again
+        # given a log in JSON, and a disk that accepts ten bytes of a line, then nothing, then everything
         made = configure(folder=tmp_path, log_format="json", console=False)
         write = os.write
         room = [10]
@@ -469,7 +469,7 @@ class TestRotation:
         room.clear()
         LOG.info("after")
 
-        # then every line but the torn one is a record, and one of them counts what was lost
+        # then every line except the truncated one is a record, and one of them has the number of lost records
         before, torn, *rest = text_of(made.app_log).splitlines()
         assert json.loads(before)["message"] == "before"
         assert len(torn) == 10

@@ -1,4 +1,4 @@
-"""Text made safe to show: one line, no control characters, no passwords."""
+"""Text that is safe to show: one line, no control characters, no passwords."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def passwords(draw: st.DrawFn) -> str:
 
 @st.composite
 def addresses(draw: st.DrawFn) -> str:
-    """Addresses that hold the secret as a password: well and badly written ones."""
+    """Addresses with the secret as a password, valid and invalid ones."""
     scheme, user, host, path = draw(schemes), draw(users), draw(hosts), draw(paths)
     password, ending = draw(passwords()), SECRET + draw(junk)
     separator = draw(st.sampled_from(["://", ":", ":/", "//", "/", "", "///", ": //", "::/"]))

@@ -108,7 +108,7 @@ def test_a_last_message_to_a_pipe_that_is_not_read_is_dropped(monkeypatch: pytes
     os.set_blocking(writing, True)
     with os.fdopen(reading, "rb"), os.fdopen(writing, "w") as stream:
         monkeypatch.setattr(sys, "stderr", stream)
-        # when a last message is written, then it returns, and the pipe is in its mode of before
+        # when a last message is written, then it returns, and the pipe's mode is restored
         write_last_message("x")
         assert os.get_blocking(writing)
 

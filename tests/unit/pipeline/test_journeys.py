@@ -1,4 +1,4 @@
-"""The way of batches of quotes, read from the spans of the workers."""
+"""The journeys of batches of quotes, read from the spans of the workers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def worker(name: str, *spans: Span) -> WorkerSpans:
 
 
 def request(batch: Batches, taken: float, sent: float, answered: float) -> tuple[Span, ...]:
-    """As a price worker records it: it waits for the cookie, for the limit, and for the answer."""
+    """The spans recorded by a price worker: waits for the cookie, for the limit, and for the response."""
     return (
         Span(BUSY, taken, taken, batch),
         Span(WorkerState.SOURCE, taken, taken, batch),

@@ -69,7 +69,7 @@ def test_the_outcome_is_one_of_three(report: RunReport, outcome: str) -> None:
 
 
 def test_a_run_that_left_quotes_unstored_has_failed() -> None:
-    # given a run that came to its end while the database could not be used
+    # given a run that ended while the database was unavailable
     down = DatabaseSnapshot(health=Health.DOWN, message="the database does not answer")
     ended = replace(a_snapshot(Ledger(fetched=5, spooled=5)), phase=Phase.STOPPED, database=down)
     report = RunReport.from_snapshot(ended)
@@ -79,7 +79,7 @@ def test_a_run_that_left_quotes_unstored_has_failed() -> None:
     assert report.failure == (
         "5 quotes were not stored: the database does not answer; 5 are in the journal, which the next start stores"
     )
-    # but while it runs, or where it was stopped by hand, that is no failure
+    # but this is not a failure while it runs, or if it was stopped by the user
     assert RunReport.from_snapshot(replace(ended, phase=Phase.RUNNING)).outcome == "completed"
     assert RunReport.from_snapshot(ended, stopped_early=True).outcome == "interrupted"
 
@@ -91,7 +91,7 @@ def test_the_json_is_the_contracts() -> None:
     # when it is printed and read back
     content = json.loads(json.dumps(report.as_json()))
 
-    # then every field of the contract is there, and no other
+    # then it has exactly the fields of the contract
     assert content == {
         "version": __version__,
         "outcome": "completed",

@@ -1,4 +1,4 @@
-"""The trace of a pipeline: nesting, ids, units and names as the Trace Event Format requires them."""
+"""The trace of a pipeline: nesting, ids, units and names as required by the Trace Event Format."""
 
 from __future__ import annotations
 

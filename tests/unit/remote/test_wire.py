@@ -1,4 +1,4 @@
-"""Messages are decoded as they were encoded, and anything else is refused."""
+"""Messages round-trip, and anything else is refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SNAPSHOTS = [
 
 @pytest.mark.parametrize("snapshot", SNAPSHOTS)
 def test_an_update_arrives_as_it_was_sent(snapshot: Snapshot) -> None:
-    # given an update with everything in it
+    # given an update with all fields
     update = Update(
         position=Position(503, 7, 3, 1),
         snapshot=snapshot,
@@ -135,7 +135,7 @@ def test_a_value_of_a_wrong_type_is_refused() -> None:
 
 
 def test_threads_make_one_decoder_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    # given decoders whose making takes a while; two at once can crash the process
+    # given decoders that are slow to create; creating two at once can crash the process
     making: list[object] = []
     most = 0
 
@@ -152,7 +152,7 @@ def test_threads_make_one_decoder_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
     # when threads request decoders of the same types for the first time
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(wire.decoder_of, [Update, Hello] * 8))
-    # then one is made at a time, and one for each type
+    # then one is created at a time, and one for each type
     assert most == 1
     assert len(set(map(id, found))) == 2
 

@@ -93,7 +93,7 @@ def test_bars_are_in_order_and_possible(interval: str, span: str, young_market: 
     for bar in shown:
         assert 0 < bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high
         assert bar.volume >= 0
-    # and the last one ends at the present price
+    # and the last one closes at the current price
     assert shown[-1].close == known(market, "MMM").today.price
 
 
@@ -116,7 +116,7 @@ def test_a_year_of_days_ends_with_the_previous_close_and_today() -> None:
     days = bars(result(market, range="1y", interval="1d"))
     today = known(market, "MMM").today
 
-    # then there are as many as a year has trading days, on trading days, each opening in the morning
+    # then there is one for each trading day of the year, opening in the morning
     assert 248 <= len(days) <= 255
     locals_ = [
         datetime.fromtimestamp(bar.start, UTC).astimezone(ZoneInfo("America/New_York")) for bar in days[:-1]
@@ -138,12 +138,12 @@ def test_a_longer_range_shows_the_same_days() -> None:
 
 @pytest.mark.parametrize("interval", ["1m", "5m", "1h"])
 def test_minutes_add_up_to_their_days(interval: str) -> None:
-    # given five days within the day and as whole days
+    # given five days of intraday and daily bars
     market = after(3000)
     days = bars(result(market, range="5d", interval="1d"))
     minutes = bars(result(market, range="5d", interval=interval))
 
-    # then every day's minutes open, close and reach as the day does
+    # then open, close, high and low of every day match its minutes
     for day in days:
         own = [bar for bar in minutes if local_date(bar.start) == local_date(day.start)]
         assert own[0].open == day.open
@@ -153,7 +153,7 @@ def test_minutes_add_up_to_their_days(interval: str) -> None:
 
 
 def test_a_quote_lies_within_the_bar_of_its_minute() -> None:
-    # given a market looked at every few seconds for ten minutes
+    # given a market read every few seconds for ten minutes
     time = SettableTime()
     market = new_market(time)
     seen = []
@@ -185,7 +185,7 @@ def test_days_of_the_demo_become_history() -> None:
     instrument = known(market, "MMM")
     days = bars(result(market, range="1mo", interval="1d"))
 
-    # then the three days gone by are the last of its history, at the times at which they took place
+    # then the past three days are the last of its history, at their original times
     assert len(instrument.past) == 3
     assert [bar.start for bar in days[-4:-1]] == [bar.start for bar in instrument.past]
     assert [bar.close for bar in days[-4:-1]] == [bar.close for bar in instrument.past]
@@ -237,7 +237,7 @@ def test_a_currency_pair_has_a_chart() -> None:
     time.now += 60
     answer = result(market, "DKK=X", range="5d", interval="1d")
 
-    # then its last bar is the present rate and the one before its previous close
+    # then its last bar is the current rate and the one before is its previous close
     pair = market.pair("DKK=X")
     assert pair is not None
     assert bars(answer)[-1] == replace(pair.today.bar(), start=pair.today.time)
@@ -317,7 +317,7 @@ def test_a_lost_session_has_no_bars_until_the_fault_ends(interval: str) -> None:
     whole = week(market, Faults(), interval)
     lost = week(market, Faults(lost_sessions=0.5), interval)
 
-    # then they have no elements at all, are named all the same, and the others have all of theirs
+    # then they have no elements but are named, and the others are complete
     dates = {local_date(start) for start in lost.served.withheld} if lost.served else set()
     given = {local_date(bar.start) for bar in lost.served.bars} if lost.served else set()
     assert dates
@@ -412,13 +412,13 @@ def test_the_exchange_keeps_its_holidays(day: date, open_: bool, early: bool) ->
 @settings(max_examples=20, deadline=None)
 @given(st.integers(), st.integers(2, 400))
 def test_invented_days_connect(seed: int, back: int) -> None:
-    # given the past of a share under any seed
+    # given the history of a share with any seed
     market = new_market(SettableTime(), seed)
     instrument = known(market, "AOS")
     since = local_date(NOON - back * 86_400)
     days = daily_bars(instrument, since)
 
-    # then it is the same at a second look and bounded by the requested date
+    # then a second request has the same result, bounded by the requested date
     assert days == daily_bars(instrument, since)
     assert all(local_date(bar.start) >= since for bar in days)
     assert all(
@@ -428,7 +428,7 @@ def test_invented_days_connect(seed: int, back: int) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 90), st.integers(1, 10_000)), min_size=1))
 def test_minute_bars_hold_every_trade(trades: list[tuple[int, int]]) -> None:
-    # given trades in the order of time
+    # given trades in chronological order
     minutes, stamp = MinuteBars(), 1_000_000
     by_minute: dict[int, list[int]] = {}
     for gap, price in trades:

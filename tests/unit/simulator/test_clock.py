@@ -1,4 +1,4 @@
-"""The demo clock: real stamps, compressed sessions."""
+"""The demo clock: real timestamps, compressed sessions."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_sessions_follow_each_other_around_the_clock() -> None:
     # when two days pass
     states = [clock.state(second) for second in range(1728)]
 
-    # then every session comes in its turn
+    # then all sessions follow in order
     changes = [state for at, state in enumerate(states) if at == 0 or states[at - 1] is not state]
     assert changes[:12] == CYCLE + CYCLE
 
@@ -124,7 +124,7 @@ def test_the_state_agrees_with_the_periods(speed: float, moment: float) -> None:
     clock = DemoClock(speed=speed, now=SettableTime())
     start, end = clock.periods(moment).regular
 
-    # then the market is open exactly between the two, give or take the rounding to a second
+    # then the market is open exactly between the two, apart from rounding to a second
     real = clock.epoch + moment
     if start + 1 < real < end - 1:
         assert clock.state(moment) is MarketState.REGULAR

@@ -42,7 +42,7 @@ class Scene:
             known(self.market, "MMM")
 
     def chart(self, symbol: str, resolution: Resolution = Resolution.DAY, days: int = 20) -> Chart:
-        """The chart as a client gets and reads it."""
+        """The chart as received and parsed by a client."""
         now = datetime.fromtimestamp(self.time.now, UTC)
         request = ChartRequest(symbol, resolution, now - timedelta(days=days), now)
         query = {

@@ -1,4 +1,4 @@
-"""Faults: which values are valid, and how often they occur."""
+"""Faults: valid values and frequencies."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_limit_ends_a_fault_until_it_is_set_again() -> None:
     assert [sampler.choice("wikipedia") for _ in range(2)] == ["down", "ok"]
     assert names == ["throttle", "throttle", "wikipedia"]
 
-    # when the same faults are set again, then so do they happen again
+    # when the same faults are set again, then they occur again
     sampler.set(faults)
     assert sampler.occurs("throttle")
 

@@ -54,14 +54,14 @@ def test_invented_shares_do_not_collide_with_the_index() -> None:
 
 
 def test_the_same_seed_gives_the_same_prices_however_often_they_are_read() -> None:
-    # given two markets of one seed, one of which is looked at every second
+    # given two markets with the same seed, one of which is read every second
     slow, quick = SettableTime(), SettableTime()
     rarely, often = new_market(slow), new_market(quick)
     for _ in range(300):
         quick.now += 1
         prices(often)
 
-    # when the other is looked at once
+    # when the other is read once
     slow.now += 300
 
     # then both have the same prices and times
@@ -82,7 +82,7 @@ def test_another_seed_gives_other_prices() -> None:
 def test_prices_stay_finite_positive_and_within_the_days_range(
     seed: int, speed: float, steps: list[float]
 ) -> None:
-    # given any market and any rhythm of looking at it
+    # given any market and any intervals of reading it
     time = SettableTime()
     market = new_market(time, seed, speed, SOME[:3])
     for step in steps:
@@ -90,7 +90,7 @@ def test_prices_stay_finite_positive_and_within_the_days_range(
         for symbol in market.symbols():
             instrument = known(market, symbol)
             day = instrument.today
-            # then no price is absurd, none is from the future, and the record of the day holds them all
+            # then all prices are plausible, none is from the future, and the day's range includes them all
             assert isfinite(day.price)
             assert 0 < day.low <= day.price <= day.high
             assert day.low <= day.open <= day.high
@@ -111,14 +111,14 @@ def test_prices_and_times_stand_still_while_the_market_is_closed() -> None:
     # when five hours pass
     time.now += 5 * 3600
 
-    # then nothing moved
+    # then nothing has changed
     assert market.state() is MarketState.CLOSED
     assert prices(market) == before
     assert [known(market, symbol).trades for symbol in market.symbols()] == trades
 
 
 def test_a_new_day_opens_on_yesterdays_close() -> None:
-    # given a market whose day passes in 86.4 s, seen at its closing
+    # given a market whose day passes in 86.4 s, at its close
     time = SettableTime()
     market = new_market(time, speed=1000, start_at=OPENING)
     time.now += 24
@@ -207,7 +207,7 @@ def test_a_long_suspension_is_caught_up_in_bounded_work() -> None:
 
 @pytest.mark.parametrize("asleep", [5_400, 5 * 3_600, 3 * 86_400])
 def test_trades_arrive_at_the_usual_rate_after_a_suspension(asleep: int) -> None:
-    # given the largest shares, not looked at for hours, brought up to now
+    # given the largest shares, not read for hours, brought up to now
     time = SettableTime()
     market = new_market(time, start_at=OPENING + 1_800)
     large = sorted((known(market, symbol) for symbol in market.symbols()), key=lambda share: share.gap)[:6]
@@ -286,7 +286,7 @@ def test_the_krone_follows_the_euro() -> None:
         assert pair is not None
         rates.append(pair.today.price)
 
-    # then the cross rate hardly moves, but does
+    # then the cross rate changes only a little, but does change
     assert 1 < max(rates) / min(rates) < 1.005
 
 

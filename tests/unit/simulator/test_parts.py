@@ -76,7 +76,7 @@ def test_the_page_has_the_structure_of_wikipedias() -> None:
     soup = BeautifulSoup(constituents_page(constituents()), "lxml")
     rows = soup.select("#constituents tr")
 
-    # then header texts and rows are the real ones'
+    # then header texts and rows are those of the real page
     assert [" ".join(cell.get_text().split()) for cell in rows[0].find_all("th")] == [
         "Symbol", "Security", "GICS Sector", "GICS Sub-Industry", "Headquarters Location", "Date added", "CIK",
         "Founded",
@@ -123,7 +123,7 @@ def test_a_frame_reads_back_with_the_real_decoder(pricing_pb2: ModuleType) -> No
     frame = pricing_pb2.PricingData()
     frame.ParseFromString(pricing_data(instrument, MarketState.REGULAR))
 
-    # then it has what the quote has, prices with seven digits
+    # then it has the fields of the quote, and prices with seven digits
     day = instrument.today
     assert (frame.id, frame.exchange, frame.market_hours) == ("MMM", "NYQ", 1)
     assert frame.time == day.time * 1000
@@ -249,7 +249,7 @@ def test_a_child_reports_errors_in_json(capsys: pytest.CaptureFixture[str]) -> N
 
 
 class Announcement(io.StringIO):
-    """A stdout that does something once everything is announced."""
+    """A stdout that calls a function once everything is announced."""
 
     def __init__(self, then: Callable[[], None]) -> None:
         super().__init__()
@@ -302,7 +302,7 @@ def test_a_port_in_use_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture
 
 @pytest.mark.processes
 def test_a_child_serves_until_its_stdin_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    # given a parent that goes away as soon as the child is ready
+    # given a parent that exits as soon as the child is ready
     reading, writing = os.pipe()
     stdout = Announcement(lambda: os.close(writing))
     handler = signal.getsignal(signal.SIGINT)

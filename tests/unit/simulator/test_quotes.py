@@ -1,4 +1,4 @@
-"""Quotes of the demo market: their shape, their arithmetic, and the faults in them."""
+"""Quotes of the demo market: their structure, their arithmetic, and their faults."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CALENDAR_FACTS = {
     "earningsTimestamp", "earningsTimestampStart", "earningsTimestampEnd", "earningsCallTimestampStart",
     "earningsCallTimestampEnd", "isEarningsDateEstimate", "averageAnalystRating", "beta",
 }  # fmt: skip
-"""What a company has and an invented market has not."""
+"""Keys of real companies that an invented market does not have."""
 EVERYTHING: frozenset[str] = frozenset()
 SYMBOLS = ["MMM", "AOS", "ABT"]
 
@@ -68,11 +68,11 @@ def kinds(quote: dict[str, Any]) -> dict[str, str]:
     "path", own_and_real("yahoo/2026_quote-closed.json", "yahoo/2025_quote-AAPL-BABA.json")
 )
 def test_a_share_has_the_keys_and_types_of_a_recorded_one(path: Path) -> None:
-    # given a recorded quote of a closed market, and one of ours in the evening
+    # given a recorded quote of a closed market, and one of the demo market in the evening
     real = kinds(recorded(path))
     ours = kinds(RenderedMarket(start_at=22.5 * 3600).quotes("MMM")[0])
 
-    # then ours has all of its keys but what only a real company has, with the same types
+    # then the latter has all of its keys except those of real companies, with the same types
     assert real.keys() - ours.keys() <= CALENDAR_FACTS
     assert {key: real[key] for key in real.keys() & ours.keys()} == {
         key: ours[key] for key in real.keys() & ours.keys()
@@ -130,7 +130,7 @@ def test_each_session_prints_its_own_price(start_at: float, state: str, prefix: 
     harness = RenderedMarket(start_at)
     (quote,) = harness.quotes("MMM")
 
-    # then it is marked, has that session's price, and that price goes into the ledger
+    # then it is marked, has that session's price, and that price is in the ledger
     assert quote["marketState"] == state
     assert {key[:-5] for key in quote if key.endswith("MarketPrice")} == {prefix, "regularMarket"}
     assert harness.render("MMM").quotes == (
@@ -142,13 +142,13 @@ def test_each_session_prints_its_own_price(start_at: float, state: str, prefix: 
 
 
 def test_a_fragment_is_made_once_a_trade() -> None:
-    # given two looks within a second, and one a while later
+    # given two requests within a second, and a later one
     harness = RenderedMarket()
     first, again = harness.render("MMM").fragments, harness.render("MMM").fragments
     harness.time.now += 30
     later = harness.render("MMM").fragments
 
-    # then the first two are the very same text
+    # then the first two have the same text
     assert first[0] is again[0]
     assert first != later
 
@@ -193,7 +193,7 @@ def test_a_stale_quote_is_that_of_the_previous_close() -> None:
     (quote,) = harness.quotes("MMM")
     day = known(harness.market, "MMM").today
 
-    # then it is a real but old one, and as such in the ledger
+    # then it is a real but old one, and is recorded as such in the ledger
     assert (quote["regularMarketPrice"], quote["regularMarketTime"]) == (
         day.previous_close,
         day.previous_time,
@@ -218,7 +218,7 @@ def test_an_unrequested_symbol_replaces_a_quote() -> None:
     rendered = harness.render()
     symbols = [json.loads(fragment)["symbol"] for fragment in rendered.fragments]
 
-    # then one is foreign, and the ledger has the others only
+    # then one was not requested, and the ledger has only the others
     assert len(symbols) == 3
     assert len(set(symbols) & set(SYMBOLS)) == 2
     assert {quote.symbol for quote in rendered.quotes} == set(symbols) & set(SYMBOLS)

@@ -49,7 +49,7 @@ entries = st.dictionaries(st.sampled_from([*FIELDS, "other"]), anything, max_siz
 
 
 def check(result: FetchResult, asked: Sequence[str] = ASKED) -> None:
-    """What must hold for every result, wherever it came from."""
+    """Check the invariants of every result."""
     found = [quote.symbol for quote in result.quotes]
     assert sorted([*found, *result.missing]) == sorted(asked)
     assert all(reason and reason.isprintable() and len(reason) < 200 for reason in result.missing.values())
@@ -68,7 +68,7 @@ def check(result: FetchResult, asked: Sequence[str] = ASKED) -> None:
 
 
 def survived(attempt: Callable[[], T]) -> T | None:
-    """What the attempt gives, None when it ends in an error of the project's with a message fit to show."""
+    """The result of a call; None if it raises an error of the project with a printable message."""
     try:
         return attempt()
     except Sp500tuiError as error:
@@ -79,7 +79,7 @@ def survived(attempt: Callable[[], T]) -> T | None:
 
 
 def read(raw: bytes) -> None:
-    """Read the bytes as each kind of answer."""
+    """Parse the bytes as each kind of response."""
     answer = survived(lambda: read_json(raw))
     result = survived(lambda: parse_quotes(answer, ASKED, PAIRS, NOW))
     if result is not None:
@@ -121,7 +121,7 @@ def test_every_price_reaches_the_quote_with_its_digits(price: Decimal) -> None:
 
 
 def mutations(raw: bytes, count: int, seed: int) -> list[bytes]:
-    """Copies of a recording with bytes changed, cut out, doubled or put in."""
+    """Copies of a recording with bytes changed, removed, duplicated or inserted."""
     rng = random.Random(seed)
     tokens = [
         b"NaN",
@@ -216,7 +216,7 @@ def test_mutated_pages_are_parsed_or_refused(folder: Path) -> None:
     for file in files:
         whole = file.read_bytes()
         start = whole.index(b'id="constituents"')
-        # The table and no more: what surrounds it costs time only.
+        # Only the table: the rest of the page only takes time.
         table = whole[whole.rindex(b"<table", 0, start) : whole.index(b"</table>", start) + 8]
         for html in mutations(table, 3, SEED):
             read_page(html)

@@ -92,12 +92,12 @@ def test_a_background_request_waits_until_the_bucket_is_full(clock: FakeClock) -
     for _ in range(2):
         gate.acquire(0)
 
-    # then a request in the background has to wait, one for prices has not
+    # then a background request has to wait, but one for prices does not
     with gate.background():
         assert "use the whole rate" in str(refused(gate))
     gate.acquire(0)
 
-    # when the bucket is full again, it may be sent, and leaves nearly the whole burst to the prices
+    # when the bucket is full again, it may be sent, and nearly the whole burst remains for the prices
     clock.now += 0.75
     with gate.background():
         gate.acquire(0)
@@ -183,7 +183,7 @@ def test_one_thread_probes_while_the_others_are_refused(clock: FakeClock) -> Non
     clock.now += 4
     assert gate.state().circuit is CircuitState.HALF_OPEN
     gate.acquire(0)
-    gate.acquire(0)  # cookie, crumb and question are requests of one probe
+    gate.acquire(0)  # cookie, crumb and quote are requests of one probe
     error = on_another_thread(gate.acquire)
     assert isinstance(error, ThrottledError)
     assert 0 < error.retry_after < 1

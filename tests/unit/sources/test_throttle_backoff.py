@@ -1,4 +1,4 @@
-"""The pure decisions of the throttle, as tables."""
+"""The pure decisions of the throttle as tables."""
 
 from __future__ import annotations
 

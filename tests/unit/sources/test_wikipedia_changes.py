@@ -1,4 +1,4 @@
-"""Wikipedia's table of changes, and the memberships that follow from it."""
+"""Wikipedia's table of changes, and the memberships derived from it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_members_of_an_earlier_day_are_those_of_the_page_of_that_day() -> No
     memberships = derive_memberships(parse_page(html).constituents, parse_changes(html).changes)
     found = {one.symbol for one in members_on(memberships, (), date(2022, 11, 9))}
 
-    # then its members of November 2022 are the constituents of the page of that month, but for later renames
+    # then its members of November 2022 are the constituents of that month's page, except for later renames
     then = {constituent.symbol for constituent in parse_page(OLD.read_bytes()).constituents}
     assert then - found == {"ABC", "CDAY", "FISV", "FLT", "PEAK", "PKI", "RE", "WRK"}
     assert found - then == {"COR", "CPAY", "DAY", "DOC", "EG", "FI", "RVTY"}

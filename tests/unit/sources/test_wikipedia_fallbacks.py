@@ -1,4 +1,4 @@
-"""Wikipedia's list, else the last good one, else the bundled one, over an injected transport."""
+"""Wikipedia's list, or the last valid one, or the bundled one, with an injected transport."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def wikipedia(folder: Path, url: str = URL, **options: Any) -> Wikipedia:
 
 
 def cached(folder: Path, count: int) -> None:
-    """Leave a cache as a good answer of some lines would have left it."""
+    """Write a cache like a valid response of some lines."""
     write_cache(folder, CachedConstituents(URL, bundled_constituents()[:count], NOW, "", ""))
 
 
@@ -134,7 +134,7 @@ def test_a_list_that_cannot_be_cached_is_kept_in_memory(server: Server, tmp_path
     source = wikipedia(tmp_path / "file")
     server.answer = lambda: (200, page(rows(500)).encode(), {})
     assert source.load().origin == "wikipedia"
-    # when Wikipedia fails, then its last list is used, not the older one that comes with the program
+    # when Wikipedia fails, then its last list is used, not the older one bundled with the program
     server.answer = raising(requests.exceptions.ConnectionError("no"))
     found = source.load()
     assert (found.origin, len(found.constituents), found.date) == ("cache", 500, NOW)
@@ -261,7 +261,7 @@ def test_changes_that_a_page_has_lost_at_its_end_are_kept(server: Server, tmp_pa
     # when it has a new one and is cut within a day, then no change is missing
     html = page(rows()) + changes_page(cells("May 8, 2026", "E", "x", "", "", ""), *rows_of_changes[:2])
     assert [each.added for each in wikipedia(tmp_path).load().changes] == ["E", "D", "C", "B", "A"]
-    # and neither are they if the table is gone
+    # and neither are they if the table is missing
     html = page(rows())
     assert len(wikipedia(tmp_path).load().changes) == 5
 
@@ -365,11 +365,11 @@ def test_the_bundled_list_is_complete() -> None:
 
 
 def test_the_cache_holds_no_password_of_the_address(server: Server, tmp_path: Path) -> None:
-    # given a mirror with a log-in, whose list was cached
+    # given a mirror with a password, whose list was cached
     url = URL.replace("https://", "https://me:s3cr3t@")
     assert wikipedia(tmp_path, url=url).load().origin == "wikipedia"
 
-    # then the password is in no file, and the list is found again with it and not with another
+    # then the password is in no file, and the list is found only with the same password
     assert not any(b"s3cr3t" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     server.answer = raising(requests.ConnectionError())
     assert wikipedia(tmp_path, url=url).load().origin == "cache"

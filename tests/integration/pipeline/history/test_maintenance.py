@@ -33,7 +33,7 @@ NOW = datetime.now(UTC)
 DAYS = [trading_day(day) for day in weekdays((NOW - timedelta(days=9)).date(), 4)]
 
 SINCE = DAYS[1:]
-"""Those that began after the database was created, whatever time it is now."""
+"""Sessions that began after the database was created, at any time of day."""
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def server(made_dir: Path) -> Iterator[EmbeddedServer]:
 
 
 def remember(server: EmbeddedServer) -> None:
-    """Leave a row that must survive whatever happens to the server."""
+    """Store a row that must survive everything that happens to the server."""
     with connect(server.url, application_name="test") as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS kept AS SELECT 42 AS answer")
 
@@ -252,7 +252,7 @@ class TestRevival:
     def _sessions(process: psutil.Process) -> list[psutil.Process]:
         found = []
         for child in process.children():
-            with suppress(psutil.NoSuchProcess):  # a worker that ended meanwhile, or is a zombie
+            with suppress(psutil.NoSuchProcess):  # a worker that has ended, or is a zombie
                 if "SELECT" in " ".join(child.cmdline()):
                     found.append(child)
         return found
@@ -328,7 +328,7 @@ class TestRevival:
         assert not server.restart_if_dead()
         with connect(server.url, application_name="test") as connection, pytest.raises(psycopg.Error):
             connection.execute("SELECT 1 / 0")
-        # then the log holds what came since, and the one beside it what was there
+        # then the log has the new messages, and the rotated file the previous ones
         assert "division by zero" in log.read_text()
         assert log.stat().st_size < 10_000
         assert older.stat().st_size >= size

@@ -210,7 +210,7 @@ def test_a_period_starts_in_the_program_where_it_starts_in_the_database(
 
 
 def read_candles_of(connection: Connection, period: Period, at: datetime) -> list[Candle]:
-    """The candles of one period, whatever would fit."""
+    """The candles of a given period, regardless of the number that fits."""
     window = candles._Window(connection, "MMM", at - timedelta(days=1), at + timedelta(days=1), ())
     return [row.candle for row in window.bars(period, ["1m"])]
 

@@ -26,7 +26,7 @@ class TestConfig:
     def test_show_names_every_value_and_its_origin(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        # given values from everywhere
+        # given values from every origin
         file = tmp_path / "config.toml"
         file.write_text('symbols = ["AAPL"]\n[keymap]\nquit = "x"\n')
         monkeypatch.setenv("SP500TUI_DATABASE", "postgresql://me:secret@host/x")
@@ -59,13 +59,13 @@ class TestConfig:
         assert cli.main(["config", "init"]) == ExitCode.OK
         file = Path(capsys.readouterr().out.strip())
 
-        # then it names every setting, is valid, and is its owner's alone
+        # then it has every setting, is valid, and is accessible to its owner only
         text = file.read_text()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert tomllib.loads(text) == {}
         assert all(f"# {option.key} = " in text for option in OPTIONS)
 
-        # and a second time it is left alone
+        # and a second time it is left unchanged
         file.write_text("writers = 3\n")
         assert cli.main(["config", "init"]) == ExitCode.USAGE
         assert "exists already" in capsys.readouterr().err

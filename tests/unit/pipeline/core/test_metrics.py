@@ -22,7 +22,7 @@ from tests.support.waiting import FakeClock
         ([(0, 10), (1, 20)], 2, 10, 15.0),
         ([(0, 10)], 10, 10, 1.0),
         ([(0, 10)], 11, 10, 0.0),
-        ([(5, 7)], 5, 1, 0.0),  # the running second does not count yet
+        ([(5, 7)], 5, 1, 0.0),  # the current second does not count yet
         ([(5, 7)], 6, 1, 7.0),
         ([(0, 100)], 500, 60, 0.0),  # long ago
         ([(s, 2) for s in range(60)], 60, 60, 2.0),
@@ -106,7 +106,7 @@ def test_latencies_are_those_of_the_last_ten_seconds() -> None:
     clock.now += 1e6
     assert histogram.latency() == Latency()
     histogram.record(0.001)
-    # then those since the start are still known
+    # then the totals since the start are still known
     assert histogram.latency().p50 == pytest.approx(1, rel=0.16)
     assert histogram.overall().p50 == pytest.approx(1000, rel=0.16)
 

@@ -28,7 +28,7 @@ def make(request: pytest.FixtureRequest) -> Make:
 
 
 def statistics(queue: MemoryQueue[int] | StreamQueue[int]) -> MemoryQueue[int] | Reading:
-    """Where the totals of a queue are."""
+    """The object with the totals of a queue."""
     return queue.reading() if isinstance(queue, StreamQueue) else queue
 
 
@@ -262,7 +262,7 @@ def test_a_queue_of_whole_puts_leases_the_very_sequence_of_a_put() -> None:
     assert (queue.depth().ready, queue.depth().in_flight) == (5, 3)
     lease.release()
 
-    # then it is the first again, and the other follows whole
+    # then it is the first again, followed by all of the other
     again, other = queue.take(1), queue.take(100)
     assert again is not None
     assert other is not None
@@ -271,7 +271,7 @@ def test_a_queue_of_whole_puts_leases_the_very_sequence_of_a_put() -> None:
 
 
 def test_concurrent_takes_and_puts_neither_lose_nor_duplicate_items(make: Make) -> None:
-    """Threads that take, give back and acknowledge at random end with every number acknowledged once."""
+    """Threads take, release and acknowledge at random; every number is acknowledged once."""
     queue = make(50)
     each = 500 if isinstance(queue, MemoryQueue) else 50
     acked: list[int] = []

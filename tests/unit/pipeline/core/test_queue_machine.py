@@ -105,7 +105,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(lease=consumes(leases), count=st.integers(1, 3))
     def hand_over(self, lease: Lease[int], count: int) -> None:
-        """The worker's result goes back into the same queue, as a hand-over to the next one would."""
+        """Hand the worker's result over to the same queue, like a hand-over to the next one."""
         if self.closed or not self._fits(count):
             self.release(lease)
             return

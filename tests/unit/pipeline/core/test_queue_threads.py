@@ -19,10 +19,10 @@ TIMEOUT = 30.0
 
 @dataclass(eq=False)
 class Call:
-    """A put or a take on a thread of its own, and what became of it."""
+    """A put or a take on a separate thread, and its result."""
 
     items: list[int] = field(default_factory=list)
-    """What a put brings."""
+    """The items of a put."""
     outcome: object = None
     """True, a lease, or the exception; None while it waits."""
     thread: threading.Thread | None = None
@@ -93,7 +93,7 @@ class QueueUnderThreads(RuleBasedStateMachine):
             assert lease.ack()
             self.done += lease.items
 
-    # Seldom, and with something to hit: a closed queue has little left that could go wrong.
+    # Rarely and only with waiting calls, because little can go wrong in a closed queue.
     @precondition(lambda self: not self.closed and self.started > 3)
     @rule(late_puts=st.integers(0, 2))
     def close(self, late_puts: int) -> None:

@@ -16,7 +16,7 @@ TIMEOUT = 30.0
 
 @pytest.fixture
 def threads() -> Iterator[Callable[..., ServiceThread]]:
-    """Makes service threads without jitter, and ends them."""
+    """Creates service threads without jitter, and ends them."""
     made: list[ServiceThread] = []
 
     def make(step: Callable[[], float | None], **options: object) -> ServiceThread:
@@ -57,7 +57,7 @@ def test_a_step_that_raises_is_logged_counted_and_repeated(
         thread.start()
         assert succeeded.wait(TIMEOUT)
 
-    # Then both failures were counted and logged with the traceback, and the thread lives
+    # Then both failures are counted and logged with the traceback, and the thread continues
     assert thread.failures == 2
     assert thread.is_alive()
     records = [record for record in caplog.records if "service failed" in record.getMessage()]
@@ -81,7 +81,7 @@ def test_the_thread_ends_after_the_given_failures_in_a_row(threads: Callable[...
     # When it runs
     thread.start()
 
-    # Then only two failures in a row end it
+    # Then only two consecutive failures end it
     assert ended.wait(TIMEOUT)
     assert thread.join(TIMEOUT)
     assert [str(error) for error in abandoned] == ["c"]
@@ -122,7 +122,7 @@ def test_stop_ends_a_back_off(threads: Callable[..., ServiceThread]) -> None:
 def test_wake_ends_a_wait_and_repeats_a_running_step(
     threads: Callable[..., ServiceThread],
 ) -> None:
-    # Given a thread whose step has been called once and is held up in it
+    # Given a thread that is blocked in its first step
     rounds = threading.Semaphore(0)
     go_on = threading.Semaphore(0)
 
@@ -140,7 +140,7 @@ def test_wake_ends_a_wait_and_repeats_a_running_step(
     go_on.release()
     assert rounds.acquire(timeout=TIMEOUT)
 
-    # When it is woken while it waits, then so too
+    # When it is woken while it waits, then another step follows too
     go_on.release()
     thread.wake()
     assert rounds.acquire(timeout=TIMEOUT)
@@ -188,7 +188,7 @@ def test_two_that_need_the_thread_start_it_once(
         if self.name == "service":
             starts.append(self.name)
             with suppress(threading.BrokenBarrierError):
-                both.wait(0.2)  # both are here only if both start it
+                both.wait(0.2)  # both threads get here only if both start it
         start(self)
 
     monkeypatch.setattr(threading.Thread, "start", slow)

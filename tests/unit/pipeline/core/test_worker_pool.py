@@ -29,7 +29,7 @@ def test_the_delay_before_a_restart(faults: int, jitter: float, delay: float) ->
 
 
 class Adder:
-    """Takes numbers and notes them; `act` may raise or hang before it acknowledges."""
+    """Takes and records numbers; `act` may raise or hang before it acknowledges."""
 
     def __init__(self, pool: Pool, worker: Worker) -> None:
         self.pool = pool
@@ -52,7 +52,7 @@ class Adder:
 
 
 class Pool:
-    """A stage of adders and what they did."""
+    """A stage of adders and their results."""
 
     def __init__(self, size: int = 1, hang_after: float = 60.0) -> None:
         self.queue: MemoryQueue[int] = MemoryQueue(100_000)
@@ -78,10 +78,10 @@ class Pool:
         return [event.kind for event in self.events]
 
     def watched(self, condition: Callable[[], object]) -> Callable[[], object]:
-        """The condition, with hung workers replaced before every check until there was one, as the supervisor does."""
+        """The condition; before every check until the first, hung workers are replaced as by the supervisor."""
 
         def check() -> object:
-            # Where the machine is busy, the successor's work may last longer than the limit too.
+            # On a busy machine, the successor's work may exceed the limit too.
             if EventKind.WORKER_HUNG not in self.kinds():
                 self.stage.replace_hung_workers()
             return condition()
@@ -110,14 +110,14 @@ def test_work_is_done_and_counted(eventually: Wait) -> None:
     assert seen.latency.p50 is not None
     assert not pool.stage.workers
     assert pool.kinds().count(EventKind.WORKER_STARTED) == 2
-    # A worker is gone before its event is sent.
+    # A worker is removed before its event is sent.
     eventually(lambda: pool.kinds().count(EventKind.WORKER_LEFT) == 2)
 
 
 def test_scaling_at_random_under_load_loses_nothing_and_leaves_nothing(
     eventually: Wait, rng: random.Random
 ) -> None:
-    """Given 6 000 numbers, when the pool is scaled 1 → 16 → 1 at random, each is done exactly once."""
+    """Given 6,000 numbers, when the pool is scaled 1 → 16 → 1 at random, each is processed exactly once."""
     before = set(threading.enumerate())
     pool = Pool(1)
     with running(pool):
@@ -130,7 +130,7 @@ def test_scaling_at_random_under_load_loses_nothing_and_leaves_nothing(
         pool.stage.scale(16)
         assert len([w for w in pool.stage.workers if not w.stopping.is_set()]) == 16
     assert sorted(pool.done) == list(range(6000))
-    # Threads of earlier tests may still end: only new ones count.
+    # Threads of earlier tests may still be ending: only new ones count.
     eventually(lambda: not set(threading.enumerate()) - before)
 
 
@@ -371,7 +371,7 @@ def test_expediting_skips_back_off_delays(eventually: Wait) -> None:
         eventually(lambda: pool.stage.failed >= 3)
         # when the pool is expedited
         pool.stage.expedite()
-        # then it takes up its work at once
+        # then it resumes its work immediately
         eventually(lambda: pool.done == [1])
 
 
@@ -400,13 +400,13 @@ def test_a_failing_listener_does_not_affect_workers(
         eventually(lambda: sorted(pool.done) == [1, 2, 3])
         assert len(pool.stage.workers) == 2
 
-    # Then all have left, and the listener's fault is in the log with its traceback
+    # Then all workers have ended, and the listener's error is in the log with its traceback
     eventually(lambda: not pool.threads())
     assert "RuntimeError: Event loop is closed" in caplog.text
 
 
 class Sleeper:
-    """Waits for items without a time limit, as every worker on a queue in memory does."""
+    """Waits for items without a time limit, like every worker on an in-memory queue."""
 
     def __init__(self, pool: Pool, worker: Worker) -> None:
         self.pool = pool
@@ -434,14 +434,14 @@ def test_a_worker_waiting_for_items_reacts_to_pause_scale_and_shutdown(eventuall
     with running(pool):
         eventually(lambda: idle(pool))
 
-        # When the stage is paused and resumed, then it rests and goes back to waiting
+        # When the stage is paused and resumed, then it pauses and waits again
         pool.stage.pause()
         eventually(lambda: pool.stage.workers[0].snapshot().state is WorkerState.PAUSED)
         pool.queue.put([1])
         pool.stage.resume()
         eventually(lambda: pool.done == [1] and idle(pool))
 
-        # When there is one more, and one fewer, then both get work and one leaves
+        # When there is one more, and one fewer, then both get work and one ends
         pool.stage.scale(2)
         eventually(lambda: len(pool.stage.workers) == 2)
         pool.stage.scale(1)
@@ -465,7 +465,7 @@ def test_a_worker_that_exits_with_a_lease_releases_it(eventually: Wait) -> None:
     # When the output is closed
     output.close()
 
-    # Then it leaves, and its items count as ready, not as lost
+    # Then it ends, and its items count as ready, not as lost
     assert pool.stage.join(60)
     eventually(lambda: pool.queue.depth().in_flight == 0)
     assert pool.queue.depth().ready == 2

@@ -1,4 +1,4 @@
-"""What a session should hold, and which requests fill it."""
+"""The expected bars of a session, and the requests that fill it."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_they_are_counted_without_being_read(tmp_path: Path) -> None:
     assert letters.count() == 0
     letters.add([letter(1), letter(2)])
     assert letters.count() == 2
-    # a letter that a crash tore counts until the next one is written over it
+    # a letter truncated by a crash counts until the next one overwrites it
     with path.open("a") as file:
         file.write('{"at"')
     assert letters.count() == 3
@@ -85,7 +85,7 @@ def test_accepted_rows_are_removed_and_the_others_stay(tmp_path: Path) -> None:
 def test_a_dead_letter_torn_by_a_crash_is_skipped_and_overwritten(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, kept: int
 ) -> None:
-    """Its batch is not settled: the journal still has the row, and it comes again."""
+    """Its batch is not settled: the journal still has the row, which is rejected again."""
     path = tmp_path / "dead.jsonl"
     letters = DeadLetters(path)
     letters.add([letter(1)])
@@ -165,7 +165,7 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
 @pytest.mark.processes
 def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Callable[[int], Path]) -> None:
-    """The letter that did not fit is not half there, and the next that fits is whole."""
+    """No part of a letter that does not fit remains, and the next one that fits is complete."""
     folder = small_disk(64)
     letters = DeadLetters(folder / "dead.jsonl")
     letters.add([letter(1)])

@@ -1,4 +1,4 @@
-"""Dead letters during a replay: counting reads only what is new, and no writer waits for the replay."""
+"""Dead letters during a replay: counting reads only new letters, and no writer waits for the replay."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def letters(tmp_path: Path) -> DeadLetters:
 
 
 def test_a_dead_letter_can_be_added_during_a_replay(letters: DeadLetters) -> None:
-    # Given three letters, and a replay that is held up at the second one
+    # Given three letters, and a replay that is blocked at the second one
     letters.add([letter(1), letter(2), letter(3)])
     at_second, go_on = threading.Event(), threading.Event()
 
@@ -52,7 +52,7 @@ def test_a_dead_letter_can_be_added_during_a_replay(letters: DeadLetters) -> Non
     go_on.set()
     replay.join(20)
 
-    # Then what was accepted is gone, and the new one is there
+    # Then the accepted letters are removed, and the new one is kept
     assert outcome == [(2, 1)]
     assert symbols(letters) == ["S2", "S4"]
 
@@ -96,7 +96,7 @@ def test_an_unchanged_file_is_not_read_again(letters: DeadLetters, monkeypatch: 
 
     monkeypatch.setattr(os, "pread", counting)
 
-    # When it is counted again, then nothing is read; and after another letter, little more than that letter
+    # When it is counted again, then nothing is read, and after another letter little more than that letter
     assert letters.count() == 5_000
     assert read == []
     with letters.path.open("ab") as file:

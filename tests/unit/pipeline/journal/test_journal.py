@@ -1,4 +1,4 @@
-"""The journal: rows change from the queue to the disk to the database, and every row is counted once."""
+"""The journal: rows move from the queue to the disk to the database, and every row is counted once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def accept(journal: Journal, counters: LedgerCounters, first: int, count: int) -
 
 
 def crash(journal: Journal) -> None:
-    """Drop the files as a killed process does."""
+    """Abandon the files like a killed process."""
     for segment in journal.segments():
         abandon(segment)
 
@@ -135,7 +135,7 @@ def test_rows_of_a_dead_program_are_replayed_and_counted_separately(tmp_path: Pa
 def test_rows_that_another_version_has_written_are_left_to_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, foreign: bytes
 ) -> None:
-    # given the journal of a version that writes other tables, or other columns, and rows of this one behind them
+    # given the journal of a version that writes other tables or columns, followed by rows of this version
     before, old_counters = new_journal(tmp_path)
     journal_of_later = segment_module.Segment.create(tmp_path)
     journal_of_later.append(1, 2, foreign)
@@ -271,7 +271,7 @@ def test_after_a_failed_sync_batches_go_to_a_new_file_and_no_files_pile_up(
     accept(journal, counters, 1, 1)
     lease = leased(counters, [row(2)])
 
-    # when the disk fails again and again, and works again
+    # when the disk fails repeatedly, and then works
     with monkeypatch.context() as full:
         full.setattr(os, "fdatasync", no_space)
         for _ in range(5):
@@ -279,7 +279,7 @@ def test_after_a_failed_sync_batches_go_to_a_new_file_and_no_files_pile_up(
                 journal.accept(lease, rowcodec.encode([row(2)]))
     assert journal.accept(lease, rowcodec.encode([row(2)])) is not None
 
-    # then the two batches are in two files, beside the last one that failed
+    # then the two batches are in two files, in addition to the last one, which failed
     assert len(list(tmp_path.iterdir())) <= 3
     assert journal.snapshot().batches == 2
     crash(journal)
@@ -381,7 +381,7 @@ def test_without_the_journal_a_batch_reaches_the_disk_however_many_files_were_be
         assert other is not None
         journal.complete(other, stored=1, dead=0)
 
-    # when it comes back
+    # when it is available again
     journal.requeue(batch)
 
     # then it waits on the disk

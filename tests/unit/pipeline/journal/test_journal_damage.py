@@ -50,7 +50,7 @@ class Shelf:
             )
 
     def takes(self) -> list[list[str | None]]:
-        """Take and settle everything there is."""
+        """Take and settle all batches."""
         taken = []
         while (batch := self.journal.take_pending()) is not None:
             assert self.balanced()
@@ -165,7 +165,7 @@ def test_a_batch_that_cannot_be_read_now_goes_to_the_end(
 
 
 def test_the_dead_letter_of_an_unreadable_batch_stays_after_a_replay() -> None:
-    """It has no row to offer: the codec refuses it as a bad row, and the reason stays readable."""
+    """It has no row to replay: the codec rejects it as a bad row, and the reason remains readable."""
     letter = DeadLetter.of({}, "3 rows are unreadable in the journal", None)
     with pytest.raises(DatabaseError) as refused:
         encode_records([letter.row])
@@ -176,7 +176,7 @@ def test_the_dead_letter_of_an_unreadable_batch_stays_after_a_replay() -> None:
 def test_a_file_removed_while_in_use_is_replaced_by_a_new_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
-    """What was in it can still be read; what comes later outlives a crash again."""
+    """Its contents can still be read, and later batches survive a crash."""
     shelf = Shelf(tmp_path)
     shelf.file.unlink()
     if what == "folder":

@@ -33,12 +33,12 @@ from tests.unit.pipeline.journal.test_segment import abandon
 
 @dataclass
 class Written:
-    """Where a record of the running program ends in its file."""
+    """The end of a record of the running program in its file."""
 
     symbols: frozenset[str]
     end: int
     settled_end: int | None = None
-    """Where the mark of its settlement ends."""
+    """The end of its settlement mark."""
 
 
 class JournalMachine(RuleBasedStateMachine):
@@ -56,7 +56,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.unsettled: set[str] = set()
         """Symbols that must be in the journal."""
         self.maybe: set[str] = set()
-        """Settled symbols whose mark was cut: they may come back."""
+        """Settled symbols whose mark was cut off: they may be returned again."""
         self.start_program()
 
     def start_program(self) -> None:
@@ -69,7 +69,7 @@ class JournalMachine(RuleBasedStateMachine):
         assert self.unsettled <= found, "a batch was lost"
         assert found <= self.unsettled | self.maybe, "a batch was invented"
         assert rows == len(found)
-        # What came back a second time is to be settled a second time.
+        # A batch that was returned again has to be settled again.
         self.unsettled, self.maybe = found, set()
 
     def _waiting_symbols(self) -> set[str]:
@@ -131,7 +131,7 @@ class JournalMachine(RuleBasedStateMachine):
         symbols = frozenset(str(symbol) for symbol in symbols_of(batch.payload))
         pieces = rowcodec.split(batch.payload)
         self.journal.split(batch, pieces, crashes=2)
-        # A cut anywhere from here on may take the pieces, or bring the whole back beside them.
+        # A cut after this point may remove the parts, or restore the whole batch in addition to them.
         self.written = [record for record in self.written if record.symbols != symbols]
         self.written.append(Written(frozenset(), self._own))
 
@@ -144,7 +144,7 @@ class JournalMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.written and all(record.symbols for record in self.written))
     @rule(data=st.data())
     def crash_with_the_end_of_the_file_cut(self, data: st.DataObject) -> None:
-        """What a power cut may do to what was not synced, and worse: the cut may fall anywhere."""
+        """Truncate the file anywhere, which is worse than the loss of unsynced data in a power failure."""
         segment = self.journal.segments()[-1]
         cut = data.draw(st.integers(0, segment.size))
         path = segment.path

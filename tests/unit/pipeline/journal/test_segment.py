@@ -1,4 +1,4 @@
-"""One journal file: what survives cuts, damage, a full disk and a second program."""
+"""One journal file: the batches that survive truncation, damage, a full disk and a second program."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def file_of(folder: Path, payloads: dict[int, bytes], done: tuple[int, ...] = ()
 
 
 def abandon(segment: Segment) -> None:
-    """What a killed process does: its descriptor goes, and nothing is written any more."""
+    """Act like a killed process: its descriptor is closed, and nothing more is written."""
     os.close(segment._fd)
     segment._fd = -1
 
@@ -100,7 +100,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 @given(cut=st.integers(0, 400))
 def test_a_cut_at_any_byte_loses_only_what_was_cut(cut: int) -> None:
-    """Every batch wholly before the cut comes back, unless its mark is before the cut too; no other does."""
+    """Every batch entirely before the cut is read, unless its mark is before the cut too; no other is."""
     records: list[tuple[bytes, int, int]] = []
     data = b""
     for kind, number, payload in (
@@ -125,7 +125,7 @@ def test_a_cut_at_any_byte_loses_only_what_was_cut(cut: int) -> None:
 
 @given(st.data())
 def test_damage_in_one_record_costs_that_record_only(data: st.DataObject) -> None:
-    """Any single byte changed: no payload comes back altered, and all other batches come back."""
+    """Given any single changed byte, no payload is read altered, and all other batches are read."""
     payloads = {number: bytes([64 + number]) * 20 for number in range(1, 6)}
     frames = {n: segment_module.frame(b"B", n, 1, p) + p for n, p in payloads.items()}
     file = bytearray(b"".join(frames.values()))
@@ -136,7 +136,7 @@ def test_damage_in_one_record_costs_that_record_only(data: st.DataObject) -> Non
     contents = scan(bytes(file))
 
     assert set(contents.open_batches) == set(payloads) - {hit}
-    # A changed length or a last byte that became zero looks like a record that a crash has torn.
+    # A changed length or a last byte that became zero looks like a record truncated by a crash.
     assert contents.damaged or hit == 5
     for number, record in contents.open_batches.items():
         assert bytes(file[record.offset : record.offset + record.length]) == payloads[number]
@@ -193,7 +193,7 @@ def test_no_bytes_make_the_scan_fail(data: bytes) -> None:
 
 
 def test_a_torn_tail_is_overwritten_and_is_no_damage_later(tmp_path: Path) -> None:
-    """Given a torn last record, when an earlier batch is settled and it crashes again, the rest is still whole."""
+    """Given a truncated last record, when an earlier batch is settled before another crash, the rest is intact."""
     segment = file_of(tmp_path, {1: b"one", 2: b"two", 3: b"three" * 20})
     os.truncate(segment.path, segment.size - 10)
     abandon(segment)
@@ -249,7 +249,7 @@ def test_a_full_disk_rejects_the_batch_and_damages_nothing(
             segment.append(2, 1, b"two")
     assert segment.failed is failed
     if failed:
-        # The result of a later sync is not known to be true.
+        # The result of a later sync is not reliable.
         with pytest.raises(JournalError, match="is full"):
             segment.append(3, 1, b"three")
     else:
@@ -265,7 +265,7 @@ def test_a_full_disk_rejects_the_batch_and_damages_nothing(
 def test_a_failed_sync_fails_every_batch_that_it_may_have_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Linux reports a failed write to one sync of an open file: the next succeeds, with the other batch lost too."""
+    """Linux reports a failed write to one sync only: the next succeeds, although the other batch is lost too."""
     # given a disk that fails while the batches of two writers are written but not durable
     segment = file_of(tmp_path, {1: b"one"})
     errors = [OSError(errno.EIO, "Input/output error")]
@@ -293,7 +293,7 @@ def test_a_failed_sync_fails_every_batch_that_it_may_have_lost(
     for writer in writers:
         writer.join(30)
 
-    # then neither is acknowledged, and the batch that was durable before is left
+    # then neither is acknowledged, and the batch that was already durable remains
     assert sorted(outcomes) == [2, 3]
     assert all("Input/output error" in outcome for outcome in outcomes.values())
     assert set(segment.open_batches) == {1}
@@ -377,7 +377,7 @@ def test_a_file_of_a_failing_disk_is_named_and_leaves_no_descriptor(
 
 
 def test_a_mark_that_does_not_fit_costs_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It only brings a committed batch back after a crash, which the database absorbs."""
+    """It only causes a committed batch to be replayed after a crash, which the database ignores as duplicates."""
     segment = file_of(tmp_path, {1: b"one", 2: b"two"})
     with monkeypatch.context() as full:
         full.setattr(os, "pwrite", no_space)

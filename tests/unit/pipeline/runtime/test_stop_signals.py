@@ -75,7 +75,7 @@ class TestKept:
 
     @pytest.mark.processes
     def test_the_third_exits_the_process_where_the_main_thread_is_blocked(self) -> None:
-        """As by a terminal that is stopped; Python's write goes on after each signal."""
+        """As by a stopped terminal; Python resumes the write after each signal."""
         program = (
             "import os, signal, threading, time\n"
             "from sp500tui.pipeline.runtime import stop_signals\n"

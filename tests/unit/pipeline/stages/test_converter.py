@@ -106,7 +106,7 @@ def test_without_a_rate_in_time_rows_have_no_converted_price(eventually: Wait) -
 
 
 def test_an_expedited_converter_does_not_wait_for_a_rate(eventually: Wait) -> None:
-    """At the second request to stop, a quote without a rate reaches the journal all the same."""
+    """At the second request to stop, a quote without a rate still reaches the journal."""
     with open_counter() as counter:
         counter.put(1)
         eventually(lambda: counter.state() is WorkerState.RATE)

@@ -1,4 +1,4 @@
-"""The list of constituents in force, and how its source's failures are reported."""
+"""The current list of constituents, and the reports of its source's failures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOW = datetime(2026, 5, 4, tzinfo=UTC)
 
 
 class Lists:
-    """Gives Wikipedia's list, or a fallback with a warning."""
+    """Returns Wikipedia's list, or a fallback with a warning."""
 
     def __init__(self) -> None:
         self.warning = ""

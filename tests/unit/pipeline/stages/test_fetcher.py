@@ -62,7 +62,7 @@ def answer(symbols: Sequence[str], *, missing: Sequence[str] = (), currency: str
 
 
 class Script:
-    """Answers the first requests as written, and every later one with all that was requested."""
+    """Answers the first requests as scripted, and every later one with all requested symbols."""
 
     def __init__(self, *first: Answer) -> None:
         self.first = iter(first)
@@ -237,7 +237,7 @@ def test_a_throttled_worker_shows_its_next_attempt_and_stops_on_request(eventual
 
 
 def test_tickers_that_crash_their_worker_use_up_their_attempts(eventually: Wait) -> None:
-    """Or a poison answer would kill one worker after the other for ever."""
+    """Otherwise a poison response would kill one worker after another without end."""
     with open_shop(ValueError("a bug"), ValueError("a bug"), max_attempts=2) as rig:
         rig.ask("A")
         eventually(rig.settled)
@@ -381,7 +381,7 @@ def abandoned_worker(source: HangingScript, eventually: Wait) -> Iterator[FetchR
         eventually(lambda: len(source.asked) == source.hanging)
 
         def replaced() -> bool:
-            # Only the first: its successor may just have no processor.
+            # Only the first: its successor may just be waiting for the processor.
             if len(rig.stage.workers) == 1:
                 rig.stage.replace_hung_workers()
             return len(source.asked) > source.hanging and rig.settled()
@@ -398,7 +398,7 @@ def test_an_abandoned_price_worker_puts_its_quotes_and_does_nothing_else(eventua
     late = answer(["A", "B"], missing=["B"], currency="EUR")
     source = HangingScript(1, late)
 
-    # when it comes after the worker was replaced
+    # when it arrives after the worker was replaced
     with abandoned_worker(source, eventually) as rig:
         # then its quote is kept, no rate is requested and no symbol reported as missing
         assert rig.fetched() == ["A"]

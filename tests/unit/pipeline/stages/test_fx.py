@@ -1,4 +1,4 @@
-"""Which rates are accepted, and how exactly prices are converted."""
+"""The rates accepted, and the precision of converted prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs between two lists of constituents, and how it is reported."""
+"""The differences between two lists of constituents, and their reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sp500tui.sources.wikipedia.client import ConstituentList
 
 
 def companies(*symbols: str) -> tuple[Constituent, ...]:
-    """Companies by symbol and, after a colon, CIK: the symbol where there is none."""
+    """Companies by symbol and, after a colon, CIK; without one, the CIK is the symbol."""
     pairs = [(text.split(":") * 2)[:2] for text in symbols]
     return tuple(Constituent(symbol, symbol, "", "", "", None, cik, "") for symbol, cik in pairs)
 
@@ -42,7 +42,7 @@ def test_lists_are_compared_by_ticker_and_company(before: list[str], now: list[s
 
 
 class Lists:
-    """A source that gives one list after the other."""
+    """A source that returns one list after another."""
 
     def __init__(self, *lists: ConstituentList) -> None:
         self.lists = list(lists)

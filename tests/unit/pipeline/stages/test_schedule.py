@@ -135,7 +135,7 @@ def test_the_first_cycle_is_not_held_to_the_interval_while_it_opens_connections(
     assert cycles.idle_time() == WARM_UP - 3
     assert cycles.snapshot(100, stopping=False).warming_up
     cycles.finish()
-    # then no start was skipped, its duration says nothing of the following ones, and the second one starts at once
+    # then no start was skipped, its duration is not used as an estimate, and the second one starts at once
     seen = cycles.snapshot(0, stopping=False)
     assert (seen.warming_up, seen.skipped, seen.seconds, seen.last_seconds) == (True, 0, 23, None)
     assert cycles.next_action() is ScheduleAction.START

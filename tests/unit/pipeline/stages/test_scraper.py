@@ -1,4 +1,4 @@
-"""The scraper: a cycle counts as put only when all of its tickers are on the queue, whatever happens on the way."""
+"""The scraper: a cycle counts as put only when all of its tickers are on the queue, even after failures."""
 
 from __future__ import annotations
 

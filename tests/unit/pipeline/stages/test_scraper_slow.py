@@ -1,4 +1,4 @@
-"""The scraper when the list of constituents comes slowly, and the schedule that it sleeps by."""
+"""The scraper with a slow list of constituents, and the schedule that determines its sleep."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.waiting import Wait
 
 
 class SlowList:
-    """A list whose first readings wait for a sign."""
+    """A list whose first reads wait for a signal."""
 
     def __init__(self, slow: int) -> None:
         self.slow = slow
@@ -85,7 +85,7 @@ def test_an_abandoned_scraper_starts_no_cycle(
     run = scrape(slow=slow, hang_after=0.05)
 
     def watched() -> bool:
-        # Only those whose list is slow: the last one may just have no processor.
+        # Only those whose list is slow: the last one may just be waiting for the processor.
         if run.kinds().count(EventKind.WORKER_HUNG) < slow:
             run.stage.replace_hung_workers()
         return run.cycles.number == 1
@@ -108,7 +108,7 @@ def test_an_abandoned_scraper_starts_no_cycle(
 def test_a_list_that_always_exceeds_the_limit_is_used_nevertheless(
     scrape: Callable[..., Scrape], eventually: Wait
 ) -> None:
-    # Given a list of which every reading outlasts its reader
+    # Given a list of which every read outlasts its reader
     run = scrape(slow=1_000_000, hang_after=0.05)
 
     def watched(condition: Callable[[], object]) -> Callable[[], object]:
@@ -120,7 +120,7 @@ def test_a_list_that_always_exceeds_the_limit_is_used_nevertheless(
 
     eventually(watched(lambda: run.kinds().count(EventKind.WORKER_HUNG) == 2))
 
-    # When the readings come to their end, then one cycle starts
+    # When the reads end, then one cycle starts
     run.source.go_on.set()
     eventually(watched(lambda: run.cycles.number == 1))
     eventually(watched(lambda: len(run.stage.workers) == 1))
@@ -139,7 +139,7 @@ def test_a_scraper_sleeps_until_a_cycle_is_requested(scrape: Callable[..., Scrap
     assert run.cycles.request()
     eventually(lambda: run.cycles.number == 2)
 
-    # When the rhythm is changed to one that is over already, then the next one starts too
+    # When the interval is changed to one that has already passed, then the next one starts too
     run.cycles.finish()
     run.cycles.set_interval(0.01)
     eventually(lambda: run.cycles.number == 3)

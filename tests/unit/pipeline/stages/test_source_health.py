@@ -1,4 +1,4 @@
-"""When a source counts as slow, throttled, down or back, and how few lines that makes."""
+"""When a source counts as slow, throttled, down or recovered, and the limit on log lines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REASONS = {F: "answered 503", T: "limits the request rate (429)", S: "its answer
 
 
 def run(outcomes: Sequence[Outcome], *, step: float = 1.0, **options: int) -> list[tuple[EventKind, str]]:
-    """The lines about outcomes that come `step` seconds apart, each about a symbol of its own."""
+    """The lines logged for outcomes `step` seconds apart, each of a different symbol."""
     health = SourceHealth("Source", **options)  # type: ignore[arg-type]
     found = []
     for number, outcome in enumerate(outcomes):
@@ -125,7 +125,7 @@ def test_frequent_changes_are_limited_and_counted() -> None:
     for second in range(3600):
         notice = health.record(second, F if second % 2 else G, reason="answered 500", symbols=["A"])
         messages += [notice.message] if notice else []
-    # then at most four lines come within a minute
+    # then at most four lines are logged within a minute
     assert len(messages) <= 4 * 60
     # and the changes between them are counted
     assert any("more changes since the last report" in message for message in messages)

@@ -38,7 +38,7 @@ LIMIT, SOURCE, DATABASE = WorkerState.LIMIT, WorkerState.SOURCE, WorkerState.DAT
 
 
 class Stopwatch:
-    """Sleeps or computes, and adds up how long that really took."""
+    """Sleeps or computes, and sums the time that this really took."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -133,7 +133,7 @@ def test_slow_answers_and_the_limit_are_distinguished(eventually: Wait) -> None:
     with fetching(source) as pool:
         eventually(lambda: source.finished == 3)
         times = spent(pool.accounts)
-    # then both are there with their durations
+    # then both are recorded with their durations
     assert times[SOURCE] >= source.asked.seconds
     assert times[LIMIT] >= source.waited.seconds
     assert times.get(WorkerState.BLOCKED, 0.0) == 0.0
@@ -212,7 +212,7 @@ def test_slow_commits_are_distinguished_from_the_journal(open_writers: Open, eve
 def test_a_slow_disk_is_distinguished_from_the_database(
     open_writers: Open, eventually: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given a journal whose disk takes its time
+    # given a journal on a slow disk
     watch = Stopwatch()
     with open_writers() as harness:
         accept = harness.journal.accept

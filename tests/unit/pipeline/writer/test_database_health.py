@@ -19,7 +19,7 @@ class Database:
         self.health.record_success()
 
     def after(self, seconds: float) -> float:
-        """Let time pass; returns the time afterwards."""
+        """Advance the clock; returns the new time."""
         self.clock.now += seconds
         return self.clock.now
 
@@ -50,7 +50,7 @@ def test_a_commit_that_began_before_the_failure_does_not_end_the_outage(database
     began = database.after(1.0)
     database.after(0.1)
     database.health.record_failure("terminating connection", "57P01", began)
-    # when the commit of the second one succeeds nevertheless, and its next one fails
+    # when the commit of the second one still succeeds, and its next one fails
     database.after(0.01)
     database.health.record_success(began)
     assert database.is_down()

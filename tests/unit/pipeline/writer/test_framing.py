@@ -1,4 +1,4 @@
-"""The frames on a writer's pipe: torn, oversized, senseless, or in pieces of any size."""
+"""The frames on a writer's pipe: truncated, oversized, invalid, or in pieces of any size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that no writer takes are spooled to the journal, whatever keeps the writers."""
+"""Rows that no writer takes are spooled to the journal, whatever delays the writers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.waiting import Wait
 
 @pytest.fixture(autouse=True)
 def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows wait for a tenth of a second, not for a whole one."""
+    """Reduce the wait of rows from a second to a tenth of a second."""
     monkeypatch.setattr(spooler_module, "SPOOL_AGE", 0.1)
     monkeypatch.setattr(spooler_module, "_INTERVAL", 0.01)
     monkeypatch.setattr(spooler_module, "_IDLE_INTERVAL", 0.05)
@@ -41,7 +41,7 @@ def go() -> Iterator[threading.Event]:
 
 
 def found_by_the_next_start(harness: WriterHarness, folder: Path) -> int:
-    """How many rows a program that starts after a `kill -9` at this moment would find in the journal."""
+    """Number of rows that a program started after a `kill -9` now would find in the journal."""
     for number, segment in enumerate(harness.journal.segments()):
         (folder / f"copy-{number}{segment.path.suffix}").write_bytes(segment.path.read_bytes())
     journal = Journal(folder, LedgerCounters(), limit_bytes=1 << 24)
@@ -149,7 +149,7 @@ def test_rows_that_waited_longest_are_committed_first(open_writers: Open, eventu
             False,
             False,
             False,
-        ),  # the writers are only slow: the full queue holds up the others
+        ),  # the writers are only slow: the full queue delays the others
         (1, 0.09, 0.0, True, False, False),
         (1, 0.11, 0.0, True, False, True),
         (50, 0.0, 0.0, True, False, False),
@@ -221,7 +221,7 @@ def test_a_disk_that_is_full_at_the_end_is_an_error(
 def test_a_writer_does_not_leave_batches_that_were_spooled_behind_it(
     open_writers: Open, eventually: Wait, go: threading.Event
 ) -> None:
-    """Given a queue that ends, when its last rows go to the journal instead of a writer, they are committed."""
+    """Given a closed queue, when its last rows are spooled instead of taken by a writer, they are committed."""
     with open_writers(2, batch=10, spooling=True) as harness:
         hold_commits(harness, go)
         occupy_two_writers(harness, eventually)

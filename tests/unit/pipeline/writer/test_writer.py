@@ -38,7 +38,7 @@ def names(count: int, first: int = 0) -> set[str]:
 
 
 def dead_letters_one_of(count: int, symbol: str, harness: WriterHarness, eventually: Wait) -> None:
-    """Of so many rows, the one of this symbol becomes a dead letter, and all others are stored."""
+    """Of a number of rows, the one of this symbol becomes a dead letter, and all others are stored."""
     harness.put(rows(count))
     eventually(harness.settled)
     assert harness.database.symbols == names(count) - {symbol}
@@ -120,7 +120,7 @@ def test_a_connection_from_before_an_outage_is_no_second_one(
             if attempts:
                 raise attempts.pop()
 
-        # when its connection, and perhaps the next one too, turns out to be ended
+        # when its connection, and perhaps the next one, turns out to be closed
         harness.database.before_commit = refuse
         harness.put(rows(5, first=5))
         eventually(harness.settled)
@@ -172,7 +172,7 @@ def test_a_row_that_a_trigger_refuses_is_dead_lettered_and_holds_up_no_other(
         harness.database.before_commit = refuse
         dead_letters_one_of(16, "S7", harness, eventually)
         assert (harness.ledger().stored, harness.ledger().dead) == (15, 1)
-        # also when it comes alone
+        # also if it is the only one
         harness.put([row(7)])
         eventually(harness.settled)
         assert harness.ledger().dead == 2
@@ -233,7 +233,7 @@ def test_a_writer_for_which_no_connection_is_left_waits_and_the_others_store(
             lambda: [each.last_error for each in harness.stage.workers].count("too many connections") == 2
         )
 
-        # when more rows come
+        # when more rows arrive
         harness.put(rows(20, first=5))
         eventually(harness.settled)
 
@@ -294,7 +294,7 @@ def test_a_row_that_crashes_its_writers_is_isolated_and_dead_lettered(
 
 
 def test_time_outs_do_not_count_against_the_batch(open_writers: Open, eventually: Wait) -> None:
-    """A table locked for minutes makes writer after writer late; no row may be dead-lettered for that."""
+    """A table locked for minutes causes repeated time-outs; no row may become a dead letter for that."""
     late = iter([True] * 8)
 
     def hang(_symbols: list[str]) -> None:
@@ -372,7 +372,7 @@ def test_a_full_disk_keeps_the_rows_in_the_queue_and_is_reported(
 
 
 def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the journal no room."""
+    """Fill the journal's disk."""
 
     def full(*_: object) -> None:
         raise JournalError("the disk of the journal is full")
@@ -413,13 +413,13 @@ def test_rows_that_neither_the_database_nor_the_disk_takes_are_left_to_the_spool
         harness.stage.begin_shutdown()
         harness.stage.expedite()
 
-        # when the disk is full, the writers end, and hold no row of which the spooler would not know
+        # when the disk is full, the writers end, and hold no row that is unknown to the spooler
         assert harness.stage.join(10)
         assert harness.ledger().queued == 25
         with pytest.raises(JournalError, match="is full"):
             harness.spooler.close()
 
-        # then they go to the disk once there is room
+        # then they are written to the disk once there is room
         patch.undo()
         harness.spooler.close()
         assert harness.ledger().spooled == 25
@@ -431,7 +431,7 @@ def test_a_batch_in_memory_does_not_hold_up_the_end_of_a_run(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    # given a batch that is in memory alone, and a database that refuses it
+    # given a batch that is only in memory, and a database that rejects it
     fill_disk(monkeypatch)
     refused = threading.Event()
     with open_writers() as harness:
@@ -504,7 +504,7 @@ def test_without_write_ahead_a_batch_waits_in_memory_until_the_disk_can_be_writt
 
 
 def test_an_unexpected_error_loses_no_row(open_writers: Open, eventually: Wait) -> None:
-    """Given a writer that fails in its own code while it holds a batch, the batch goes to the next attempt."""
+    """Given a writer that fails in its own code while it holds a batch, the batch is retried."""
     with open_writers() as harness:
         faults = iter([True])
 

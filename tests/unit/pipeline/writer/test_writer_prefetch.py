@@ -92,7 +92,7 @@ def test_a_stopping_writer_prefetches_nothing(open_writers: Open, eventually: Wa
             worker.stopping.set()
         go.set()
         eventually(lambda: not harness.stage.workers)
-        # The batch that was ready is committed by who leaves in good order; one that was replaced leaves it.
+        # A writer that ends normally commits its ready batch; one that was replaced does not.
         ledger = harness.ledger()
         assert (ledger.stored, ledger.spooled) == ((10, 10) if replaced else (20, 0))
         assert harness.rows.depth().ready == 20

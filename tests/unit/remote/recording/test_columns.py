@@ -1,4 +1,4 @@
-"""Prices by column give back every price, digit by digit."""
+"""Prices by column round-trip digit by digit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DECIMALS = st.decimals(allow_nan=False, allow_infinity=False)
 
 
 def reread(columns: PriceColumns) -> PriceColumns:
-    """The columns as they come out of a file."""
+    """The columns as read from a file."""
     found: PriceColumns = decode(encode(columns), PriceColumns)
     return found
 

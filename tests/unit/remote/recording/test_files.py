@@ -1,4 +1,4 @@
-"""Recordings in files and in memory: their limits, and what damage and a full disk cost."""
+"""Recordings in files and in memory: their limits, and the losses by damage and a full disk."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class TestFiles:
         )
         # when it is opened
         found = Recording.open(path)
-        # then what is before the block and the second chunk are shown
+        # then the part before the block and the second chunk are shown
         assert (found.first, found.last) == (START + 1, START + 720)
         shown = replayed(found)
         for second in (12, 700, 720):
@@ -179,7 +179,7 @@ class TestFiles:
             folder.append(block, payload)
             recent.append(block, payload)
         folder.close()
-        # then both continue after the change, and nothing is missing but the moments in which it was noticed
+        # then both continue after the change, and only the moments of its detection are missing
         earlier, later = sorted(map(Recording.open, tmp_path.glob("*.sp5")), key=lambda each: -each.first)
         assert (earlier.first, earlier.last) == (START + 1, START + 9)
         for found in (later, Recording.of_blocks(FACTS, recent.blocks())):
@@ -210,7 +210,7 @@ class TestFiles:
         for seconds, again in ((59.0, False), (61.0, True), (-3600.0, True)):
             begun.clear()
             at = first.last + seconds
-            # when a block arrives so many seconds later by the clock, then a new file is begun or not
+            # when a block arrives some seconds later by the clock, then a new file is begun or not
             folder.append(middle._replace(first=at, last=at), payload)
             assert bool(begun) is again, seconds
 
@@ -310,7 +310,7 @@ class TestFiles:
             folder.append(*blocks[1])
             folder.append(*blocks[2])
         assert "is interrupted: No space left on device" in caplog.text
-        # when a minute has passed, then the next chunk goes to a new file
+        # when a minute has passed, then the next chunk is written to a new file
         later = blocks[3][0]._replace(first=START + 100, last=START + 104)
         folder.append(later, blocks[3][1])
         assert renewed
@@ -326,7 +326,7 @@ class TestLongRecordings:
 
     @pytest.fixture(scope="class")
     def path(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """The file of a recorder whose pipeline lived for two days."""
+        """The file of a recorder whose pipeline ran for two days."""
         folder = tmp_path_factory.mktemp("two-days")
         pipeline = FakePipeline(prices=())
         with pytest.MonkeyPatch.context() as patched:
@@ -357,7 +357,7 @@ class TestLongRecordings:
             # when a moment of it is shown
             decoded.clear()
             shown.playback.seek(START + second)
-            # then it is the right one, and no more than the ten minutes around it were read
+            # then it is the right one, and only the ten minutes around it were read
             expected = second // self.STEP * self.STEP
             assert shown.snapshot().uptime == expected
             assert [price.row.quote.price for price in shown.prices_since(0)[1]] == [expected + 1]

@@ -1,4 +1,4 @@
-"""A replay shows what the pipeline showed, at every second."""
+"""A replay has the same state as the pipeline in every second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sources that the tests of commands make up."""
+"""Fake sources for the tests of commands."""
 
 from __future__ import annotations
 

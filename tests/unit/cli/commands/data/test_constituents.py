@@ -1,4 +1,4 @@
-"""`sp500tui constituents`, on a list that the tests make up."""
+"""`sp500tui constituents`, on an invented list."""
 
 from __future__ import annotations
 

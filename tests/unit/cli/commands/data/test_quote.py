@@ -1,4 +1,4 @@
-"""`sp500tui quote`, on prices that the tests make up."""
+"""`sp500tui quote`, on invented prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time by state: whatever happens, the states of a worker add up to the time that passed."""
+"""Time by state: the states of a worker always add up to the elapsed time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STATES = [state for state in WorkerState if state not in (WorkerState.DRAINING, 
 
 
 class Bench:
-    """Accounts of price workers and of the tickers queue on a clock that the test moves."""
+    """Accounts of price workers and of the tickers queue with a clock set by the test."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -75,7 +75,7 @@ def test_the_states_of_a_worker_add_up_to_every_second(
     # when the last second is over
     bench.clock.now += 1
     samples = bench.samples()
-    # then each second is there once and is complete
+    # then each second is recorded once and is complete
     assert [sample.second for sample in samples] == list(range(1, int(bench.clock.now) - 100 + 1))[-180:]
     for sample in samples:
         (worker,) = sample.workers
@@ -108,7 +108,7 @@ def test_an_hour_in_one_state_fills_the_seconds_that_are_kept(bench: Bench) -> N
     account.switch(WorkerState.BUSY)
     bench.clock.now += 1
     last, samples = bench.history.since(0)
-    # then the last three minutes are there, and no more
+    # then only the last three minutes are kept
     assert last == 3601
     assert [sample.second for sample in samples] == list(range(3601 - SECONDS_KEPT + 1, 3602))
     assert samples[0].workers[0].seconds == {WorkerState.PAUSED: 1.0}

@@ -1,4 +1,4 @@
-"""The gauge of the interpreter lock: what it counts, when it samples, and that a thread that computes is seen."""
+"""The gauge of the interpreter lock: its counts and its sampling, and the detection of a computing thread."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def held_beside(work: Callable[[threading.Event], None]) -> float:
     thread.start()
     counted = held = 0
     try:
-        # Given a clock that always moves, the gauge takes the program for one that works, and does not pause.
+        # With a clock that always advances, the gauge takes the program for busy and does not pause.
         with LockGauge(cpu_clock=time.monotonic) as gauge:
             gauge.start()
             deadline = time.monotonic() + 60.0

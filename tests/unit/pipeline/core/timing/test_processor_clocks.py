@@ -1,4 +1,4 @@
-"""Clocks of threads and processes, with the means of Linux and without them."""
+"""Clocks of threads and processes, with and without the interfaces of Linux."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the system has no
     params=[pytest.param(True, marks=on_linux, id="clocks of threads"), pytest.param(False, id="none")]
 )
 def _clocks_of_threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run with the clocks of Linux, and as on macOS, where a thread reads only its own."""
+    """Run with the clocks of Linux, and as on macOS, where a thread can read only its own clock."""
     if not request.param:
         monkeypatch.delattr(time, "pthread_getcpuclockid", raising=False)
     assert has_thread_clocks() is request.param
 
 
 def compute(seconds: float) -> None:
-    """Use the processor for so long."""
+    """Use the processor for a time."""
     begin = time.thread_time()
     while time.thread_time() - begin < seconds:
         pass
@@ -99,7 +99,7 @@ def test_the_processor_time_of_a_worker_is_known_to_other_threads() -> None:
     (workers,) = accounts.collect(101).values()
     go_on.set()
     thread.join(60)
-    # then the time for which it computed is there
+    # then the time of its computation is counted
     assert workers["converter-1"].cpu == pytest.approx(used[0], abs=0.05)
 
 

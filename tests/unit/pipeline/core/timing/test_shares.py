@@ -146,7 +146,7 @@ def test_the_processor_time_of_each_process_of_a_writer_is_counted_once() -> Non
     account.measure_process(lambda: 50.0)
     clock.now += 2.0
     found = accounts.collect(102)
-    # then only what was used since each began is counted
+    # then only the use since each began is counted
     assert [each["writer-1"].process_cpu for each in found.values()] == pytest.approx([0.2, 0.2])
 
 

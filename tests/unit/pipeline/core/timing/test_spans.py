@@ -1,4 +1,4 @@
-"""Rings of spans: what is kept, what a reader drops, and what workers record."""
+"""Rings of spans: the spans kept, dropped by a reader, and recorded by workers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TestRing:
     @pytest.mark.parametrize("spans", [0, 1, 9, 10, 11, 57])
     def test_the_oldest_are_overwritten(self, spans: int) -> None:
         found, overwritten = filled(SpanRing(10), spans).since(-1.0)
-        # The place of the oldest may be half written at any moment.
+        # The slot of the oldest span may be partly written at any moment.
         assert [span.start for span in found] == list(range(max(0, spans - 9), spans))
         assert overwritten == (spans > 9)
 
@@ -81,7 +81,7 @@ class TestRing:
             for _ in range(3_000):
                 # when it is read at the same time
                 found, _ = ring.since(0.0)
-                # then every span is whole, and they follow each other
+                # then every span is complete, and they are consecutive
                 for span in found:
                     assert (span.end, span.batches.last) == (span.start + 1, span.start)
                 assert all(after.start == before.end for before, after in pairwise(found))
@@ -134,7 +134,7 @@ def test_the_batches_of_quotes_are_their_range() -> None:
 
 
 class _Steps:
-    """A task that goes through the states of a request once, then ends the worker."""
+    """A task that passes through the states of a request once, then ends the worker."""
 
     def __init__(self, worker: Worker, may_end: threading.Event) -> None:
         self._worker = worker
