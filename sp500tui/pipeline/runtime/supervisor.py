@@ -64,10 +64,10 @@ class Supervisor(Lifecycle):
             self._emit(EventKind.REPLAYING, message)
         for folder, rows, own in components.journal.left_elsewhere():
             _log.warning(
-                "%s rows wait in %s for a run with the --database of their time; to store them in this database, "
-                "move the files to %s and start again",
-                f"{rows:,}",
+                "the journal of another database, %s, holds %s rows; a run with its --database stores them, or "
+                "move the files to %s and start again to store them in this one",
                 folder,
+                f"{rows:,}",
                 own,
             )
         components.database_monitor.thread.start()

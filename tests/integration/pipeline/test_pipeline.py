@@ -370,8 +370,8 @@ def test_rows_in_the_journal_of_another_database_are_reported(
     run = start(database_url, symbols=FEW, once=True)
     assert run.pipeline.join(60)
     # then the log names them, with the remedy
-    (line,) = [text for text in caplog.messages if text.startswith("7 rows wait in ")]
-    assert str(other) in line
+    (line,) = [text for text in caplog.messages if text.startswith("the journal of another database, ")]
+    assert f"{other}, holds 7 rows" in line
     assert "move the files to " in line
 
 
