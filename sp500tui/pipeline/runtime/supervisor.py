@@ -64,8 +64,8 @@ class Supervisor(Lifecycle):
             self._emit(EventKind.REPLAYING, message)
         for folder, rows, own in components.journal.left_elsewhere():
             _log.warning(
-                "the journal of another database, %s, holds %s rows; a run with its --database stores them, or "
-                "move the files to %s and start again to store them in this one",
+                "the journal of another database, %s, holds %s rows; a run with its --database stores them; "
+                "to store them in this one, move the files to %s and start again",
                 folder,
                 f"{rows:,}",
                 own,
