@@ -84,8 +84,8 @@ def test_waits_while_no_descriptor_is_free(endpoint: Endpoint, monkeypatch: pyte
         ("/readyz", "GET", 200, "ok"),
         ("/healthz", "HEAD", 200, ""),
         ("/metrics", "HEAD", 200, ""),
-        ("/nothing", "GET", 404, "there are"),
-        ("/../etc/passwd", "GET", 404, "there are"),
+        ("/nothing", "GET", 404, "available: /metrics"),
+        ("/../etc/passwd", "GET", 404, "available: /metrics"),
         ("/metrics", "POST", 405, "only GET"),
     ],
 )
