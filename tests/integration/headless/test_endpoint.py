@@ -57,7 +57,7 @@ def ask(endpoint: Endpoint, path: str, method: str = "GET") -> tuple[int, str]:
 
 
 def test_waits_while_no_descriptor_is_free(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    # given a connection that cannot be accepted, and so stays pending
+    # given a connection that cannot be accepted and stays pending
     attempts: list[float] = []
     accept = socket.socket.accept
 
@@ -70,7 +70,7 @@ def test_waits_while_no_descriptor_is_free(endpoint: Endpoint, monkeypatch: pyte
     monkeypatch.setattr(socket.socket, "accept", refuse)
     # when it is accepted at the fourth attempt
     assert ask(endpoint, "/healthz") == (200, "ok\n")
-    # then the attempts before did not follow each other in a busy loop
+    # then the earlier attempts were not a busy loop
     assert attempts[3] - attempts[0] > 0.3
 
 

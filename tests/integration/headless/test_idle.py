@@ -17,7 +17,7 @@ SECONDS = 10.0
 
 
 def test_between_cycles_the_program_uses_next_to_nothing() -> None:
-    # The work that follows the first cycle takes a moment: the quietest of three stretches counts.
+    # The work after the first cycle takes a moment: the quietest of three periods counts.
     stretches: list[Use] = []
     with idle_program() as pid:
         for _ in range(3):

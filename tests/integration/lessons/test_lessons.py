@@ -32,7 +32,7 @@ from tests.support.postgres.server import public_folder
 SLOW = {"back-pressure", "batch", "connections", "killed-consumer", "littles-law", "overlap", "retry-storm"}
 """Lessons of three seconds and more."""
 NEEDS_FREE_PROCESSORS = {"computing", "lab"}
-"""They compare ways to use two processors, which the other tests occupy."""
+"""Lessons that compare ways to use two processors, which the other tests occupy."""
 
 
 def markers(lesson: Lesson) -> list[pytest.MarkDecorator]:
@@ -43,7 +43,7 @@ def markers(lesson: Lesson) -> list[pytest.MarkDecorator]:
 
 @pytest.fixture(scope="module")
 def demo(embedded_server: EmbeddedServer) -> Iterator[Pipeline]:
-    """A demo that runs while all lessons take place, with the settings of the dashboard's."""
+    """A demo that runs during all lessons, with the settings of the dashboard's demo."""
     folder = public_folder()
     with Bench(database_url=embedded_server.url).database() as url:
         settings = Settings.model_validate(

@@ -95,7 +95,7 @@ def is_there(pid: object) -> bool:
 def test_a_list_that_a_trigger_refuses_is_reported_and_stops_no_writer(
     monitored: Monitored, database_url: str, eventually: Wait, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # given tables of which one takes no rows
+    # given tables, one of which accepts no rows
     apply_schema(database_url)
     monitored.database.execute(REFUSE)
 
@@ -103,7 +103,7 @@ def test_a_list_that_a_trigger_refuses_is_reported_and_stops_no_writer(
     monitored.monitor.thread.start()
     eventually(lambda: "the list is kept elsewhere; next attempt in 30 s" in caplog.text)
 
-    # then the rows are counted all the same, and the writers go on
+    # then the rows are still counted, and the writers continue
     eventually(lambda: monitored.counted == 0)
     assert monitored.health.status is Health.OK
     assert EventKind.DATABASE_DOWN not in {event.kind for event in monitored.events}
@@ -153,14 +153,14 @@ def test_the_remedy_for_a_table_that_was_dropped_is_logged_once(
     monkeypatch.setattr(database_monitor, "_COUNT_INTERVAL", 600.0)
     begin(monitored, eventually)
 
-    # when one of its tables is dropped, and writers notice again and again
+    # when one of its tables is dropped, and writers fail repeatedly
     monitored.database.execute("DROP TABLE prices CASCADE")
     monitored.health.record_failure('relation "prices" does not exist', "42P01")
     eventually(lambda: "lacks a table" in monitored.health.message)
     monitored.health.record_failure('relation "prices" does not exist', "42P01")
     eventually(lambda: "lacks a table" in monitored.health.message)
 
-    # then the log has the remedy, and once
+    # then the log has the remedy once
     assert caplog.text.count("DROP TABLE public.schema_version") == 1
 
 
@@ -185,7 +185,7 @@ def test_a_list_that_is_not_stored_because_of_a_lock_is_reported_at_the_end(
         # when the run ends
         monitored.monitor.close()
 
-        # then the log names what is lacking
+        # then the log reports what was not stored
         assert "the list of constituents is not stored: " in caplog.text
     eventually(lambda: not monitored.monitor.thread.is_alive())
 

@@ -38,7 +38,7 @@ Run = Pipeline | ClusterNode
 Begin = Callable[..., Run]
 
 IN_TIME = 60.0
-"""Seconds that an orderly end may take on a crowded machine; without failures it takes less than one."""
+"""Maximum seconds of a clean shutdown on a busy machine; without failures it takes less than one."""
 STEPS = {
     "pipeline": [
         "components.spooler.close",
@@ -107,7 +107,7 @@ START_ERRORS = [
     ("worker", "components.broker.open", BrokerError("no broker"), ExitCode.DATABASE),
     ("worker", "components.database_monitor._tick", DatabaseError("no role", "28000"), ExitCode.DATABASE),
 ]
-"""Errors of the program's own while it starts, and the exit code of each."""
+"""The program's errors during the start, and the exit code of each."""
 DESCENT = (ShutdownLevel.DRAIN, ShutdownLevel.SPOOL, ShutdownLevel.KILL)
 
 
@@ -115,7 +115,7 @@ DESCENT = (ShutdownLevel.DRAIN, ShutdownLevel.SPOOL, ShutdownLevel.KILL)
 def begin(
     valkey: ValkeyServer, demo_market: DemoMarket, database_url: str, request: pytest.FixtureRequest
 ) -> Iterator[Begin]:
-    """Makes runs with every part that the program with a screen has; they are ended by force where a test did not."""
+    """Creates runs with all parts of the program with a screen; those that a test does not end are killed."""
     made: list[Run] = []
     folder = public_folder()
 
@@ -148,7 +148,7 @@ def begin(
 
 
 def at_work(run: Run, kind: str) -> Run:
-    """The run once it is started and does what it is for."""
+    """The run once it is started and stores rows."""
     run.start()
 
     def works(seen: Snapshot) -> bool:
@@ -170,7 +170,7 @@ def part_of(run: Run, path: str) -> Any:
 
 
 class Breaker:
-    """Replaces methods by ones that fail: after they did their work, or instead of it."""
+    """Replaces methods by failing ones: after their work, or instead of it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
@@ -189,7 +189,7 @@ class Breaker:
         self._monkeypatch.setattr(owner, name, fails)
 
     def start(self, run: Run, path: str, failure: BaseException | None = None) -> None:
-        """Let one call of the start fail without having done anything; only of this object."""
+        """Let one call of the start fail without any effect, for this object only."""
 
         def fails(*_: Any, **__: Any) -> None:
             self.called.append(path)
@@ -199,7 +199,7 @@ class Breaker:
         self._monkeypatch.setattr(part_of(run, way), name, fails)
 
     def has_failed(self, run: Run, step: str) -> RunReport:
-        """Wait for the end of a run, which fails for the broken step; its report."""
+        """Wait for the end of a run, which fails because of the broken step; returns its report."""
         assert run.join(IN_TIME)
         report = run.outcome()
         assert self.called == [step]
@@ -219,7 +219,7 @@ def children() -> set[psutil.Process]:
 
 
 def leftovers(threads: set[threading.Thread], processes: set[psutil.Process]) -> list[object]:
-    """Threads and processes that run and were not there before."""
+    """Running threads and processes that did not exist before."""
     return [*(set(threading.enumerate()) - threads), *(children() - processes)]
 
 
@@ -273,7 +273,7 @@ class TestClosing:
         assert any(record.exc_info and "injected" in str(record.exc_info[1]) for record in caplog.records)
         wait_for(lambda: children() <= before, "the end of the children")
         assert (report.ledger.in_flight, report.ledger.spooled) == (0, 0)
-        # What is queued on a broker waits there for the other nodes.
+        # Items queued on a broker wait there for the other nodes.
         assert kind == "worker" or report.ledger.queued == 0
 
     @pytest.mark.parametrize("kind", rest_thorough(STEPS))

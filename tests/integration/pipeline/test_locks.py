@@ -1,4 +1,4 @@
-"""No lock is held across a call that can wait, and all of them are taken in one order."""
+"""No lock is held across a call that can block, and all locks are acquired in one order."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_node_takes_its_locks_in_order_also_without_its_broker(
 
 
 def test_a_call_under_a_lock_is_found(watch: Watch) -> None:
-    """The watch itself must be seen to fail."""
+    """The watch itself reports a violation."""
     from sp500tui.pipeline.core.latest_prices import LatestPrices
     from sp500tui.pipeline.stages.schedule import CycleSchedule, Plan
 
@@ -112,6 +112,6 @@ def test_a_node_without_its_broker_answers_and_can_be_stopped(
     # when it is stopped while the broker is still unavailable
     node.node.stop(ShutdownLevel.DRAIN)
 
-    # then snapshots still come, and it ends
+    # then snapshots are still returned, and it ends
     assert node.snapshot().broker_health is Health.DOWN
     assert node.node.join(40)

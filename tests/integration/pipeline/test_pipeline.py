@@ -115,7 +115,7 @@ def test_a_symbol_that_leaves_the_list_is_not_missing_any_longer(
     # given a run in which a symbol had no price before it left the list, and one of the list has none
     run = start(database_url, symbols=f"{FEW},NOPE")
     run.pipeline.components.missing.add([("GONE", "no longer traded")])
-    # when a cycle over the present list has ended
+    # when a cycle over the current list has ended
     run.waits_for(lambda seen: seen.cycle.number >= 2, "a second cycle")
     # then only the symbol of the list is missing
     run.waits_for(lambda seen: [each.symbol for each in seen.missing] == ["NOPE"], "one missing symbol")
@@ -225,7 +225,7 @@ def test_an_outage_of_the_database_is_reported_with_what_was_replayed(start: Eng
 
 
 def test_requests_of_a_front_end_are_carried_out(start: EngineStarter, database_url: str) -> None:
-    """Pause, resume, a cycle at once, another rhythm, other pool sizes."""
+    """Pause, resume, an immediate cycle, another interval, other pool sizes."""
     run = start(database_url, symbols=FEW, interval=60)
     run.waits_for(lambda s: s.cycle.number == 1 and not s.cycle.running, "the first cycle")
     assert run.pipeline.run_cycle_now()
@@ -324,10 +324,10 @@ def test_a_requested_end_does_not_wait_for_the_request_limit(start: EngineStarte
     run.waits_for(
         lambda seen: any(worker.state is WorkerState.LIMIT for worker in seen.workers), "a worker that waits"
     )
-    # when the run is to end
+    # when the run is stopped
     asked = time.monotonic()
     run.pipeline.stop(ShutdownLevel.DRAIN)
-    # then that request is not sent, and nothing is reported as missing: the user ended the run
+    # then that request is not sent, and nothing is reported as missing, because the user stopped the run
     assert run.pipeline.join(60)
     assert time.monotonic() - asked < 15
     report = run.pipeline.outcome()
@@ -439,7 +439,7 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_full_disk_is_reported_and_costs_no_row_that_the_database_takes_at_the_end(
     start: EngineStarter, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given a run whose journal finds no room
+    # given a run whose journal has no room
     run = start(database_url, symbols=FEW)
     run.stores(3)
     fill_disk(monkeypatch)
@@ -449,7 +449,7 @@ def test_a_full_disk_is_reported_and_costs_no_row_that_the_database_takes_at_the
     run.pipeline.stop(ShutdownLevel.DRAIN)
     assert run.pipeline.join(40)
 
-    # then all is stored
+    # then everything is stored
     report = run.pipeline.outcome()
     assert report.unstored == 0
     assert report.ledger.fetched == report.ledger.stored + report.ledger.duplicate
@@ -459,7 +459,7 @@ def test_a_full_disk_is_reported_and_costs_no_row_that_the_database_takes_at_the
 def test_rows_that_neither_the_database_nor_the_disk_takes_fail_the_run(
     start: EngineStarter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # given a run without a database, whose journal finds no room
+    # given a run without a database, whose journal has no room
     fill_disk(monkeypatch)
     run = start(f"postgresql://127.0.0.1:{free_port()}/none", symbols=FEW)
     run.waits_for(lambda seen: seen.ledger.queued + seen.ledger.in_flight >= 3, "rows that wait")

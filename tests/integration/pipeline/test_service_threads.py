@@ -1,4 +1,4 @@
-"""Every thread of the program raises once: what it does is logged, counted, and retried or the run's failure."""
+"""Every thread of the program raises once: the error is logged, counted, and retried or fails the run."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ PACKAGE = Path(sp500tui.__file__).parent
 
 
 class UnexpectedError(Exception):
-    """What no thread expects."""
+    """An error that no thread expects."""
 
 
 def calls(tree: ast.AST, *names: str) -> Iterator[ast.Call]:
@@ -77,7 +77,7 @@ def calls(tree: ast.AST, *names: str) -> Iterator[ast.Call]:
 
 
 def modules() -> Iterator[tuple[str, ast.AST]]:
-    """Every module but the lessons', whose experiments compare threads on purpose and run outside the pipeline."""
+    """Every module except the lessons, whose experiments compare threads and run outside the pipeline."""
     for path in sorted(PACKAGE.rglob("*.py")):
         if not path.is_relative_to(PACKAGE / "lessons"):
             yield str(path.relative_to(PACKAGE)), ast.parse(path.read_text())
@@ -106,11 +106,11 @@ SCENARIOS = {
     "headless/endpoint.py": "test_the_metrics_endpoint_survives_an_exception",
     "pipeline/runtime/self_pipe.py": "test_a_wake_up_is_not_lost",
 }
-"""Module that makes service threads → the test here that has one of them raise."""
+"""Module that creates service threads → the test here in which one of them raises."""
 
 
 def test_every_thread_is_a_service_thread_and_has_a_scenario() -> None:
-    """Given the source, then nothing else makes threads, and each module that makes service threads is tested below."""
+    """Nothing else in the source creates threads, and each module that creates service threads is tested below."""
     makers: set[str] = set()
     for name, tree in modules():
         if any(calls(tree, "ServiceThread")):
@@ -148,7 +148,7 @@ def seen(caplog: pytest.LogCaptureFixture) -> Callable[[str], bool]:
 
 
 def raising_first(act: Callable[..., Any], times: int = 1) -> Callable[..., Any]:
-    """`act`, but the first calls raise."""
+    """Like `act`, but the first calls raise."""
     left = [times]
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -359,7 +359,7 @@ def test_a_pipeline_that_cannot_be_opened_is_shown(eventually: Wait, seen: Calla
 
 
 def test_a_worker_survives_an_exception(eventually: Wait, seen: Callable[[str], bool]) -> None:
-    """Also where its own recovery fails, which only the thread itself can survive."""
+    """Also if its recovery fails, which only the thread itself can handle."""
     queue: MemoryQueue[int] = MemoryQueue(10)
     done: list[int] = []
 
@@ -378,7 +378,7 @@ def test_a_worker_survives_an_exception(eventually: Wait, seen: Callable[[str], 
             done.extend(lease.items)
 
         def close(self) -> None:
-            """Nothing to give back."""
+            """Nothing to close."""
 
     stage = WorkerPool(
         StageName.CONVERTER, FailsOnce, 1, listener=always_raising, jitter=raising_first(lambda: 0.0)
@@ -415,7 +415,7 @@ def test_the_release_of_leases_is_retried(
 
 
 def test_a_writer_that_cannot_watch_its_pipe_ends() -> None:
-    """Given a writer's process whose watch of the pipe fails, then no process stays that might outlive the program."""
+    """If a writer process cannot watch its pipe, it ends, so that it cannot outlive the program."""
     program = (
         "import os, select, socket, sys\n"
         "def poll(): raise OSError('broken')\n"

@@ -1,4 +1,4 @@
-"""Waits that are injected into a real pipeline appear under their reason, with their duration."""
+"""Waits injected into a real pipeline are recorded with their reason and duration."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_two_seconds_in_the_source_and_half_a_second_in_the_commit(
 
     # when several of both have happened
     run.waits_for(lambda _: len(requests()) >= 20 and len(commits()) >= 4, "slow requests and commits")
-    # then the shortest of them, which the machine delayed least, took what was injected
+    # then the shortest of them, which the machine delayed least, have the injected durations
     assert min(requests()) == pytest.approx(2.0, rel=0.05)
     assert min(commits()) == pytest.approx(0.5, rel=0.05)
     run.ends()
@@ -116,7 +116,7 @@ def test_the_shares_of_every_worker_add_up_over_ten_minutes_of_random_load(
         scaled.update(range(last, last + 4) if disturb(run, rng) else ())
         time.sleep(rng.expovariate(1.0))
     run.ends()
-    # then every second is there once, and the states of each worker add up to the time for which it existed
+    # then every second is recorded once, and the states of each worker add up to the time for which it existed
     assert sorted(samples) == list(range(1, max(samples) + 1))
     complete = 0
     for second, sample in sorted(samples.items()):
@@ -144,13 +144,13 @@ def test_the_shares_of_every_worker_add_up_over_ten_minutes_of_random_load(
 
 
 def lived_through(name: str, samples: Mapping[int, SecondSample], second: int) -> bool:
-    """Whether a worker is there in the second before and after too."""
+    """Whether a worker also exists in the seconds before and after."""
     beside = [samples.get(second - 1), samples.get(second + 1)]
     return all(each is not None and any(w.name == name for w in each.workers) for each in beside)
 
 
 def disturb(run: Engine, rng: random.Random) -> bool:
-    """Change something at random; whether the number of workers."""
+    """Make a random change; returns whether it changed the number of workers."""
     pipeline, market = run.pipeline, run.pipeline.demo_market
     stage = rng.choice([StageName.PRICE, StageName.CONVERTER, StageName.WRITER])
     kind = rng.choice(["scale", "pause", "resume", "resume", "kill", "latency", "interval"])

@@ -14,7 +14,7 @@ ADDS_ONE = "+ adds one"
 
 
 def fastest_cycle(run: Engine, cycles: int = 3) -> float:
-    """The shortest of the next cycles in seconds: what the workers can do when the machine does not interfere."""
+    """The shortest of the next cycles in seconds, which is affected least by load on the machine."""
     first = run.snapshot().cycle.number + 1
     seen: dict[int, float] = {}
 
@@ -32,7 +32,7 @@ def fastest_cycle(run: Engine, cycles: int = 3) -> float:
 def test_one_worker_more_helps_when_requests_wait_for_a_worker(
     start: EngineStarter, database_url: str
 ) -> None:
-    # given answers that take 0.8 s, ten requests a cycle, and two workers for them
+    # given responses that take 0.8 s, ten requests per cycle, and two workers
     start.market.set_faults(latency=0.8)
     run = start(database_url, symbols=FIFTY, interval=0.5, batch_size=5, price_workers=2)
     run.waits_for(
@@ -54,7 +54,7 @@ def test_one_worker_more_helps_when_requests_wait_for_a_worker(
 def test_more_workers_do_not_help_when_all_requests_are_in_flight(
     start: EngineStarter, database_url: str
 ) -> None:
-    # given answers that take a second, and a worker for each request of a cycle
+    # given responses that take a second, and a worker for each request of a cycle
     start.market.set_faults(latency=1.0)
     run = start(database_url, symbols=FIFTY, interval=0.5, batch_size=5, price_workers=12)
     run.waits_for(lambda s: s.verdict.kind is VerdictKind.BEHIND and s.cycle.number > 2, "the verdict")
@@ -63,7 +63,7 @@ def test_more_workers_do_not_help_when_all_requests_are_in_flight(
     assert "Yahoo Finance" in verdict.sentence
     # and cycles of one round of requests, more or less delayed by the machine
     assert 1.0 <= fastest_cycle(run) < 2.0
-    # when there are twice as many, then a cycle still waits for one whole answer
+    # when there are twice as many, then a cycle still waits for one whole response
     run.pipeline.scale(StageName.PRICE, 24)
     assert fastest_cycle(run) >= 1.0
     run.ends()
@@ -71,7 +71,7 @@ def test_more_workers_do_not_help_when_all_requests_are_in_flight(
 
 @pytest.mark.thorough
 def test_more_workers_do_not_help_against_the_request_limit(start: EngineStarter, database_url: str) -> None:
-    # given 50 requests a cycle, of which the limit admits 20 a second
+    # given 50 requests per cycle and a limit of 20 requests per second
     run = start(
         database_url, symbols=FIFTY, interval=0.5, batch_size=1, price_workers=6, requests_per_second=20.0
     )

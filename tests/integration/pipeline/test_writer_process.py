@@ -1,4 +1,4 @@
-"""One writer's process and its pipe, against the real database: commits, refusals, deaths, silence."""
+"""One writer process and its pipe with a real database: commits, rejections, kills, time-outs."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_an_invalid_payload_is_refused(link: WriterClient) -> None:
 def test_it_replaces_a_connection_that_the_server_ended_while_it_was_idle(
     link: WriterClient, migrated_url: str
 ) -> None:
-    """As `idle_session_timeout`, an administrator or the idle time-out of a pooler does: that is no outage."""
+    """Ended by `idle_session_timeout`, an administrator or the idle time-out of a pooler: this is not an outage."""
     end_session(migrated_url, "sp500tui writer-7")
     assert link.commit(1, payload(1), 10, never).committed
 
@@ -143,7 +143,7 @@ def test_a_death_by_an_exception_is_reported_with_its_message() -> None:
 
 @pytest.mark.parametrize("rows", [1, 20_000])
 def test_a_stopped_process_is_waited_for_only_so_long(link: WriterClient, rows: int) -> None:
-    """Even where the pipe is full and the batch cannot be sent at all."""
+    """Even if the pipe is full and the batch cannot be sent."""
     process_of(link).suspend()
     started = time.monotonic()
     with pytest.raises(WriterDiedError, match="did not answer in time") as late:
@@ -181,7 +181,7 @@ def test_it_is_detached_from_the_parents_terminal_and_shows_no_password(migrated
 
 
 def test_it_answers_over_any_pipe(migrated_url: str) -> None:
-    """The body of the process on a thread of this one."""
+    """The main function of the process, run on a thread of this one."""
     ours, theirs = multiprocessing.Pipe()
     writer = writer_process._Writer(
         theirs, {"url": migrated_url, "name": "writer-9", "statement_timeout": 5.0}
@@ -199,7 +199,7 @@ def test_it_answers_over_any_pipe(migrated_url: str) -> None:
 
 
 def open_descriptors() -> set[tuple[str, str]]:
-    """The descriptors of this process, each with what it refers to."""
+    """The descriptors of this process with their targets."""
     found = set()
     for entry in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):
@@ -234,7 +234,7 @@ def test_an_answer_that_came_in_time_counts_although_it_is_read_late(
 
     def write_slowly() -> None:
         assert select.select([link._socket], [], [], 20)[0]
-        # A log line may come first: wait for the answer itself.
+        # A log line may arrive first: wait for the response itself.
         while b"committed" not in link._socket.recv(1 << 16, socket.MSG_PEEK):
             time.sleep(0.001)
         while not stopped and time.monotonic() - started <= limit:
@@ -247,7 +247,7 @@ def test_an_answer_that_came_in_time_counts_although_it_is_read_late(
 
 
 def test_a_process_that_sends_log_records_only_is_not_waited_for(link: WriterClient) -> None:
-    # Given a process that sends log lines without end, and no answer
+    # Given a process that sends endless log lines and no response
     ours, theirs = socket.socketpair()
     link._socket, real = ours, link._socket
     link._pollin.unregister(real)
@@ -268,7 +268,7 @@ def test_a_process_that_sends_log_records_only_is_not_waited_for(link: WriterCli
     sender = threading.Thread(target=send, daemon=True)
     sender.start()
 
-    # When the time is over, then it counts as late all the same
+    # When the time-out has passed, then it still counts as late
     with pytest.raises(WriterDiedError, match="did not answer in time"):
         link._receive(1, time.monotonic() + 0.2, never)
     sending.clear()

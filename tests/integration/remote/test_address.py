@@ -37,7 +37,7 @@ def replace_by_file(path: Path) -> None:
 
 
 def replace_by_socket(path: Path) -> None:
-    """Of a program that has ended."""
+    """Create the socket of a program that has ended."""
     path.unlink()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
         other.bind(os.fspath(path))
@@ -69,7 +69,7 @@ class TestClaims:
     def test_a_long_path_is_replaced_by_a_short_one(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        runtime = Path("/tmp") / f"sp500tui-test-{os.getpid()}"  # short on purpose
+        runtime = Path("/tmp") / f"sp500tui-test-{os.getpid()}"  # deliberately short
         runtime.mkdir(mode=0o700)
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
         data = tmp_path / ("long" * 30) / "live"
@@ -125,7 +125,7 @@ class TestClaims:
         with ControlSocket(data, Settings()) as control:
             control.serve(FakePipeline(prices=()))
             with Session(data) as viewer:
-                # when its socket is removed, or the folder of it, or something else is in its place
+                # when its socket or the socket's folder is removed, or something else is in its place
                 harm(data / "run" / "control.sock")
 
                 def is_shown_to_another() -> bool:
@@ -159,11 +159,11 @@ class TestClaims:
             shutil.rmtree(data / "run")
             after = Claim.take(data)
             with after.listen():
-                # when the first one checks its socket, then that of the other one stays
+                # when the first one checks its socket, then that of the other one is kept
                 with pytest.raises(PipelineRunsError):
                     before.renew()
                 assert after.renew() is None
-            # and the first one takes the folder back once the other has ended
+            # and the first one claims the folder again once the other has ended
             after.release()
             renewed = before.renew()
             assert renewed is not None

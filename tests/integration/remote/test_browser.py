@@ -58,7 +58,7 @@ class Web:
         self.url = self.said.split("serving ")[-1].strip()
 
     def viewers(self) -> list[psutil.Process]:
-        """The viewers that run now."""
+        """The running viewers."""
         return [
             each
             for each in psutil.Process(self.process.pid).children(recursive=True)
@@ -104,7 +104,7 @@ def web(serve: Serve, data: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def browser() -> Iterator[Any]:
-    """A Chromium without a window."""
+    """A headless Chromium."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
@@ -115,7 +115,7 @@ def browser() -> Iterator[Any]:
 
 
 class Tab:
-    """A tab with the dashboard, and what its terminal has received."""
+    """A tab with the dashboard, and the data received by its terminal."""
 
     def __init__(self, browser: Any, url: str) -> None:
         self.received = ""

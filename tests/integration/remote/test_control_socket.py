@@ -1,4 +1,4 @@
-"""The control socket of a running pipeline: what viewers and commands are answered."""
+"""The control socket of a running pipeline: the responses to viewers and commands."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TestAnswers:
         with Session(served.data) as session:
             update = poll(session)
             again = poll(session, update.position)
-        # then it gets everything once, and afterwards what is new
+        # then it gets everything once, and afterwards only updates
         assert session.welcome.run == FACTS
         assert session.welcome.pid == os.getpid()
         assert update.snapshot == running()
@@ -122,14 +122,14 @@ class TestAnswers:
     def test_a_value_that_cannot_be_sent_is_one_line_and_closes_nothing(
         self, serve: Serve, eventually: Wait
     ) -> None:
-        # given a pipeline with a number that no message can hold
+        # given a pipeline with a number that no message can contain
         served = serve()
         served.pipeline.now_shows = replace(running(), uptime=1 << 70)
         with Session(served.data) as session:
             # when it is read, then the reason is reported
             with pytest.raises(CommandFailedError, match="its log has the reason"):
                 poll(session)
-            # and the same connection shows what follows
+            # and the same connection gets the following updates
             served.pipeline.now_shows = running()
 
             def is_shown() -> bool:
@@ -183,7 +183,7 @@ class TestAnswers:
             Session(served.data)
 
     def test_a_long_last_answer_is_sent_completely(self, serve: Serve) -> None:
-        # given a viewer to which more is sent than the socket holds, and which has not read it
+        # given a viewer that does not read, to which more is sent than the socket can buffer
         prices = [live_price(f"S{number}", Decimal(number), 0.5, number) for number in range(1, 20_000)]
         served = serve(FakePipeline(prices=prices))
         with served.raw() as viewer:

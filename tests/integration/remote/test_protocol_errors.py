@@ -170,7 +170,7 @@ class TestBadInput:
             session.close()
 
     def test_a_viewer_that_does_not_read_holds_one_answer(self, serve: Serve) -> None:
-        # given a viewer that requests everything again and again, and reads nothing
+        # given a viewer that requests everything repeatedly, and reads nothing
         served = serve(FakePipeline())
         everything = frame(Poll(Position()))
         with served.raw() as stopped, Session(served.data) as viewer:

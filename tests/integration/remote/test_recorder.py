@@ -1,4 +1,4 @@
-"""The recorder of a run: in memory always, in files on request, and after a failure by itself."""
+"""The recorder of a run: always in memory, in files on request, and automatically after a failure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.waiting import Wait
 
 
 class Living(FakePipeline):
-    """A fake pipeline whose time is the present."""
+    """A fake pipeline with the current time."""
 
     def snapshot(self):  # type: ignore[no-untyped-def]
         return replace(self.now_shows, taken_at=datetime.now(UTC))
@@ -65,7 +65,7 @@ def test_the_next_file_continues_where_the_last_one_ends(
     monkeypatch.setattr(stores, "_FILE_SECONDS", 20.0)
     # when a minute is recorded
     record_seconds(tmp_path, 60)
-    # then it is in several files, without a gap
+    # then it is in several files without a gap
     found = sorted(map(Recording.open, tmp_path.iterdir()), key=lambda each: each.first)
     assert len(found) > 1
     assert (found[0].first, found[-1].last) == (START, START + 59)
@@ -122,7 +122,7 @@ def test_a_disk_that_does_not_answer_delays_neither_looking_back_nor_the_end(
     recorder.start()
     eventually(lambda: recorder.recent_recording() is not None)
     eventually(writing.is_set)
-    # when the last minutes are read and the run ends, then both do not wait for it
+    # when the last minutes are read and the run ends, then neither waits for it
     assert recorder.recent_recording() is not None
     recorder.close()
     assert "the end of the recording is missing" in caplog.text
@@ -183,6 +183,6 @@ def test_a_folder_that_cannot_be_used_is_named_before_the_run(tmp_path: Path) ->
         ConfigurationError, match=r"folder of recordings .*; name another with --record FOLDER"
     ):
         RunServices(Paths.of(settings), settings)
-    # and the data folder is free
+    # and the data folder is unlocked
     settings = settings.model_copy(update={"record": None})
     RunServices(Paths.of(settings), settings).close()

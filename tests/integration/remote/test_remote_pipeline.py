@@ -29,7 +29,7 @@ Attach = Callable[..., RemotePipeline]
 
 @pytest.fixture
 def attach() -> Iterator[Attach]:
-    """Attaches viewers that poll often; left at the end of the test."""
+    """Attaches viewers that poll often; they are detached at the end of the test."""
     viewers: list[RemotePipeline] = []
 
     def start(served: Served, **options: bool) -> RemotePipeline:
@@ -59,7 +59,7 @@ def test_it_answers_as_the_pipeline_does(serve: Serve, attach: Attach, eventuall
     served = serve(FakePipeline(), log=CannedLog())
     served.pipeline.database_url = "postgresql://me:secret@host/x"
     viewer: PipelineControl = attach(served)
-    # then everything that can be read is the same
+    # then all readable values are the same
     assert viewer.snapshot() == running()
     assert list(viewer.constituents()) == listed()
     assert viewer.prices_since(0) == served.pipeline.prices_since(0)
@@ -111,7 +111,7 @@ def test_the_names_of_the_workers_of_a_price_arrive_later(
     served.pipeline.prices = [replace(price, written_by="")]
     viewer = attach(served)
     eventually(lambda: viewer.price_of("AAPL"))
-    # when a writer has committed it, then the viewer learns its name
+    # when a writer has committed it, then the viewer gets the writer's name
     served.pipeline.prices = [price]
     eventually(lambda: viewer.price_of("AAPL") == price)
 
@@ -191,7 +191,7 @@ def test_the_end_of_the_run_ends_the_viewer(serve: Serve, attach: Attach) -> Non
 
 
 def test_a_closed_connection_is_opened_again(serve: Serve, attach: Attach, eventually: Wait) -> None:
-    # given a viewer whose connection is closed, as after a minute in which it was stopped
+    # given a viewer whose connection is closed, as after it was suspended for a minute
     served = serve()
     viewer = attach(served)
     viewer._session.abort()
@@ -202,12 +202,12 @@ def test_a_closed_connection_is_opened_again(serve: Serve, attach: Attach, event
 
 
 def test_a_pipeline_that_was_killed_is_named(serve: Serve, attach: Attach, data: Path) -> None:
-    # given a pipeline that ends without a word: its socket is closed, nothing was reported
+    # given a pipeline that ends silently: its socket is closed, nothing was reported
     served = serve()
     viewer = attach(served)
     served.server.thread.stop()
     served.server.close()
-    # with a process its lock ends too
+    # when a process ends, its lock is released too
     served.claim.release()
     # then the viewer shows why there is nothing new
     assert viewer.join(60)

@@ -87,13 +87,13 @@ async def test_latency_delays_every_answer(client: Client) -> None:
 
 
 async def test_a_client_that_timed_out_was_served_nothing(client: Client, ledger_path: Path) -> None:
-    # given a client that waits for a shorter time than the answer takes
+    # given a client whose time-out is shorter than the response time
     client.server.sampler.set(Faults(latency=0.3))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             await client.quotes()
 
-    # when a later one got its answer
+    # when a later one has received its response
     await client.quotes("NVDA")
 
     # then only that one is in the ledger

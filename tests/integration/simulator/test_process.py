@@ -53,13 +53,13 @@ print(json.dumps({
 
 @pytest.fixture
 def market(tmp_path: Path) -> Iterator[DemoMarket]:
-    """A demo market of the test's own, that it may end."""
+    """A separate demo market, which the test may end."""
     with DemoMarket.start(seed=3, ledger=tmp_path / "ledger.jsonl") as market:
         yield market
 
 
 def run_client(market: DemoMarket, home: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that has the address of the demo market by its environment only."""
+    """Run a program that gets the address of the demo market only from its environment."""
     environment = {**os.environ, **client_environment(market, home)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
@@ -83,7 +83,7 @@ def test_requests_works_with_the_environment_only(
 
 
 def test_yfinance_works_with_the_environment_only(demo_market: DemoMarket, tmp_path: Path) -> None:
-    # when fast_info and download are used as anybody would
+    # when fast_info and download are used as documented
     done = run_client(demo_market, tmp_path, sys.executable, "-c", YFINANCE)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout.splitlines()[-1])
@@ -200,12 +200,12 @@ def test_the_ledger_survives_a_kill(market: DemoMarket, tmp_path: Path) -> None:
             timeout=10,
         ).json()["quoteResponse"]["result"]
 
-    # when the market has turned to the next request, and is killed without a chance to write anything more
+    # when the market processes the next request, and is killed before it can write anything else
     market.health()
     os.kill(market.pid, signal.SIGKILL)
     psutil.Process(market.pid).wait(TIMEOUT)
 
-    # then the ledger has them
+    # then the ledger has these quotes
     assert read_served_quotes(tmp_path / "ledger.jsonl") == [
         ServedQuote(symbol, quote["regularMarketTime"], repr(quote["regularMarketPrice"]))
         for symbol, quote in zip(("AAPL", "BRK.B"), answer, strict=True)

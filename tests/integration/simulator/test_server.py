@@ -21,7 +21,7 @@ async def test_quotes_are_answered_by_symbol_and_unknown_ones_left_out(client: C
     # when a batch is requested with a name that does not exist and a currency pair
     status, body = await client.quotes(SYMBOLS + ",NOPE1,USDDKK=X,MSFT")
 
-    # then each known one is there once, the pair under Yahoo's own name
+    # then each known one is included once, the pair under Yahoo's name
     assert status == 200
     assert body["quoteResponse"]["error"] is None
     assert [quote["symbol"] for quote in body["quoteResponse"]["result"]] == [
@@ -72,7 +72,7 @@ async def test_the_consent_chain_ends_with_a_cookie_and_a_crumb(client: Client) 
     form = {name: value for name, value in inputs if name != "reject"}
     done, _ = await client.get(str(response.url), method="POST", data=form)
 
-    # then it arrives at Yahoo Finance with a cookie that earns a crumb
+    # then it is redirected to Yahoo Finance with a cookie that is valid for a crumb
     assert str(done.url) == "https://finance.yahoo.com/"
     crumb, body = await client.get("https://query2.finance.yahoo.com/v1/test/getcrumb")
     assert crumb.status == 200
@@ -97,7 +97,7 @@ async def test_charts_and_share_counts(client: Client) -> None:
     shares = json.loads((await client.get(base + "AAPL"))[1])["timeseries"]["result"][0]
     none = json.loads((await client.get(base + "NOPE1"))[1])["timeseries"]["result"][0]
 
-    # then each is answered as Yahoo does
+    # then each response is like Yahoo's
     assert len(good["chart"]["result"][0]["timestamp"]) == 5
     assert pair["chart"]["result"][0]["meta"]["symbol"] == "DKK=X"
     assert dead.status == 404
@@ -121,7 +121,7 @@ async def test_wikipedia_answers_an_unchanged_page_with_304(client: Client) -> N
     by_tag = {**HONEST, "If-None-Match": response.headers["ETag"]}
     by_date = {**HONEST, "If-Modified-Since": response.headers["Last-Modified"]}
 
-    # then either of them is answered shortly, and another one with the page
+    # then each of them gets a 304 without a body, and a different one the page
     for headers in (by_tag, by_date):
         unchanged, nothing = await client.get(PAGE, headers=headers)
         assert (unchanged.status, nothing) == (304, b"")
@@ -137,12 +137,12 @@ async def test_a_request_without_a_user_agent_is_refused(client: Client, agent: 
 
 
 async def test_the_control_endpoint_requires_the_token_and_the_right_address(client: Client) -> None:
-    # given a page in a browser, which has no token, or a name that leads to this machine
+    # given a page in a browser, which has no token, or a name that resolves to this machine
     for method, path in (("GET", "/faults"), ("POST", "/faults"), ("GET", "/statistics")):
         assert (await client.control(method, path, **{TOKEN_HEADER: "guessed"}))[0] == 403
     assert (await client.control("GET", "/health", Host="rebound.example.org:80"))[0] == 403
 
-    # then only the health is answered without, and what does not exist is not found
+    # then only the health endpoint responds without a token, and unknown paths are not found
     status, health = await client.control("GET", "/health", **{TOKEN_HEADER: ""})
     assert (status, health["market_state"], health["next_state"]) == (200, "REGULAR", "POST")
     assert health["next_change"] > time.time()
@@ -209,7 +209,7 @@ async def test_the_stream_sends_what_was_subscribed_to(client: Client) -> None:
         await socket.send_json({"subscribe": ["NVDA", "AAPL", "NOPE1"]})
         await socket.send_json({"unsubscribe": ["AAPL"]})
 
-        # then its trades arrive as they happen
+        # then its trades arrive when they occur
         frames = [await socket.receive_json(timeout=10) for _ in range(2)]
     assert {frame["type"] for frame in frames} == {"pricing"}
     assert all(frame["message"] for frame in frames)

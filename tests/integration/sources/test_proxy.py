@@ -132,7 +132,7 @@ def test_an_unreachable_proxy_is_named(tmp_path: Path) -> None:
 def test_every_variable_of_authorities_works_for_both_sources(
     demo_market: DemoMarket, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given only this variable names the authority that the proxy's certificates come from
+    # given that only this variable has the authority of the proxy's certificates
     for other in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(

@@ -31,7 +31,7 @@ MAKE = Callable[..., YahooFinance]
 
 
 class Clock:
-    """Real time, which tests can make pass faster."""
+    """Real time, which tests can speed up."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -171,7 +171,7 @@ def test_a_failing_source_has_a_reason_opens_the_circuit_and_recovers(
 ) -> None:
     yahoo = make()
     yahoo.fetch(["AAPL"])
-    # Only where the answer is to come late: the others need a time limit that a busy machine meets.
+    # Only for late responses: the others need a time-out that is met on a busy machine.
     failing = make(timeout=0.5) if "within 0.5 s" in words else yahoo
     demo_market.set_faults(**faults)
     for _ in range(3):
@@ -321,7 +321,7 @@ def test_in_a_storm_all_threads_together_send_a_few_requests(
     for thread in threads:
         thread.start()
     for _ in range(55):
-        # One second of the storm passes in a twentieth.
+        # One second of the storm passes in a twentieth of a second.
         ending.wait(0.05)
         clock.ahead += 0.95
     sent = since(before, demo_market)

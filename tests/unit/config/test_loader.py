@@ -220,7 +220,7 @@ class TestConflicts:
 
 
 class TestServiceLinks:
-    """Kubernetes sets these variables in every container near a service named sp500tui or sp500tui-…."""
+    """Kubernetes sets these variables in every container in the namespace of a service sp500tui or sp500tui-…."""
 
     @pytest.mark.parametrize(
         ("name", "value"),

@@ -28,7 +28,7 @@ _DAY = DAY / SPEED
 
 
 class FastMarket:
-    """Charts of a market from its first opening on; its day takes 72 minutes by default."""
+    """Charts of a market since its first opening; its day takes 72 minutes by default."""
 
     def __init__(self, first_opening: float = NOON, speed: float = SPEED) -> None:
         self.time = SettableTime()
@@ -51,7 +51,7 @@ class FastMarket:
 
 
 def state_of_today(connection: Connection, market: FastMarket) -> tuple[int, int, CoverageState]:
-    """Expected and present bars of the present date."""
+    """Expected and stored bars of the current date."""
     start = datetime.fromtimestamp(NOON, UTC) - timedelta(hours=1)
     found = survey(connection, market, ["MMM"], "1m", (start, market.now), market.now)
     assert not found.warnings
@@ -133,12 +133,12 @@ def test_a_session_that_is_stated_differently_replaces_the_one_before(connection
     )
     store_sessions(connection, [stated, moved, moved], day)
 
-    # then these are the only ones
+    # then these are the only sessions
     assert stored_sessions(connection, MARKET, day, day + timedelta(days=2)) == (stated, moved)
 
 
 def test_sessions_are_not_replaced_by_some_that_cannot_be_stored(connection: Connection) -> None:
-    # given a session, and a table that takes no other one
+    # given a session, and a table that accepts no other one
     day = datetime(2026, 5, 4, tzinfo=UTC)
     stated = session(day.date())
     store_sessions(connection, [stated], day)
@@ -149,5 +149,5 @@ def test_sessions_are_not_replaced_by_some_that_cannot_be_stored(connection: Con
     with pytest.raises(DatabaseError, match="violates check constraint"):
         store_sessions(connection, [moved], day)
 
-    # then it is still there
+    # then it is still stored
     assert stored_sessions(connection, MARKET, day, day + timedelta(days=2)) == (stated,)

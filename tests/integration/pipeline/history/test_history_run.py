@@ -32,7 +32,7 @@ from sp500tui.storage.history.sessions import stored_sessions
 from tests.support.market.charts import FakeCharts, bar, trading_day, weekdays
 
 TIMEOUT = 60
-"""Seconds that a run may take on a busy machine."""
+"""Maximum seconds of a run on a busy machine."""
 NOW = datetime(2026, 5, 9, 12, tzinfo=UTC)
 DAYS = [trading_day(day) for day in weekdays(date(2026, 5, 4), 5)]
 WINDOW = (datetime(2026, 5, 1, tzinfo=UTC), NOW)
@@ -66,7 +66,7 @@ def running(
     address: Callable[[], str] | None = None,
     publish: Callable[[PipelineEvent], None] = lambda event: None,
 ) -> Iterator[HistoryRun]:
-    """`address`: of the database that the workers use, where it differs from `url`."""
+    """`address`: the URL of the database that the workers use, if it differs from `url`."""
     health = DatabaseHealth(lambda _: None)
     health.ready.set()
     health.record_success()
@@ -162,7 +162,7 @@ def test_killed_writers_lose_double_and_alter_nothing(url: str, tmp_path: Path, 
         while not run.idle and kills < 5 and time.monotonic() < deadline:
             for worker in run.writers.workers:
                 if worker.pid != os.getpid():
-                    # It may have noticed the last kill a moment ago, and have no new process yet.
+                    # It may just have detected the last kill and have no new process yet.
                     with suppress(ProcessLookupError):
                         os.kill(worker.pid, signal.SIGKILL)
                         kills += 1
@@ -176,7 +176,7 @@ def test_killed_writers_lose_double_and_alter_nothing(url: str, tmp_path: Path, 
 
 
 def test_an_unavailable_database_is_waited_for(url: str, tmp_path: Path, charts: FakeCharts) -> None:
-    # given workers whose database answers only after a while
+    # given workers whose database is unavailable at first
     events: list[PipelineEvent] = []
     present = [f"postgresql:///absent?host={tmp_path}"]
     tasks = history_tasks(surveyed(url, charts).coverage)
@@ -185,7 +185,7 @@ def test_an_unavailable_database_is_waited_for(url: str, tmp_path: Path, charts:
         until(lambda: run.trouble)
         assert all(worker.snapshot().state is not WorkerState.BUSY for worker in run.pool.workers)
         assert not charts.requests["MSFT"]
-        # when it is back, then everything is stored, and no worker has died
+        # when it is available, then everything is stored, and no worker has ended
         present[0] = url
         until(lambda: run.idle)
     assert stored(url) == expected()
@@ -293,7 +293,7 @@ def test_what_the_source_does_not_have_is_requested_three_times(
         (gap,) = [each for each in surveyed(url, charts).coverage if each.state is not CoverageState.COMPLETE]
         assert gap.attempts.count == number
     assert gap.state is CoverageState.UNANSWERED
-    # The source has it after all.
+    # The source has it later.
     charts.null_bars.clear()
     heal(url, tmp_path, charts)
     assert stored(url) == expected()
@@ -313,7 +313,7 @@ def test_an_unknown_symbol_is_refused_and_the_others_are_stored(
     ]
     assert {row[0] for row in stored(url)} == {"AAPL", "BRK.B"}
     assert states(url, charts) == {CoverageState.COMPLETE, CoverageState.UNANSWERED}
-    # It was requested once, and is requested again on demand.
+    # It was requested once, and is requested again only on demand.
     assert attempts(url, charts, "MSFT") == {1}
     heal(url, tmp_path, charts)
     assert attempts(url, charts, "MSFT") == {2}
@@ -378,7 +378,7 @@ def test_requests_to_a_source_that_fails_are_repeated_and_then_abandoned(
         ("Yahoo Finance: no answer", False)
     ]
     assert {row[0] for row in stored(url)} == {"AAPL", "BRK.B"}
-    # No attempt is counted that had no answer.
+    # Attempts without a response are not counted.
     assert all(each.attempts.count < 2 for each in surveyed(url, charts).coverage)
 
 

@@ -93,7 +93,7 @@ def test_missing_bars_are_fetched_since_the_database_was_created(
     with maintained(url, tmp_path, charts, heal=True):
         eventually(lambda: count(url, "bars") >= 2 * 390 * 3)
     stored = count(url, "bars")
-    # A second time, after a restart: nothing is requested but the trading days.
+    # A second time, after a restart: only the trading days are requested.
     again = FakeCharts(list(DAYS), NOW)
     with maintained(url, tmp_path, again, heal=True) as maintenance:
         eventually(lambda: again.requests["AAPL"] == 1)
@@ -151,7 +151,7 @@ def test_a_hole_before_newer_bars_is_found_after_a_start(url: str, tmp_path: Pat
 
 
 def count_days(url: str) -> int:
-    """The days that have all their bars."""
+    """Number of days with all bars."""
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT count(*) FROM coverage WHERE state = 'complete'").fetchone()
     assert row is not None
@@ -287,10 +287,10 @@ def test_a_source_that_fails_does_not_end_it(url: str, tmp_path: Path, eventuall
 
 
 def test_bars_that_are_not_kept_are_not_fetched_again(url: str, tmp_path: Path, eventually: Wait) -> None:
-    # given a pipeline that fetches what is missing, and keeps bars of a minute for a day
+    # given a pipeline that fetches missing bars, and keeps one-minute bars for a day
     charts = FakeCharts(list(DAYS), NOW)
     with maintained(url, tmp_path, charts, heal=True, keep_bars_1m="1d") as maintenance:
-        # when both were done, which they are before a request of a front end
+        # when both are done, which happens before a request of a front end
         day = DAYS[-1]
         maintenance.request(HealRequest(Resolution.DAY, day.start_time, day.end_time, ("AAPL",), fetch=False))
         eventually(lambda: charts.requests["AAPL"] and not maintenance.progress().busy)

@@ -55,7 +55,7 @@ class Program:
         assert self.process.returncode == 0
 
     def kill(self, *, watchdog: bool = False) -> None:
-        """`kill -9`, of the server's watchdog too where that is asked for."""
+        """`kill -9`, optionally of the server's watchdog too."""
         if watchdog:
             self.watchdog().kill()
         self.process.kill()
@@ -228,7 +228,7 @@ class TestRevival:
     ) -> None:
         remember(server)
         with ThreadPoolExecutor(1) as pool:
-            # A session that computes does not notice the death of its server.
+            # A session that computes does not detect the end of its server.
             busy = pool.submit(self._compute, server.url)
             process = find_running(made_dir / "pgdata")
             assert process is not None
@@ -318,7 +318,7 @@ class TestRevival:
     def test_its_log_is_bounded_while_it_runs(
         self, server: EmbeddedServer, made_dir: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # given a running server whose log has become too long
+        # given a running server whose log is too long
         monkeypatch.setattr(embedded, "_LOG_LIMIT", 100_000)
         log, older = made_dir / "postgres.log", made_dir / "postgres.log.1"
         with log.open("a") as file:

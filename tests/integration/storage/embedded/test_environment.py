@@ -48,9 +48,9 @@ _NAMES = sorted({*variable_names(), *_HOSTILE})
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Environment variables that a test may set; all of the family are as before afterwards."""
+    """Environment variables that a test may set; all PG variables are restored afterwards."""
     for name in _NAMES:
-        # Recorded, so that what the program removes or sets is undone too.
+        # Recorded, so that changes by the program are undone too.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     return monkeypatch
@@ -60,13 +60,13 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_no_variable_matters(
     name: str, embedded_server: EmbeddedServer, environment: pytest.MonkeyPatch
 ) -> None:
-    # given a variable that means another server, or nothing at all
+    # given a variable that refers to another server, or is invalid
     environment.setenv(name, _HOSTILE.get(name, "nonsense"))
 
-    # when another program comes to use the server
+    # when another program uses the server
     server = EmbeddedServer.start(embedded_server.data_dir)
 
-    # then it reaches it, and can write
+    # then it connects, and can write
     with connect(server.url, application_name="test") as connection:
         assert run(
             connection, "SELECT current_setting('transaction_read_only'), current_user"
@@ -79,7 +79,7 @@ def test_no_variable_matters(
 
 @pytest.mark.thorough
 def test_the_whole_program_with_all_of_them() -> None:
-    # given a home with a service file and a password file that everybody may read
+    # given a home with a service file and a password file readable by everybody
     home = public_folder()
     (home / ".pg_service.conf").write_text("[unknown-service]\nhost=192.0.2.1\nport=1\n")
     (home / ".pgpass").write_text("*:*:*:*:secret\n")
@@ -103,7 +103,7 @@ def test_the_whole_program_with_all_of_them() -> None:
         assert "WARNING" not in done.stderr
         return done.stdout
 
-    # when the database is made and filled, and queried by status and psql
+    # when the database is created and filled, and queried by status and psql
     try:
         program("--no-ui", "--demo", "--once", "--symbols", "AAPL,MSFT")
         assert "2 rows" in program("database", "status", "--demo")
@@ -130,7 +130,7 @@ def test_a_server_by_url_heeds_them(
 
 
 def test_an_error_quotes_no_line_of_an_earlier_start(made_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # given a log with an error of another day, and a server that does not answer now
+    # given a log with an earlier error, and a server that does not answer now
     with (made_dir / "postgres.log").open("a") as log:
         log.write("1999-12-31 23:59:59 UTC [1] FATAL:  of another century\n")
     monkeypatch.setattr(embedded, "READY_TIMEOUT", 0.05)
@@ -140,7 +140,7 @@ def test_an_error_quotes_no_line_of_an_earlier_start(made_dir: Path, monkeypatch
 
     monkeypatch.setattr(embedded, "connect", unreachable)
 
-    # then the error has what was met, and not what the log held before
+    # then the message has the current error, and not the earlier one
     with pytest.raises(DatabaseError, match="does not answer after") as caught:
         EmbeddedServer.start(made_dir)
     assert "of another century" not in str(caught.value)
@@ -194,7 +194,7 @@ def test_a_password_file_that_others_may_read_is_a_warning_of_the_log_and_none_o
         with pytest.raises(DatabaseError, match="requires a password"):
             connect(url, application_name="test")
 
-    # then the reason is in the log, once, and the terminal stays as it is
+    # then the reason is in the log once, and nothing is written to the terminal
     assert caplog.text.count(f"the password file {tmp_path / 'pgpass'} is not used, because it is open") == 1
     assert "WARNING: password file" not in capfd.readouterr().err
 

@@ -97,7 +97,7 @@ class TestFolders:
         server.shut_down()
         assert server.restart_if_dead()
 
-        # A program with another folder for temporary files finds it all the same.
+        # A program with another folder for temporary files still finds it.
         with monkeypatch.context() as changed:
             changed.setattr(tempfile, "tempdir", str(data_dir))
             other = EmbeddedServer.start(data_dir / name)
@@ -107,7 +107,7 @@ class TestFolders:
         server.stop()
         assert not postmaster.sockets.exists()
 
-        # What another user put in the folder's place is not used.
+        # A file that another user put in place of the folder is not used.
         postmaster.sockets.symlink_to(data_dir)
         with pytest.raises(ConfigurationError, match="belongs to another user"):
             EmbeddedServer.start(data_dir / name)
@@ -238,7 +238,7 @@ def use_once(data_dir: Path) -> None:
 
 
 def run_as(name: str, act: Callable[[], None]) -> str:
-    """Do something as another user in a forked process; returns the project's error, empty for none."""
+    """Call a function as another user in a forked process; returns the project's error, or an empty text."""
     entry = pwd.getpwnam(name)
     reading, writing = os.pipe()
     child = os.fork()

@@ -26,7 +26,7 @@ VALUES ('MMM', %s, %s, 'USD', 'DKK', %s, %s, %s)
 
 
 def bar(start: datetime, price: int, resolution: Resolution = Resolution.MINUTE) -> Bar:
-    """A bar from `price` to one more, between two below and three above."""
+    """A bar that opens at `price`, closes one above, and ranges from two below to three above."""
     first, high, low, last = map(Decimal, (price, price + 3, price - 2, price + 1))
     return Bar("MMM", resolution, start, first, high, low, last, 100, "USD", CLOSE)
 
@@ -69,12 +69,12 @@ def test_nothing_stored_is_no_candle(connection: Connection) -> None:
 
 
 def test_bars_are_merged_to_as_many_as_can_be_drawn(connection: Connection) -> None:
-    # given the minutes of half an hour, of which the third is missing
+    # given the one-minute bars of half an hour, of which the third is missing
     insert_bars(
         connection, [each for each in minutes(OPENING, range(100, 130)) if each.start_time.minute != 32]
     )
 
-    # then there is a candle a minute where there is room
+    # then there is a candle for each minute if they fit
     fine = read(connection)
     assert (fine.period.name, len(fine.candles)) == ("1-minute", 29)
     assert (fine.origin, fine.currency, fine.adjusted) == ({"1m": 29}, "USD", False)
@@ -106,21 +106,21 @@ def test_periods_of_days_follow_the_calendar_of_the_exchange(
 
 
 def test_the_resolution_that_covers_most_of_a_period_makes_it(connection: Connection) -> None:
-    # given daily bars of a week, and all minutes of its first day and some of its second
+    # given daily bars of a week, and one-minute bars of its first day and part of its second
     whole = minutes(OPENING, [500] * 390)
     part = minutes(OPENING + timedelta(days=1), [700] * 30)
     insert_bars(connection, [*days(), *whole, *part])
 
     coarse = read(connection, 7, most=5, now=OPENING + timedelta(days=4, hours=8))
 
-    # then the first day is made of minutes, the others of days, and no share is counted twice
+    # then the first day is computed from minutes, the others from daily bars, and no volume is counted twice
     assert [prices(each)[0] for each in coarse.candles] == [500, 101, 102, 103, 104]
     assert coarse.origin == {"1m": 390, "1d": 4}
     assert coarse.candles[0].volume == 39_000
 
 
 def test_collected_prices_fill_in_where_there_are_no_bars(connection: Connection) -> None:
-    # given bars of ten minutes, and prices during and after them
+    # given one-minute bars of ten minutes, and prices during and after them
     insert_bars(connection, minutes(OPENING, range(100, 110)))
     for minute in range(5, 15):
         quote(connection, OPENING + timedelta(minutes=minute, seconds=30), f"{200 + minute}.5", 1000 * minute)
@@ -137,7 +137,7 @@ def test_collected_prices_fill_in_where_there_are_no_bars(connection: Connection
 
 
 def test_the_running_bar_has_bars_and_prices(connection: Connection) -> None:
-    # given bars of two minutes, and a price in the third
+    # given two one-minute bars, and a price in the third minute
     insert_bars(connection, minutes(OPENING, range(100, 102)))
     quote(connection, OPENING + timedelta(minutes=2, seconds=10), "150", 5)
 
