@@ -134,7 +134,7 @@ class TestStopping:
 
 
 class TestStates:
-    async def test_messages_arrive_typed_and_only_when_there_is_news(self, drive: Drive) -> None:
+    async def test_messages_are_typed_and_only_posted_for_changes(self, drive: Drive) -> None:
         seen: list[Message] = []
         async with drive(hook=seen.append) as driven:
             # given everything was reported once

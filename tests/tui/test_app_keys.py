@@ -150,7 +150,7 @@ class TestPipelineKeys:
                 driven.app.refresh_data()
             assert driven.app.snapshot.phase is Phase.FAILED
 
-    async def test_capital_p_pauses_one_stage_after_a_question(self, drive: Drive) -> None:
+    async def test_capital_p_pauses_one_stage_after_confirmation(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("P", "y")
             assert driven.said == "price workers paused"

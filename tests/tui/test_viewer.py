@@ -87,7 +87,7 @@ async def test_stopping_the_pipeline_is_confirmed_before_each_step(view: View) -
         assert viewer.said == "The pipeline has ended; press q to leave"
 
 
-async def test_in_a_cluster_the_question_and_its_effect_are_about_the_node(view: View) -> None:
+async def test_in_a_cluster_the_confirmation_and_its_effect_concern_the_node(view: View) -> None:
     async with view(FakePipeline(three_nodes())) as viewer:
         await viewer.press("Q")
         assert "Stop this node of the cluster" in viewer.text()

@@ -214,7 +214,7 @@ class TestBadInput:
         assert last.startswith("sp500tui: no prices available: ")
         assert "--proxy" in last
 
-    def test_a_server_that_is_not_there_is_exit_code_4(self, home: Path) -> None:
+    def test_an_unreachable_server_is_exit_code_4(self, home: Path) -> None:
         url = f"postgresql://me@127.0.0.1:{free_port()}/x"
         result, _, errors = ran("database", "status", "--database", url)
         assert result == ExitCode.DATABASE
@@ -273,7 +273,7 @@ class TestOneShots:
         assert [record["symbol"] for record in json.loads(captured.out)] == ["AAPL", "BRK.B"]
         assert "no price for NOPE1" in captured.err
 
-    def test_the_list_comes_whole(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_list_is_complete(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["constituents", "--demo", "--json"]) == ExitCode.OK
         captured = capsys.readouterr()
         assert len(json.loads(captured.out)) == 503

@@ -261,13 +261,13 @@ def test_a_second_pipeline_is_refused_where_there_is_no_terminal(
     assert "sp500tui attach" in captured.err
 
 
-def test_the_question_needs_a_terminal(served: Served, data: Path) -> None:
+def test_the_confirmation_needs_a_terminal(served: Served, data: Path) -> None:
     running = PipelineRunsError(data, 1)
     with pytest.raises(PipelineRunsError, match="process 1"):
         attach.offer_to_attach(None, running)  # type: ignore[arg-type]  # it is not used before an answer
 
 
-def test_attach_without_a_terminal_is_a_matter_of_usage(
+def test_attach_without_a_terminal_is_a_usage_error(
     served: Served, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(data, "attach") == ExitCode.USAGE

@@ -341,7 +341,7 @@ def test_a_running_pipeline_fetches_the_bars(
     assert len([call for call in pipeline.calls if call[0] == "heal"]) == 1
 
 
-def test_a_running_pipeline_is_not_asked_for_a_session_that_has_not_ended(
+def test_a_session_that_has_not_ended_is_not_requested_of_a_running_pipeline(
     beside: Callable[..., HealingPipeline], charts: FakeCharts
 ) -> None:
     # given a running session in addition to those that lack bars

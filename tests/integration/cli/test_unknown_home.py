@@ -87,7 +87,7 @@ def test_a_run_needs_no_home_when_everything_is_named(folder: Path, tcp_postgres
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("home", [{}, {"HOME": "/root"}], ids=["no home", "a home that cannot be read"])
-def test_a_run_logs_to_stderr_alone_when_only_the_data_folder_is_named(
+def test_a_run_logs_only_to_stderr_when_only_the_data_folder_is_named(
     folder: Path, tcp_postgres: TcpPostgres, home: dict[str, str]
 ) -> None:
     places = ["--data-dir", str(folder / "data"), "--database", tcp_postgres.url]

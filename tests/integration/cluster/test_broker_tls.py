@@ -82,15 +82,15 @@ class TestTrustedCertificates:
         broker.open()
         broker.close()
 
-    @pytest.mark.parametrize("where", ["in the URL", "beside it"])
-    def test_the_password_goes_through_it(
+    @pytest.mark.parametrize("where", ["in the URL", "in the setting"])
+    def test_the_password_is_sent_over_tls(
         self, make_tls_proxy: MakeTlsProxy, authority: Authority, where: str
     ) -> None:
         server = new_server(password="s3cret")
         try:
             proxy = make_tls_proxy(broker=server)
             url = proxy.url(authority.file, password="s3cret" if where == "in the URL" else "")
-            broker = Broker(url, "test", password="s3cret" if where == "beside it" else None)
+            broker = Broker(url, "test", password="s3cret" if where == "in the setting" else None)
             broker.open()
             assert "s3cret" not in broker.address
             broker.close()

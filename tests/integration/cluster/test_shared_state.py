@@ -158,7 +158,7 @@ class TestCustody:
         assert (rows.depth().ready, rows.depth().in_flight) == (5, 0)
         assert not batch_store.has_pending
 
-    def test_a_batch_that_crashed_its_writer_stays_on_the_node_and_is_split(
+    def test_a_batch_that_crashed_its_writer_is_kept_on_the_node_and_bisected(
         self, broker: Broker, rows: StreamQueue[ConvertedQuote]
     ) -> None:
         # given a batch that is bisected

@@ -129,7 +129,7 @@ def test_a_child_imports_what_its_parent_imports(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp037", "latin-1", "ascii:strict"])
-def test_a_child_writes_utf_8_whatever_the_terminal_has(
+def test_a_child_writes_utf_8_for_any_encoding_of_the_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
 ) -> None:
     (tmp_path / "writes.py").write_text("print('é')\n", encoding="utf-8")
@@ -181,7 +181,7 @@ def test_a_child_does_not_wait_for_commands_at_its_end(monkeypatch: pytest.Monke
     assert not {"PYTHONINSPECT", "PYTHONSTARTUP"} & python_environment().keys()
 
 
-def test_what_a_child_writes_is_kept_in_memory_where_there_is_no_temporary_folder(
+def test_the_output_of_a_child_is_kept_in_memory_without_a_temporary_folder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def missing() -> NoReturn:

@@ -163,7 +163,7 @@ def test_a_service_manager_that_has_exited_is_ignored(manager: Manager) -> None:
 
 
 @pytest.mark.thorough
-def test_a_real_run_reports_ready_and_its_equation_and_logs_to_stderr_alone(tmp_path: Path) -> None:
+def test_a_real_run_reports_ready_and_its_equation_and_logs_only_to_stderr(tmp_path: Path) -> None:
     folder = public_folder()
     address = str(folder / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:

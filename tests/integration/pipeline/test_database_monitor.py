@@ -190,7 +190,7 @@ def test_a_list_that_is_not_stored_because_of_a_lock_is_reported_at_the_end(
     eventually(lambda: not monitored.monitor.thread.is_alive())
 
 
-def test_the_end_does_not_ask_a_database_again_that_does_not_answer(
+def test_the_end_does_not_query_an_unresponsive_database_again(
     monitored: Monitored, eventually: Wait, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # given a monitor that waits for a table which another session has locked

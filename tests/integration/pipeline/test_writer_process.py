@@ -94,7 +94,7 @@ def test_it_connects_again_by_itself(link: WriterClient, migrated_url: str) -> N
     assert link.commit(2, payload(1), 10, never).committed
 
 
-def test_a_process_for_which_there_is_no_temporary_file_is_reported(
+def test_a_process_without_a_temporary_file_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(*_: object, **__: object) -> None:

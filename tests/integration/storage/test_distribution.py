@@ -55,7 +55,7 @@ class TestDecisions:
         assert server.created is None
         assert server.only_installed == ("citus", "timescaledb")
 
-    def test_existing_objects_are_left_alone(self) -> None:
+    def test_existing_objects_are_not_changed(self) -> None:
         assert [step.makes for step in pending_steps(CITUS_NAME, {"prices"})] == [
             "constituents",
             "known_symbols",

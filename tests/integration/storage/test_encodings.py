@@ -166,7 +166,7 @@ def test_a_journal_row_outside_the_encoding_is_a_bad_row(
     assert decode(payload)[0]["currency"] == odd.decode("utf-8", "replace")
 
 
-def test_an_encoding_that_has_no_way_to_utf_8_is_refused(make_database: OpenDatabase) -> None:
+def test_an_encoding_without_a_conversion_to_utf_8_is_refused(make_database: OpenDatabase) -> None:
     url = make_database("MULE_INTERNAL")
     with pytest.raises(DatabaseError, match="has an encoding that cannot be converted to UTF-8"):
         apply_schema(url)

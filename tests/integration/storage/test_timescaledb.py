@@ -357,7 +357,7 @@ class TestRetention:
         replace_old(connection, PRICES, CUTOFF)
         assert chunks(connection) == DAYS[2:]
 
-    def test_a_table_that_was_not_prepared_is_left_alone(self, url: str) -> None:
+    def test_a_table_that_was_not_prepared_is_not_changed(self, url: str) -> None:
         apply_schema(url)
         with connect(url, application_name="test") as connection:
             connection.execute(FILL)

@@ -115,7 +115,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
 
 
 class TestClosing:
-    def test_a_question_that_waits_while_it_is_closed_opens_no_connection(self, opened: Opened) -> None:
+    def test_a_query_that_waits_while_the_reader_is_closed_opens_no_connection(self, opened: Opened) -> None:
         # given a running query, a close that waits for it, and another query that waits for both
         reader = PostgresReader(lambda: "postgresql://host/x")
         asked, answered = threading.Event(), threading.Event()

@@ -161,7 +161,7 @@ class TestSql:
             )
             assert "".join(shown.split()).endswith("".join(whole.split()))
 
-    def test_what_there_is_no_room_for_is_counted(self) -> None:
+    def test_lines_that_do_not_fit_are_counted(self) -> None:
         metric = metrics_by_name()["server"]
         whole, bare = (sql_lines(metric, QUERIES, 40, comments=comments) for comments in (True, False))
         assert "--" in text(whole)

@@ -87,7 +87,7 @@ class TestChoices:
         assert strength_of(choice, toggled(choice, once)) == OFF
 
     @given(st.lists(st.tuples(st.integers(0, len(FAULTS) - 1), st.integers(-1, 1)), max_size=40))
-    def test_any_way_of_stepping_is_taken_and_never_leaves_the_scale(
+    def test_any_sequence_of_steps_is_accepted_and_stays_within_the_scale(
         self, steps: list[tuple[int, int]]
     ) -> None:
         faults: dict[str, object] = dict(NONE)

@@ -92,7 +92,7 @@ def test_the_first_round_breaks_each_part_in_turn() -> None:
 
 
 @pytest.mark.parametrize("stop_at", [0.0, 5, 20, 23, 41, 47, 53, 65, 90, 111, 125, 131, 200, 215, 400])
-def test_everything_is_set_back_wherever_it_is_stopped(stop_at: float) -> None:
+def test_everything_is_reset_wherever_it_is_stopped(stop_at: float) -> None:
     # GIVEN a market with a fault that was on before
     rehearsal = Rehearsal(stop_at, market=CannedMarket(stale=0.5))
 

@@ -125,7 +125,7 @@ async def test_the_legs_and_the_slowest_quotes_are_shown(drive: Drive, size: tup
         assert sum(line in driven.text() for line in slow) >= 3
 
 
-def test_the_longest_legs_are_shown_where_there_is_no_room_for_all() -> None:
+def test_the_longest_legs_are_shown_if_not_all_fit() -> None:
     legs = [LegTimes("a", 3.0, 3.0, 1), LegTimes("b", 1.0, 1.0, 1), LegTimes("c", 2.0, 2.0, 1)]
     legs.append(LegTimes(WHOLE, 6.0, 6.0, 1))
     lines = [text(line) for line in leg_lines(legs, 60, 4)]
@@ -135,7 +135,7 @@ def test_the_longest_legs_are_shown_where_there_is_no_room_for_all() -> None:
 
 
 class TestWayOfAQuote:
-    async def test_the_symbol_screen_shows_the_way_of_the_newest_quote(self, drive: Drive) -> None:
+    async def test_the_symbol_screen_shows_the_journey_of_the_newest_quote(self, drive: Drive) -> None:
         pipeline = scene()
         async with drive(pipeline, size=(140, 55)) as driven:
             driven.app.post_message(SymbolSelected("ABBV"))

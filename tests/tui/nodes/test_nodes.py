@@ -128,7 +128,7 @@ class TestScaling:
         assert len({line.index("64 of 64") for line in lines if "64 of 64" in line}) == 1
         assert "history workers 64 of 64" in lines[-1]
 
-    async def test_the_keys_scale_the_marked_node_alone(self, drive: Drive) -> None:
+    async def test_the_keys_scale_only_the_marked_node(self, drive: Drive) -> None:
         async with opened(drive, three_nodes()) as (driven, screen):
             await driven.press("down", "plus", "plus", "minus")
             calls = [call for call in driven.pipeline.calls if call[0] == "scale_node"]

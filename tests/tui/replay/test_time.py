@@ -233,7 +233,9 @@ class TestLookingBack:
             assert [call for call in dashboard.pipeline.calls if call[0] != "start"] == []
 
     @pytest.mark.parametrize("key", ["P", "equals_sign"])
-    async def test_nothing_is_asked_that_could_not_be_done_in_the_past(self, live: Show, key: str) -> None:
+    async def test_no_confirmation_is_requested_for_what_is_impossible_in_the_past(
+        self, live: Show, key: str
+    ) -> None:
         async with live() as dashboard:
             await dashboard.press("comma", key)
             assert dashboard.said == "This is the past: return to the present first"

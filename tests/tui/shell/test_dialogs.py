@@ -52,7 +52,7 @@ class TestQuestion:
             assert isinstance(driven.app.screen, QuestionScreen)
             assert PAUSED not in driven.pipeline.calls
 
-    async def test_a_paused_stage_resumes_without_a_question(self, drive: Drive) -> None:
+    async def test_a_paused_stage_resumes_without_confirmation(self, drive: Drive) -> None:
         async with drive() as driven:
             await driven.press("P", "y")
             driven.app.refresh_data()

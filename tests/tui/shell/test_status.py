@@ -311,7 +311,7 @@ class TestVerdict:
         cycle = replace(running().cycle, seconds=17.0, skipped=1)
         assert self.words(replace(running(), cycle=cycle)) == "! behind: a cycle takes 17 of 15 s"
 
-    def test_advice_is_given_where_there_is_something_to_do(self) -> None:
+    def test_advice_is_given_where_an_action_helps(self) -> None:
         assert verdict_label(running())[0].endswith("the request limit (4/s) sets the pace")
         behind = Verdict(VerdictKind.BEHIND, Severity.WARNING, "behind: Yahoo answers in 2 s", "+ adds one")
         assert verdict_label(replace(running(), verdict=behind)) == (

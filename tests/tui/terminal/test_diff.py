@@ -119,7 +119,7 @@ def looks(cell: pyte.screens.Char) -> pyte.screens.Char:
 
 
 @pytest.mark.parametrize("theme", rest_thorough([DARK.name, "ansi-dark"]))
-async def test_after_partial_frames_the_terminal_shows_what_a_whole_one_would(theme: str) -> None:
+async def test_after_partial_frames_the_terminal_shows_the_same_as_after_a_complete_one(theme: str) -> None:
     # GIVEN a table in a terminal
     rng, clock = random.Random(7), Clock()
     app = Watched(clock)

@@ -125,7 +125,9 @@ def test_keys_mouse_and_pastes_arrive_even_when_split(
     ],
     ids=repr,
 )
-def test_an_unknown_sequence_is_dropped_whole_and_the_next_key_arrives(source: Source, data: bytes) -> None:
+def test_an_unknown_sequence_is_dropped_entirely_and_the_next_key_arrives(
+    source: Source, data: bytes
+) -> None:
     assert source.send(data + b"p") == ["p"]
     assert [words for byte in data + b"p" for words in source.send(bytes([byte]))] == ["p"]
 

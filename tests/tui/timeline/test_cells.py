@@ -81,7 +81,7 @@ def drawn(row: Row, cells: Cells) -> Line:
 
 
 @pytest.mark.parametrize("seed", rest_thorough(range(12), 4))
-def test_kept_cells_are_those_that_would_be_made_of_all_spans(seed: int) -> None:
+def test_cached_cells_equal_those_computed_from_all_spans(seed: int) -> None:
     # given workers with random histories, of which the last seconds are read at random times
     rng = random.Random(seed)
     workers = [history(rng, name) for name in WORKERS]

@@ -73,7 +73,7 @@ async def test_only_a_scroll_bar_that_appears_or_disappears_changes_the_layout(
             assert numbers.line_width == WIDTH - 1
 
 
-def test_a_line_taken_whole_does_not_hold_itself() -> None:
+def test_an_undivided_strip_has_no_reference_to_itself() -> None:
     line = WholeStrip([Segment("abcdef")], 6)
     holders = sys.getrefcount(line)
     assert line.divide([6]) == [line]

@@ -178,7 +178,7 @@ class TestUnknownHome:
         assert paths.cache == tmp_path / "data" / "cache" / "live"
         assert mode(paths.base) == mode(paths.cache) == 0o700
 
-    def test_the_cache_alone_can_be_made_in_the_data_folder(
+    def test_only_the_cache_can_be_created_in_the_data_folder(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         remove_home(monkeypatch)

@@ -174,7 +174,7 @@ class TestEnd:
             "rows_total": None,
         }
 
-    def test_a_data_folder_that_cannot_be_made_is_a_matter_of_configuration(
+    def test_a_data_folder_that_cannot_be_created_is_a_configuration_error(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "data").write_text("in the way")

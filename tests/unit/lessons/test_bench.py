@@ -255,7 +255,7 @@ class TestObstacle:
     def test_a_demo_that_is_not_open_yet_is_starting(self) -> None:
         assert obstacle(None, idle(), lesson_named("overlap")) == "The demo is still starting"
 
-    def test_a_demo_in_another_program_is_left_alone(self, pipeline: FakePipeline) -> None:
+    def test_a_demo_in_another_program_is_not_affected(self, pipeline: FakePipeline) -> None:
         class RemoteMarket:
             def faults(self) -> dict[str, object]:
                 return {}

@@ -85,7 +85,7 @@ class TestConfiguration:
         assert "a fact" in capsys.readouterr().err
         assert [line.message for line in made.ring.since(0)[1]] == ["a fact", "a warning"]
 
-    def test_files_and_their_folder_are_the_owners_alone(self, tmp_path: Path) -> None:
+    def test_files_and_their_folder_are_accessible_to_the_owner_only(self, tmp_path: Path) -> None:
         made = configure(folder=tmp_path / "logs")
         for path, mode in ((tmp_path / "logs", 0o700), (made.app_log, 0o600), (made.errors_log, 0o600)):
             assert path is not None
@@ -185,7 +185,7 @@ class TestConfiguration:
             configure(log_file=tmp_path / "x.log")
         assert current() == former
 
-    def test_without_a_place_records_go_to_the_console_and_the_ring_alone(
+    def test_without_a_log_folder_records_go_only_to_the_console_and_the_ring(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         made = configure()
@@ -285,7 +285,7 @@ class TestCleaning:
 
 
 class TestOtherProcesses:
-    def test_a_record_comes_through_the_pipe_whole(self, tmp_path: Path) -> None:
+    def test_a_record_passes_through_the_pipe_unchanged(self, tmp_path: Path) -> None:
         # given a record of a writer's process, as plain values
         message: dict[str, str | int | float] = {
             "name": "sp500tui.writer",
@@ -446,7 +446,7 @@ class TestRotation:
         assert "5 log records before this one were lost" in text_of(made.app_log)
         assert "there is room again" in text_of(made.app_log)
 
-    def test_a_disk_that_fills_up_within_a_line_costs_that_line_alone(
+    def test_a_disk_that_fills_up_within_a_line_loses_only_that_line(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # given a log in JSON, and a disk that accepts ten bytes of a line, then nothing, then everything

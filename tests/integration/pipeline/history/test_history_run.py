@@ -153,7 +153,9 @@ def test_a_hole_before_newer_bars_is_found_and_filled(url: str, tmp_path: Path, 
 
 
 @pytest.mark.thorough
-def test_killed_writers_lose_double_and_alter_nothing(url: str, tmp_path: Path, charts: FakeCharts) -> None:
+def test_killed_writers_lose_duplicate_and_alter_nothing(
+    url: str, tmp_path: Path, charts: FakeCharts
+) -> None:
     kills = 0
 
     def kill_writers(run: HistoryRun) -> None:

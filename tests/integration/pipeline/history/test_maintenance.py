@@ -119,7 +119,7 @@ def test_after_a_wake_up_what_was_missed_is_fetched(url: str, tmp_path: Path, ev
 
 
 @pytest.mark.parametrize("seconds", rest_thorough([-7200.0, 30.0]))
-def test_a_clock_that_is_set_back_or_corrected_is_no_wake_up(
+def test_a_clock_that_is_set_back_or_corrected_does_not_count_as_a_wake_up(
     url: str, tmp_path: Path, eventually: Wait, seconds: float
 ) -> None:
     charts, ahead = FakeCharts(list(SINCE[:-1]), NOW), [0.0]

@@ -132,7 +132,7 @@ class TestSharing:
         assert not (made_dir / "pgdata" / "postmaster.pid").exists(), "it was shut down in order"
 
     @pytest.mark.thorough
-    def test_one_in_use_is_left_alone_when_its_starter_is_killed(
+    def test_one_in_use_continues_when_the_program_that_started_it_is_killed(
         self, made_dir: Path, eventually: Callable[[Callable[[], object]], None]
     ) -> None:
         starter = Program(made_dir)

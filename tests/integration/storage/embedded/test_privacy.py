@@ -120,7 +120,7 @@ class TestFolders:
         with pytest.raises(ConfigurationError, match="Not a directory"):
             EmbeddedServer.start(data_dir / "below")
 
-    def test_something_else_in_its_place_is_left_alone(self, data_dir: Path) -> None:
+    def test_something_else_in_its_place_is_not_changed(self, data_dir: Path) -> None:
         (data_dir / "pgdata").mkdir(parents=True)
         (data_dir / "pgdata" / "precious").write_text("")
         with pytest.raises(ConfigurationError, match="Directory not empty"):

@@ -289,7 +289,7 @@ class TestTimescale:
         assert replace_old(connection, PRICES, CUTOFF) == 2 * (180 + 180 + 90) + 1
         assert number(connection, "SELECT count(*) FROM dropped") == 1
 
-    def test_a_table_that_was_not_prepared_is_left_alone(self, connection: Connection) -> None:
+    def test_a_table_that_was_not_prepared_is_not_changed(self, connection: Connection) -> None:
         assert replace_old(connection, PRICES, CUTOFF) == 2 * (180 + 180 + 90)
         assert number(connection, "SELECT count(*) FROM dropped") == 0
 
@@ -361,7 +361,7 @@ class TestWhatWasReplaced:
         assert self.replaced(connection, "1m") == days
         assert self.replaced(connection, "15m") == {}
 
-    def test_a_bar_that_is_there_again_is_not_counted_as_replaced(self, connection: Connection) -> None:
+    def test_a_bar_that_is_stored_again_is_not_counted_as_replaced(self, connection: Connection) -> None:
         replace_old(connection, PRICES, CUTOFF)
         replace_old(connection, MINUTE_BARS, CUTOFF)
         connection.execute(LATE_BAR.replace("18:00", "13:31").encode())

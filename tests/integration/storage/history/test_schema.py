@@ -105,7 +105,7 @@ class TestAdjustedViews:
             ("NVDB", Decimal("750.25"), Decimal("752.5"), 1000, Decimal(1)),
         ]
 
-    def test_a_bar_after_the_split_is_left_alone(self, connection: Connection) -> None:
+    def test_a_bar_after_the_split_is_not_adjusted(self, connection: Connection) -> None:
         connection.execute(BAR, ("NVDA", "2021-07-20 13:30+00", "2021-07-20 13:31+00"))
         connection.execute(SPLIT, ("NVDA", "2021-07-20", 4, 1, "2021-07-20 13:30+00"))
         assert connection.execute("SELECT close FROM adjusted_bars").fetchall() == [(Decimal("752.5"),)]

@@ -142,7 +142,7 @@ class TestConfig:
         assert cli.main(["config", "init", "--config", str(tmp_path / "file" / "x.toml")]) == ExitCode.USAGE
         assert "--config FILE" in capsys.readouterr().err
 
-    def test_the_defaults_written_there_are_accepted_when_switched_on(self, tmp_path: Path) -> None:
+    def test_the_defaults_in_its_comments_are_accepted_when_enabled(self, tmp_path: Path) -> None:
         keys = {option.key for option in OPTIONS if option.field != "symbols_file"}
         settled = [line[2:] for line in template_lines() if line[2:].split(" = ")[0] in keys]
         file = tmp_path / "all.toml"

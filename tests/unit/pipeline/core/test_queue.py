@@ -248,7 +248,7 @@ def test_discarding_keeps_leased_items() -> None:
     assert queue.depth() == Depth(0, 1, 10, None)
 
 
-def test_a_queue_of_whole_puts_leases_the_very_sequence_of_a_put() -> None:
+def test_a_queue_of_whole_puts_leases_the_same_sequence_as_was_put() -> None:
     # given two puts on a queue that counts items
     queue: MemoryQueue[int] = MemoryQueue(10, whole=True)
     first, second = range(3), range(5)
