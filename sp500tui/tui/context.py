@@ -68,7 +68,7 @@ class DashboardContext(Protocol):
         """Ask a question in a dialog and call `act` if the answer is yes."""
 
     def palette_entries(self) -> Iterable[PaletteEntry]:
-        """The entries of the command palette besides the keys' actions."""
+        """The entries of the command palette other than the keys' actions."""
 
     def palette_matches(self, query: str) -> Iterable[PaletteEntry]:
         """Entries of the command palette derived from the query."""

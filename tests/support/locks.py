@@ -48,7 +48,7 @@ class Watch:
     def __init__(self) -> None:
         self.on = True
         self.taken: dict[tuple[str, str], str] = {}
-        """A held lock and one acquired meanwhile, with the code location."""
+        """A held lock and one acquired while it was held, with the code location."""
         self.waits: list[str] = []
         """Calls that can block, made while a lock was held that forbids it."""
         self.names: set[str] = set()

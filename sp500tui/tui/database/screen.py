@@ -50,7 +50,7 @@ class Reading:
 
 
 class DatabaseScreen(BaseScreen):
-    """The metrics beside their SQL, and the latest rows.
+    """The metrics with their SQL, and the latest rows.
 
     Args:
         reader: Reads the database; the pipeline's own by default.
@@ -77,7 +77,7 @@ class DatabaseScreen(BaseScreen):
         self._metrics: Sequence[Metric] = ()
 
     def compose_panels(self) -> ComposeResult:
-        """The metrics beside their SQL, the latest rows below."""
+        """The metrics, their SQL to the right, and the latest rows below."""
         with Horizontal(id="middle"):
             yield CursorList(id="metrics", classes="panel")
             yield LinesWidget(id="sql", classes="panel")

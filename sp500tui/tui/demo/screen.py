@@ -96,7 +96,7 @@ class FaultList(CursorList):
 
 
 class DemoScreen(BaseScreen):
-    """The pipeline, the faults beside their explanation, and the latest events."""
+    """The pipeline, the faults with their explanations, and the latest events."""
 
     CSS_PATH: ClassVar = [style_sheet("base_screen.tcss"), style_sheet("demo.tcss")]
     BINDING_GROUP_TITLE = "Demo controls"

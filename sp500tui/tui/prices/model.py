@@ -1,4 +1,4 @@
-"""The data behind the price table: one row per symbol, and statistics per sector."""
+"""The data of the price table: one row per symbol, and statistics per sector."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ _PRICE_PLACES = Decimal("0.0001")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The content of the status bar besides the snapshot."""
+    """The content of the status bar in addition to the snapshot."""
 
     clock: str
     """Local time, `14:02:11`."""

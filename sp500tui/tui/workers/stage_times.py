@@ -24,7 +24,7 @@ _STATES = (
     WorkerState.PAUSED,
     WorkerState.IDLE,
 )
-"""The states with a column of their own, from left to right."""
+"""The states with separate columns, from left to right."""
 COLUMNS: Sequence[tuple[str, Sequence[WorkerState]]] = (
     *((worker_state_label(state), (state,)) for state in _STATES),
     ("other", tuple(state for state in WorkerState if state not in _STATES)),

@@ -33,7 +33,7 @@ _EQUAL = (
     "turns, counted from the viewers' first frame; all programs at the same priority"
 )
 _EVERYTHING = Position(1 << 62, 1 << 62, 1 << 62, 0, 1 << 62)
-"""Position of a poll that reads the snapshot and the list, but no prices."""
+"""Position from which a poll reads the snapshot and the list, but no prices."""
 
 
 @dataclass(frozen=True, slots=True)

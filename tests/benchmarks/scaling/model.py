@@ -59,7 +59,7 @@ class Fleet:
     """The numbers of addresses, brokers and databases."""
 
     addresses: int = 1
-    """Outgoing addresses, each with a rate limit of its own."""
+    """Outgoing addresses, each with a separate rate limit."""
     brokers: int = 1
     """Brokers, or shards of one, that share the queues evenly."""
     databases: int = 1

@@ -1,4 +1,4 @@
-"""A fake pipeline behind a real control socket."""
+"""A fake pipeline served on a real control socket."""
 
 from __future__ import annotations
 
