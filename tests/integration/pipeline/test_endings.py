@@ -83,7 +83,7 @@ START_STEPS = {
         "components.broker.open",
         "_lifecycle.control_loop.join",
         "components.database_monitor.thread.start",
-        "_lifecycle._connect",
+        "_lifecycle._open_sources",
         *STAGES,
         "components.feed.thread.start",
         "_lifecycle._open_market_clock",
