@@ -87,7 +87,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("soak") and not long:
             item.add_marker(pytest.mark.skip(reason="a soak run: give --long"))
-        if _drives_a_screen(item):
+        if _presses_keys(item):
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("thorough") and not thorough:
             item.add_marker(pytest.mark.skip(reason="thorough: runs with --thorough, as before a release"))
@@ -111,10 +111,10 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True, optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Two workers for each processor, because most tests wait; three with the thorough tests, which wait longer."""
+    """Five workers for two processors, because most tests wait; six with the thorough tests, which wait longer."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
-    return (3 if _is_thorough(config) else 2) * len(os.sched_getaffinity(0))
+    return (6 if _is_thorough(config) else 5) * len(os.sched_getaffinity(0)) // 2
 
 
 def _is_traced(item: pytest.Item) -> bool:
@@ -130,9 +130,11 @@ def _is_traced(item: pytest.Item) -> bool:
     return not item.path.is_relative_to(FAULTS)
 
 
-def _drives_a_screen(item: pytest.Item) -> bool:
-    """Whether a test runs the dashboard to press keys on a screen that is opened from the main screen."""
-    if item.path.parent not in SCREENS or item.path.stem.endswith("pictures"):
+def _presses_keys(item: pytest.Item) -> bool:
+    """Whether a test runs the dashboard to press keys: in a file named so, or on a screen opened from the main one."""
+    if item.path.stem.endswith("pictures"):
+        return False
+    if item.path.parent not in SCREENS and not item.path.stem.endswith("keys"):
         return False
     return inspect.iscoroutinefunction(getattr(item, "function", None))
 

@@ -90,6 +90,7 @@ class TestOneRun:
         with psycopg.connect(capfd.readouterr().out.strip()) as connection:
             assert connection.execute("select count(*) from constituents").fetchone() == (503,)
 
+    @pytest.mark.slow
     def test_an_unknown_symbol_is_named_and_the_others_are_stored(
         self, home: Path, database_url: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -154,6 +155,7 @@ class TestStop:
         assert report["outcome"] == "interrupted"
         assert quotes["fetched"] == quotes["stored"] + quotes["duplicate"] > 0
 
+    @pytest.mark.slow
     def test_a_closed_pipe_is_no_error(self, home: Path) -> None:
         program = started("constituents", "--demo", "--csv")
         assert program.stdout is not None

@@ -89,6 +89,7 @@ def test_a_node_without_a_screen_shows_the_whole_cluster_to_viewers(join: Cluste
     assert {worker.stage for worker in seen.workers} >= {StageName.PRICE, StageName.WRITER}
 
 
+@pytest.mark.slow
 def test_stages_on_different_nodes_work_as_one_pipeline(join: ClusterUnderTest) -> None:
     # given a node for each stage, and one that only observes
     scheduler = join("scraper")

@@ -146,6 +146,7 @@ def left_in(data_folder: Path) -> list[str]:
     return [path.name for path in data_folder.iterdir() if path.name.startswith("lesson-")]
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_result_as_json(data_folder: Path) -> None:
     assert lesson_named("ordering").needs is Needs.DATABASE
     program = started(data_folder, "ordering", "--no-ui", "--json")

@@ -335,6 +335,7 @@ def test_a_requested_end_does_not_wait_for_the_request_limit(start: EngineStarte
     assert (report.outcome, report.missing) == ("interrupted", ())
 
 
+@pytest.mark.slow
 def test_symbols_that_a_run_does_not_request_in_its_duration_are_missing(
     start: EngineStarter, database_url: str
 ) -> None:
@@ -357,6 +358,7 @@ def test_symbols_that_a_run_does_not_request_in_its_duration_are_missing(
     assert exit_code(report) is ExitCode.INCOMPLETE
 
 
+@pytest.mark.slow
 def test_rows_in_the_journal_of_another_database_are_reported(
     start: EngineStarter, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -375,6 +377,7 @@ def test_rows_in_the_journal_of_another_database_are_reported(
     assert "move the files to " in line
 
 
+@pytest.mark.slow
 def test_a_database_that_waits_for_a_lock_at_the_start_is_reported(
     start: EngineStarter, migrated_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -436,6 +439,7 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Segment, "append", full)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_reported_and_costs_no_row_that_the_database_takes_at_the_end(
     start: EngineStarter, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -456,6 +460,7 @@ def test_a_full_disk_is_reported_and_costs_no_row_that_the_database_takes_at_the
     assert [kind for kind in kinds(run.pipeline) if "journal" in kind] == [EventKind.JOURNAL_DOWN]
 
 
+@pytest.mark.slow
 def test_rows_that_neither_the_database_nor_the_disk_takes_fail_the_run(
     start: EngineStarter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

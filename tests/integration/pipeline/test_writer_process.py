@@ -207,6 +207,7 @@ def open_descriptors() -> set[tuple[str, str]]:
     return {(number, target) for number, target in found if not target.startswith("/proc/")}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/proc/self/fd").exists(), reason="this system does not list descriptors in /proc"
 )

@@ -82,6 +82,7 @@ def test_requests_works_with_the_environment_only(
     assert page.text.count("<tr>") > 503
 
 
+@pytest.mark.slow
 def test_yfinance_works_with_the_environment_only(demo_market: DemoMarket, tmp_path: Path) -> None:
     # when fast_info and download are used as documented
     done = run_client(demo_market, tmp_path, sys.executable, "-c", YFINANCE)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from sp500tui.simulator.process import DemoMarket
 
 SCRIPT = """
@@ -29,6 +31,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_imported_early_and_nothing_is_written_to_the_terminal(
     demo_market: DemoMarket, tmp_path: Path
 ) -> None:

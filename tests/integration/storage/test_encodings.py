@@ -109,6 +109,7 @@ def test_two_keys_that_become_one_are_stored_once(make_database: OpenDatabase) -
         assert len(names(connection)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", rest_thorough(["LATIN1", "EUC_JP", "SQL_ASCII"]))
 def test_a_run_and_the_screens_work(
     make_database: OpenDatabase,

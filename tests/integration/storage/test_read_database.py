@@ -83,6 +83,7 @@ def test_the_screens_read_the_replica_and_the_writers_write_to_the_database(
     assert symbols == set(FEW.split(","))
 
 
+@pytest.mark.slow
 def test_a_replica_that_is_down_affects_the_screens_only(start: EngineStarter, database_url: str) -> None:
     # given a replica that does not listen
     replica = f"postgresql://me:s3cret@127.0.0.1:{free_port()}/prices"

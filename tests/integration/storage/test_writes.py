@@ -144,6 +144,7 @@ class TestInsert:
         assert is_transient(caught.value.sqlstate)
         assert connection.closed
 
+    @pytest.mark.slow
     def test_reports_a_killed_server_and_continues_after_its_restart(self, tcp_postgres: TcpPostgres) -> None:
         apply_schema(tcp_postgres.url)
         payload = encode([row("A")])

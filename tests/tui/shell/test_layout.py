@@ -27,6 +27,7 @@ def fits(app: App[Any], kind: type[Screen[Any]]) -> bool:
     )
 
 
+@pytest.mark.slow
 async def test_no_screen_is_higher_than_the_smallest_window(drive: Drive) -> None:
     async with drive(size=(60, 16)) as driven:
         for entry in SCREENS[1:]:
@@ -97,6 +98,7 @@ async def test_without_colour_a_line_shows_the_focus_and_no_frame_takes_room_fro
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(60, 16), (120, 40)])
 async def test_keys_that_are_typed_into_a_filter_are_not_listed(drive: Drive, size: tuple[int, int]) -> None:
     async with drive(size=size) as driven:

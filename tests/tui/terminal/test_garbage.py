@@ -127,6 +127,7 @@ def test_garbage_does_not_end_it(terminal: Terminal, tmp_path: Path, seconds: fl
     assert terminal.end() == 143
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pieces",
     rest_thorough(

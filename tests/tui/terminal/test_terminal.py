@@ -63,6 +63,7 @@ def test_q_exits_with_zero_and_restores_the_terminal(start: Start) -> None:
     assert LEFT_SCREEN in (child.before or "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"), rest_thorough([(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)])
 )
@@ -74,6 +75,7 @@ def test_a_signal_drains_and_restores_the_terminal(start: Start, number: signal.
     assert LEFT_SCREEN in (child.before or "")
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_ends_the_program(start: Start) -> None:
     # given a dashboard on the screen
     child = start()
@@ -84,6 +86,7 @@ def test_a_closed_terminal_ends_the_program(start: Start) -> None:
     assert psutil.Process(child.pid).wait(_END) == 143
 
 
+@pytest.mark.slow
 def test_a_crash_restores_the_terminal_and_names_the_log(start: Start, tmp_path: Path) -> None:
     child = start("crash")
     child.expect("the dashboard failed")
@@ -97,6 +100,7 @@ def test_a_crash_restores_the_terminal_and_names_the_log(start: Start, tmp_path:
     assert "Traceback" in (tmp_path / "app.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_not_read_does_not_delay_the_end(start: Start) -> None:
     # given a dashboard that draws much more than its terminal buffers, which is not read
     child = start()

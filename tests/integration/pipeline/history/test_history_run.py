@@ -238,6 +238,7 @@ def test_a_currency_that_changes_between_two_answers_is_kept_with_each_bar(
         assert found.fetchall() == [(False, "USD"), (True, "EUR")]
 
 
+@pytest.mark.slow
 def test_bars_spooled_by_an_interrupted_run_are_stored_by_the_next(
     url: str, tmp_path: Path, charts: FakeCharts
 ) -> None:

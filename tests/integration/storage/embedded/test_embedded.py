@@ -98,6 +98,7 @@ class TestSharing:
         assert not second.alive()
         assert find_running(made_dir / "pgdata") is None
 
+    @pytest.mark.slow
     def test_two_programs_that_start_at_once_share_one(self, data_dir: Path) -> None:
         first, second = Program(data_dir), Program(data_dir)
         url = first.url()
