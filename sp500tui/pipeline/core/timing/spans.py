@@ -29,7 +29,6 @@ RING_BYTES = CAPACITY * _FIELDS * 8
 """Memory of one ring."""
 STATES: tuple[WorkerState, ...] = tuple(WorkerState)
 _INDEX: Mapping[WorkerState, int] = {state: index for index, state in enumerate(STATES)}
-_NANOSECONDS = 1_000_000_000
 
 
 class Batches(NamedTuple):
@@ -153,15 +152,16 @@ class SpanRing:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._processes: tuple[ProcessUse, ...] = ()
         self._capacity = capacity
-        self._cells = array("q", bytes(capacity * _FIELDS * 8))
+        # Floating-point numbers hold times as they were measured, and batch numbers below 2**53 exactly.
+        self._cells = array("d", bytes(capacity * _FIELDS * 8))
         self._count = 0
 
     def record(self, state: WorkerState, start: float, end: float, batches: Batches = NO_BATCHES) -> None:
         """Add a span; the oldest one is overwritten when the ring is full."""
         cells, at = self._cells, self._count % self._capacity * _FIELDS
         cells[at] = _INDEX[state]
-        cells[at + 1] = int(start * _NANOSECONDS)
-        cells[at + 2] = int(end * _NANOSECONDS)
+        cells[at + 1] = start
+        cells[at + 2] = end
         cells[at + 3], cells[at + 4] = batches
         self._count += 1
 
@@ -184,10 +184,9 @@ class SpanRing:
         for number in range(last - 1, first - 1, -1):
             at = number % self._capacity * _FIELDS
             state, begin, end, first_batch, last_batch = cells[at : at + _FIELDS]
-            if end <= start * _NANOSECONDS:
+            if end <= start:
                 return found[::-1], False
-            batches = Batches(first_batch, last_batch)
-            found.append(Span(STATES[state], begin / _NANOSECONDS, end / _NANOSECONDS, batches))
+            found.append(Span(STATES[int(state)], begin, end, Batches(int(first_batch), int(last_batch))))
         return found[::-1], first > 0
 
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sp500tui.config.settings import MAX_WORKERS
 from sp500tui.pipeline.core.names import StageName
@@ -64,6 +66,21 @@ class TestRing:
         found, overwritten = filled(SpanRing(10), 57).since(54.5)
         assert [span.start for span in found] == [54.0, 55.0, 56.0]
         assert not overwritten
+
+    @given(
+        start=st.floats(0, 2.0**32),
+        length=st.floats(0, 1000),
+        first=st.integers(0, 2**53),
+        state=st.sampled_from(WorkerState),
+    )
+    def test_a_span_is_read_as_it_was_recorded(
+        self, start: float, length: float, first: int, state: WorkerState
+    ) -> None:
+        end = start + max(length, 1e-5)
+        batches = Batches(first, first)
+        ring = SpanRing(10)
+        ring.record(state, start, end, batches)
+        assert ring.since(start) == ([Span(state, start, end, batches)], False)
 
     def test_a_reader_never_sees_a_span_that_is_being_overwritten(self) -> None:
         # given a small ring that a thread writes without a pause
